@@ -1,0 +1,28 @@
+import type { FastifyRequest } from 'fastify'
+import { RequestInvalidError, TokenMissingError } from './errors.js'
+
+/**
+ * The token in the `Authorization` header (RFC 6750 §2.1), the only place where one is looked for.
+ *
+ * @throws TokenMissingError without the header or with another scheme, RequestInvalidError when the header is malformed.
+ */
+export function bearerToken (request: FastifyRequest): string {
+  const header: unknown = request.headers.authorization
+  if (header === undefined) throw new TokenMissingError()
+  // Two headers are two opinions of who this is, and Node.js shows only the first.
+  if (typeof header !== 'string' || countAuthorization(request.raw.rawHeaders) > 1) throw new RequestInvalidError()
+
+  const [scheme = '', token, ...rest] = header.trim().split(/[ \t]+/)
+  if (scheme.toLowerCase() !== 'bearer') throw new TokenMissingError()
+  if (token === undefined || rest.length > 0) throw new RequestInvalidError()
+  return token
+}
+
+function countAuthorization (rawHeaders: readonly string[]): number {
+  let count = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!
+    if (name.length === 13 && name.toLowerCase() === 'authorization') count++
+  }
+  return count
+}

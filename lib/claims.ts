@@ -1,0 +1,75 @@
+import { TokenExpiredError, TokenInvalidError } from './errors.js'
+import type { ResolvedOptions } from './options.js'
+import type { Claims } from './user.js'
+
+type Rules = Pick<ResolvedOptions, 'issuer' | 'audience' | 'clockTolerance'>
+
+/** What only an ID token has, where the header does not say `at+jwt` (OpenID Connect Core §2 and §3.1.3.6, §3.3.2.11). */
+const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash', 's_hash', 'auth_time', 'acr']
+const SESSION_COOKIE_AUDIENCE = 'better-auth:session-cache'
+
+/**
+ * Judges the payload of a token whose signature is right (RFC 7519 §4.1). Expiry comes last: a token is only called expired if
+ * nothing else is wrong with it.
+ *
+ * @param typ - the header's `typ`, in lower case and without `application/`.
+ * @param now - milliseconds since the epoch.
+ * @throws TokenInvalidError, TokenExpiredError
+ */
+export function checkClaims (payload: Record<string, unknown>, typ: string | undefined, rules: Rules, now: number): asserts payload is Claims {
+  checkKind(payload, typ)
+  checkIssuer(payload.iss, rules.issuer)
+  checkAudience(payload.aud, rules.audience)
+  const jti = payload.jti
+  if (jti !== undefined && typeof jti !== 'string') throw new TokenInvalidError('claim_invalid', { claim: 'jti' })
+
+  const exp = numericDate(payload, 'exp')
+  const nbf = numericDate(payload, 'nbf')
+  const iat = numericDate(payload, 'iat')
+  if (exp === undefined) throw new TokenInvalidError('claim_missing', { claim: 'exp' })
+  if (nbf !== undefined && now < nbf - rules.clockTolerance) throw new TokenInvalidError('token_not_active', { claim: 'nbf' })
+  // A token from the future is a forgery or a clock that is wrong; PyJWT, whose users come here, refuses it as well.
+  if (iat !== undefined && now < iat - rules.clockTolerance) throw new TokenInvalidError('token_not_active', { claim: 'iat' })
+  if (now >= exp + rules.clockTolerance) throw new TokenExpiredError()
+}
+
+/** The same keys sign tokens that are not meant for an API: each is told by what it cannot hide, whatever `audience` is. */
+function checkKind (payload: Record<string, unknown>, typ: string | undefined): void {
+  // Bound to the client's own key (RFC 7800, RFC 9449): as a bearer token it would be worth more than it was issued for.
+  if (payload.cnf !== undefined) throw new TokenInvalidError('token_kind', { claim: 'cnf' })
+  // A logout token (OpenID Connect Back-Channel Logout §2.4).
+  if (isLogout(payload.events)) throw new TokenInvalidError('token_kind', { claim: 'events' })
+  if ([payload.aud].flat().includes(SESSION_COOKIE_AUDIENCE)) throw new TokenInvalidError('token_kind', { claim: 'aud' })
+  if (typ === 'at+jwt') return
+  const claim = ID_TOKEN_CLAIMS.find(name => payload[name] !== undefined)
+  if (claim !== undefined) throw new TokenInvalidError('token_kind', { claim })
+}
+
+function isLogout (events: unknown): boolean {
+  return typeof events === 'object' && events !== null && Object.hasOwn(events, 'http://schemas.openid.net/event/backchannel-logout')
+}
+
+function checkIssuer (iss: unknown, expected: readonly string[] | false): void {
+  if (iss !== undefined && typeof iss !== 'string') throw new TokenInvalidError('claim_invalid', { claim: 'iss' })
+  if (expected === false) return
+  if (iss === undefined || !expected.includes(iss)) {
+    throw new TokenInvalidError('issuer_mismatch', { claim: 'iss', expected, received: iss ?? null })
+  }
+}
+
+function checkAudience (aud: unknown, expected: readonly string[] | false): void {
+  const audiences = [aud].flat()
+  if (aud !== undefined && !audiences.every(one => typeof one === 'string')) throw new TokenInvalidError('claim_invalid', { claim: 'aud' })
+  if (expected === false) return
+  if (!expected.some(one => audiences.includes(one))) {
+    throw new TokenInvalidError('audience_mismatch', { claim: 'aud', expected, received: aud ?? null })
+  }
+}
+
+/** Seconds since the epoch, whole or not (RFC 7519 §2), as milliseconds. */
+function numericDate (payload: Record<string, unknown>, claim: string): number | undefined {
+  const value = payload[claim]
+  if (value === undefined) return undefined
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new TokenInvalidError('claim_invalid', { claim })
+  return value * 1000
+}

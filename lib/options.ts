@@ -1,0 +1,200 @@
+import { inspect } from 'node:util'
+import createError from '@fastify/error'
+import { Type, type TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+
+/** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
+export const ALGORITHMS = [
+  'EdDSA', 'ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'
+] as const
+
+/** A JWS algorithm that a key of the JWKS may be used for. */
+export type Algorithm = typeof ALGORITHMS[number]
+
+/** Thrown at registration, so that the server does not start: an option is unknown or has a value that cannot be used. */
+export const InvalidOptionError = createError<'FST_BETTER_AUTH_INVALID_OPTION', 500, [message: string]>('FST_BETTER_AUTH_INVALID_OPTION', '%s', 500)
+
+const DEFAULT_AUTH_URL = 'http://localhost:3000'
+const MIN_SECRET_BYTES = 32
+
+/** The options of the plugin. All are optional; durations are milliseconds. */
+export interface BetterAuthOptions {
+  /**
+   * Where the Better Auth server is: its origin (`https://id.example.com`), or the origin with Better Auth's base path
+   * (`https://id.example.com/api/auth`). Default: the environment variable `BETTER_AUTH_URL`, else `http://localhost:3000`.
+   */
+  authUrl?: string | undefined
+  /**
+   * The path of the JWKS below `authUrl`. Default: the plugin finds it: `/.well-known/jwks.json`, then Better Auth's own
+   * addresses (`/api/auth/jwks` and `/api/auth/.well-known/jwks.json` below an origin, `/jwks` below a base path).
+   */
+  jwksPath?: string | undefined
+  /** The `iss` that tokens must have, or one of several; `false` accepts any. Default: the origin of `authUrl`. */
+  issuer?: string | readonly string[] | false | undefined
+  /** The `aud` that tokens must name, or one of several; `false` accepts any. Default: the origin of `authUrl`. */
+  audience?: string | readonly string[] | false | undefined
+  /** The algorithms that keys of the JWKS may be used for. Default: all of {@link ALGORITHMS}. */
+  algorithms?: readonly Algorithm[] | undefined
+  /**
+   * The secret that this API shares with a Better Auth server that signs with HS256 (a custom signer), 32 bytes or more:
+   * accepts HS256 tokens, which have no `kid`. Default: none, and no HMAC token is ever accepted.
+   */
+  secret?: string | undefined
+  /** How far apart the clocks of the two servers may be when `exp`, `nbf` and `iat` are read. Default: 5000. */
+  clockTolerance?: number | undefined
+  /** How long keys are trusted, and how often the auth server is asked for them. */
+  jwks?: JwksOptions | undefined
+}
+
+/** How long keys are trusted, and how often the auth server is asked for them. Durations are milliseconds. */
+export interface JwksOptions {
+  /** A key that was confirmed less than this ago costs no fetch and no wait. Default: 600 000 (10 minutes). */
+  maxAge?: number | undefined
+  /** For this much longer a key serves at once, while one refresh runs in the background. Default: 60 000 (1 minute). */
+  staleWhileRevalidate?: number | undefined
+  /** While the JWKS cannot be had, a key serves for this long since it was last confirmed. Default: 3 600 000 (1 hour). */
+  staleIfError?: number | undefined
+  /** How many fetches a minute keys that are not known may cause; a few at once are let through. Default: 30. */
+  requestsPerMinute?: number | undefined
+  /** How long one fetch may take, its body and the search for its address included. Default: 5000. */
+  timeout?: number | undefined
+}
+
+const Text = Type.String({ minLength: 1 })
+const TEXTS = { expects: 'a non-empty string, a non-empty array of them, or false' }
+const Texts = Type.Union([Text, Type.Array(Text, { minItems: 1 }), Type.Literal(false)], TEXTS)
+const Duration = Type.Number({ minimum: 0, expects: 'a number of milliseconds, 0 or more' })
+
+/** The options as they are checked, each with what a person is told when a value is of no use. */
+const OptionsSchema: Record<keyof BetterAuthOptions, TSchema> = {
+  authUrl: Type.String({ expects: 'an absolute http(s) URL without credentials, query or fragment' }),
+  jwksPath: Type.String({ expects: 'a path that starts with "/", such as "/api/auth/jwks"' }),
+  issuer: Texts,
+  audience: Texts,
+  algorithms: Type.Array(Type.Union(ALGORITHMS.map(name => Type.Literal(name))), {
+    minItems: 1,
+    expects: `a non-empty array of ${ALGORITHMS.join(', ')} (HS256 is enabled by the option "secret")`
+  }),
+  secret: Type.String({ expects: `a shared secret of at least ${MIN_SECRET_BYTES} bytes` }),
+  clockTolerance: Duration,
+  jwks: Type.Object({}, { expects: 'an object' })
+}
+
+const JwksOptionsSchema: Record<keyof JwksOptions, TSchema> = {
+  maxAge: Duration,
+  staleWhileRevalidate: Duration,
+  staleIfError: Duration,
+  requestsPerMinute: Type.Number({ exclusiveMinimum: 0, expects: 'a number of requests a minute, more than 0' }),
+  timeout: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, expects: 'a whole number of milliseconds, 1 or more' })
+}
+
+/** The options as every room of this plugin reads them: checked, with the defaults filled in, and never changed again. */
+export interface ResolvedOptions {
+  /** Origin and base path of the Better Auth server, without a slash at its end. */
+  readonly authUrl: string
+  /** Where the JWKS may be, in the order in which the addresses are tried. */
+  readonly jwksUrls: readonly string[]
+  readonly issuer: readonly string[] | false
+  readonly audience: readonly string[] | false
+  readonly algorithms: readonly Algorithm[]
+  readonly secret: string | undefined
+  readonly clockTolerance: number
+  readonly jwks: Readonly<Record<keyof JwksOptions, number>>
+}
+
+/** What Fastify itself reads from the options of any plugin. */
+const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws InvalidOptionError that names the option and what it got, the value of `secret` excepted.
+ */
+export function resolveOptions (options: BetterAuthOptions, env: NodeJS.ProcessEnv = process.env): ResolvedOptions {
+  checkOptions(options, OptionsSchema)
+  checkOptions(options.jwks ?? {}, JwksOptionsSchema, 'jwks.')
+
+  const fromEnv = options.authUrl === undefined && env.BETTER_AUTH_URL !== undefined
+  const authUrl = parseAuthUrl(options.authUrl ?? env.BETTER_AUTH_URL ?? DEFAULT_AUTH_URL, fromEnv)
+  const base = authUrl.href.replace(/\/+$/, '')
+
+  return {
+    authUrl: base,
+    jwksUrls: options.jwksPath === undefined ? discoveryUrls(authUrl, base) : [jwksUrl(base, options.jwksPath)],
+    issuer: list(options.issuer, authUrl.origin),
+    audience: list(options.audience, authUrl.origin),
+    algorithms: [...options.algorithms ?? ALGORITHMS],
+    secret: parseSecret(options.secret),
+    clockTolerance: options.clockTolerance ?? 5000,
+    jwks: {
+      maxAge: options.jwks?.maxAge ?? 600_000,
+      staleWhileRevalidate: options.jwks?.staleWhileRevalidate ?? 60_000,
+      staleIfError: options.jwks?.staleIfError ?? 3_600_000,
+      requestsPerMinute: options.jwks?.requestsPerMinute ?? 30,
+      timeout: options.jwks?.timeout ?? 5000
+    }
+  }
+}
+
+function checkOptions (options: object, schemas: Record<string, TSchema>, prefix = ''): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || (prefix === '' && FASTIFY_OPTIONS.includes(name))) continue
+    const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined
+    if (schema === undefined) {
+      throw new InvalidOptionError(`Unknown option "${prefix}${name}"; the options are ${Object.keys(schemas).map(known => prefix + known).join(', ')}`)
+    }
+    if (!Value.Check(schema, value)) throw invalid(prefix + name, schema.expects, value)
+  }
+}
+
+function invalid (name: string, expects: string, value: unknown, source = ''): Error {
+  const got = name === 'secret' ? describeSecret(value) : inspect(value, { breakLength: Infinity })
+  return new InvalidOptionError(`Option "${name}"${source} must be ${expects}, got ${got}`)
+}
+
+/** Enough to see what is wrong with a secret, and nothing of it. */
+function describeSecret (value: unknown): string {
+  return typeof value === 'string' ? `${Buffer.byteLength(value)} bytes` : `a value of type ${typeof value}`
+}
+
+function parseAuthUrl (text: string, fromEnv: boolean): URL {
+  // The URL parser forgives what a person should mend: missing slashes, back slashes, spaces around, an empty query.
+  const url = /^https?:\/\/[^\s/?#\\][^\s?#\\]*$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || url.username !== '' || url.password !== '' || text.split('/', 3)[2]?.includes('@')) {
+    // A URL that is refused for the password in it must not bring the password into a log.
+    const got = text.replace(/[^/\s]*@/g, '***@')
+    throw invalid('authUrl', OptionsSchema.authUrl.expects, got, fromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : '')
+  }
+  return url
+}
+
+function discoveryUrls (authUrl: URL, base: string): string[] {
+  const paths = base === authUrl.origin
+    ? ['/.well-known/jwks.json', '/api/auth/jwks', '/api/auth/.well-known/jwks.json']
+    : ['/.well-known/jwks.json', '/jwks']
+  return paths.map(path => base + path)
+}
+
+function jwksUrl (base: string, path: string): string {
+  const url = base + path
+  // Whatever the URL parser would read as something other than a path below `authUrl` is refused.
+  if (!/^\/[^\s?#\\]+$/.test(path) || new URL(url).href !== url) {
+    throw invalid('jwksPath', OptionsSchema.jwksPath.expects, path)
+  }
+  return url
+}
+
+function list (value: BetterAuthOptions['issuer'], origin: string): readonly string[] | false {
+  if (value === false) return false
+  return value === undefined ? [origin] : [value].flat()
+}
+
+function parseSecret (secret: string | undefined): string | undefined {
+  if (secret === undefined) return undefined
+  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) throw invalid('secret', OptionsSchema.secret.expects, secret)
+  // A public key as HMAC secret would let anyone sign tokens.
+  if (/-----BEGIN |"kty"/.test(secret)) {
+    throw new InvalidOptionError('Option "secret" must be a shared secret, got a PEM or a JWK')
+  }
+  return secret
+}

@@ -1,0 +1,103 @@
+import fastifyJwt, { type TokenOrHeader } from '@fastify/jwt'
+import createError from '@fastify/error'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { createAuthenticate } from './authenticate.js'
+import { bearerToken } from './bearer.js'
+import { createJwksSource } from './jwks-source.js'
+import { createKeyStore, type KeyStatus } from './key-store.js'
+import { resolveOptions, type BetterAuthOptions, type ResolvedOptions } from './options.js'
+import { toUser, type Claims } from './user.js'
+import { createVerifier, type Verifier } from './verifier.js'
+
+/** `fastify.betterAuth`: what there is to know of the auth server's keys. */
+export interface BetterAuth {
+  /** The address of the JWKS, or `null` while it has not been found. */
+  readonly jwksUrl: string | null
+  /** The state of the keys, as plain data: safe to show in a health route. */
+  status (): KeyStatus
+  /**
+   * Resolves when the JWKS can be had now; for a readiness probe.
+   *
+   * @throws JwksUnavailableError when it cannot; during the pause after a failure without another fetch.
+   */
+  ready (): Promise<void>
+}
+
+/** Thrown at registration when the scope cannot take the plugin. */
+export const AlreadyRegisteredError = createError<'FST_BETTER_AUTH_ALREADY_REGISTERED', 500, [message: string]>('FST_BETTER_AUTH_ALREADY_REGISTERED', '%s', 500)
+
+/**
+ * Makes an API verify the tokens of a Better Auth server: `await fastify.register(betterAuthPlugin, { authUrl })`.
+ *
+ * @throws InvalidOptionError, AlreadyRegisteredError at registration.
+ */
+export const betterAuthPlugin = fp<BetterAuthOptions>(betterAuth, { name: 'better-auth-fastify', fastify: '5.x' })
+
+async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptions): Promise<void> {
+  const options = resolveOptions(rawOptions)
+  refuseTwice(fastify)
+
+  const source = createJwksSource(options.jwksUrls, options.jwks.timeout, fastify.log)
+  const keys = createKeyStore({ source, policy: options.jwks, log: fastify.log, now: Date.now, random: Math.random })
+  const verifier = createVerifier(options, keys, Date.now)
+
+  await registerJwt(fastify, options, verifier)
+  fastify.decorateRequest('claims')
+  fastify.decorate('authenticate', createAuthenticate(verifier))
+  fastify.decorate('betterAuth', {
+    get jwksUrl () { return source.url },
+    status: keys.status,
+    ready: keys.ready
+  } satisfies BetterAuth)
+
+  // Not awaited: an API starts, and answers 503, while its auth server is down. The key store logs a failure.
+  fastify.addHook('onListen', async () => { keys.ready().catch(() => {}) })
+}
+
+function refuseTwice (fastify: FastifyInstance): void {
+  if (fastify.hasDecorator('betterAuth')) {
+    throw new AlreadyRegisteredError('better-auth-fastify is already registered in this scope; for a second auth server register it in a sibling scope')
+  }
+  if (fastify.hasDecorator('jwt')) {
+    throw new AlreadyRegisteredError('@fastify/jwt is already registered in this scope; better-auth-fastify registers it itself')
+  }
+}
+
+/**
+ * `request.jwtVerify()` and `fastify.jwt` for what is written against @fastify/jwt. Nothing passes there that `authenticate`
+ * refuses: the secret provider verifies the token by this plugin's own rules before it hands out the key.
+ */
+async function registerJwt (fastify: FastifyInstance, options: ResolvedOptions, verifier: Verifier): Promise<void> {
+  const { algorithms, secret, issuer, audience, clockTolerance } = options
+
+  async function secretProvider (_request: FastifyRequest, decoded: TokenOrHeader): Promise<string> {
+    // `decode: { complete: true }` hands over what was decoded, of which the types know only the half.
+    const { input, signature } = decoded as unknown as { input: string, signature: string }
+    const { key } = await verifier.verify(`${input}.${signature}`)
+    return key?.pem ?? secret!
+  }
+
+  await fastify.register(fastifyJwt, {
+    // Without a private key: `fastify.jwt.sign()` has nothing to sign with.
+    secret: { public: secretProvider },
+    decode: { complete: true },
+    verify: {
+      algorithms: secret === undefined ? [...algorithms] : [...algorithms, 'HS256'],
+      requiredClaims: ['exp'],
+      clockTolerance,
+      ...issuer && { allowedIss: [...issuer] },
+      ...audience && { allowedAud: [...audience] },
+      extractToken (request) {
+        const token = bearerToken(request)
+        verifier.inspect(token)
+        return token
+      }
+    },
+    formatUser: claims => toUser(claims as Claims),
+    trusted (request, claims) {
+      request.claims = claims as Claims
+      return true
+    }
+  })
+}
