@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bearerToken } from './bearer.js'
 import { isBetterAuthError } from './errors.js'
-import type { VerifiedToken, Verifier } from './verifier.js'
+import { identify } from './identity.js'
+import type { Verifier } from './verifier.js'
 
 /**
  * Verifies the bearer token of a request and fills in `request.user` and `request.claims`. Use it as a hook (`onRequest`,
@@ -36,27 +37,22 @@ export function createAuthenticate (verifier: Verifier): Authenticate {
       return
     }
     if (verified instanceof Promise) {
-      verified.then(token => { accept(request, token); next() }, fail)
+      verified.then(token => { identify(request, token); next() }, fail)
     } else {
-      accept(request, verified)
+      identify(request, verified)
       next()
     }
   }
 
   async function authenticateByHand (request: FastifyRequest, reply: FastifyReply): Promise<void> {
     try {
-      accept(request, await verifier.verify(bearerToken(request)))
+      identify(request, await verifier.verify(bearerToken(request)))
     } catch (error) {
       throw refuse(request, reply, error)
     }
   }
 
   return authenticate as Authenticate
-}
-
-function accept (request: FastifyRequest, { user, claims }: VerifiedToken): void {
-  request.user = user
-  request.claims = claims
 }
 
 /** Says why, once, in the log, and sets the headers, which an error handler of the application would not. */

@@ -12,6 +12,9 @@ export function bearerToken (request: FastifyRequest): string {
   // Two headers are two opinions of who this is, and Node.js shows only the first.
   if (typeof header !== 'string' || countAuthorization(request.raw.rawHeaders) > 1) throw new RequestInvalidError()
 
+  // The way of nearly all requests, without a split.
+  if (header.startsWith('Bearer ') && header.indexOf(' ', 7) === -1 && header.indexOf('\t', 7) === -1 && header.length > 7) return header.slice(7)
+
   const [scheme = '', token, ...rest] = header.trim().split(/[ \t]+/)
   if (scheme.toLowerCase() !== 'bearer') throw new TokenMissingError()
   if (token === undefined || rest.length > 0) throw new RequestInvalidError()

@@ -9,6 +9,7 @@ export type RefusalReason =
   | 'token_missing'
   | 'authorization_malformed'
   // the token's form and header
+  | 'token_too_long'
   | 'token_malformed'
   | 'token_encrypted'
   | 'typ_not_allowed'

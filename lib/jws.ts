@@ -1,13 +1,21 @@
+import { isUtf8 } from 'node:buffer'
 import { constants, createHmac, timingSafeEqual, verify, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto'
 import { TokenInvalidError } from './errors.js'
 import type { Algorithm } from './options.js'
 
-/** A compact JWS (RFC 7515 §7.1), taken apart and its header judged; nothing in it is verified yet. */
-export interface Jws {
+/** The header of a token that may go on to verification (RFC 7515 §4.1). */
+export interface JwsHeader {
   readonly alg: Algorithm | 'HS256'
   /** The key that the token names. HS256 tokens have none: there is one secret. */
   readonly kid: string | undefined
+  /** In lower case and without `application/`. */
   readonly typ: string | undefined
+}
+
+/** A compact JWS (RFC 7515 §7.1), taken apart and its header judged; nothing in it is verified yet. */
+export interface Jws extends JwsHeader {
+  /** The header as it came. */
+  readonly headerSegment: string
   /** What is signed: header and payload as they came. */
   readonly signingInput: Buffer
   readonly payload: Buffer
@@ -18,18 +26,32 @@ const MAX_KID_LENGTH = 512
 const ACCESS_TOKEN_TYPES = ['jwt', 'at+jwt']
 
 /**
- * Takes a compact JWS apart and judges its header. What the header says of keys (`jku`, `jwk`, `x5u`, `x5c`) is not looked at.
+ * Takes a compact JWS apart and judges its header.
  *
  * @param algorithms - what this registration accepts.
+ * @param known - headers that were judged before, by their segments: all tokens of a key have the same.
  * @throws TokenInvalidError
  */
-export function parseJws (token: string, algorithms: ReadonlySet<string>): Jws {
+export function parseJws (token: string, algorithms: ReadonlySet<string>, known?: ReadonlyMap<string, JwsHeader>): Jws {
   const segments = token.split('.', 6)
   if (segments.length === 5) throw new TokenInvalidError('token_encrypted')
   if (segments.length !== 3) throw new TokenInvalidError('token_malformed')
   const [headerSegment, payloadSegment, signatureSegment] = segments as [string, string, string]
+  const { alg, kid, typ } = known?.get(headerSegment) ?? parseHeader(headerSegment, algorithms)
+  return {
+    alg,
+    kid,
+    typ,
+    headerSegment,
+    payload: decodeSegment(payloadSegment),
+    signature: decodeSegment(signatureSegment),
+    signingInput: Buffer.from(token.slice(0, headerSegment.length + 1 + payloadSegment.length), 'latin1')
+  }
+}
 
-  const header = parseObject(decodeSegment(headerSegment))
+/** What a header says of keys (`jku`, `jwk`, `x5u`, `x5c`) is not looked at. */
+function parseHeader (segment: string, algorithms: ReadonlySet<string>): JwsHeader {
+  const header = parseObject(decodeSegment(segment))
   const { alg, kid, typ } = header
   if (typeof alg !== 'string' || !algorithms.has(alg)) throw new TokenInvalidError('algorithm_not_allowed')
   if (header.enc !== undefined) throw new TokenInvalidError('token_encrypted')
@@ -39,24 +61,16 @@ export function parseJws (token: string, algorithms: ReadonlySet<string>): Jws {
     throw new TokenInvalidError('typ_not_allowed')
   }
   if (alg === 'HS256' ? kid !== undefined : !isKid(kid)) throw new TokenInvalidError('kid_invalid')
-
-  return {
-    alg: alg as Jws['alg'],
-    kid: kid as string | undefined,
-    typ: typ === undefined ? undefined : mediaType(typ),
-    payload: decodeSegment(payloadSegment),
-    signature: decodeSegment(signatureSegment),
-    signingInput: Buffer.from(token.slice(0, token.lastIndexOf('.')), 'latin1')
-  }
+  return { alg: alg as JwsHeader['alg'], kid: kid as string | undefined, typ: typ === undefined ? undefined : mediaType(typ) }
 }
 
 /** Parses the JSON of a header or a payload: an object in valid UTF-8, or the token is refused (RFC 7519 §7.2). */
 export function parseObject (bytes: Buffer): Record<string, unknown> {
   let value: unknown
   try {
-    value = JSON.parse(utf8.decode(bytes))
+    value = isUtf8(bytes) ? JSON.parse(bytes.toString()) : undefined
   } catch {
-    throw new TokenInvalidError('token_malformed')
+    // Not JSON: refused below.
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TokenInvalidError('token_malformed')
   return value as Record<string, unknown>
@@ -70,14 +84,12 @@ export function isSignedBy (jws: Jws, key: KeyObject): boolean {
     return signature.length === expected.length && timingSafeEqual(signature, expected)
   }
   try {
-    return verify(digest(alg), signingInput, verifyInput(alg, key), signature)
+    return verify(DIGESTS[alg], signingInput, verifyInput(alg, key), signature)
   } catch {
     // A signature that OpenSSL cannot read is a wrong one.
     return false
   }
 }
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Decodes base64url strictly: no other characters, no padding, no bits to spare, so that each token has one spelling. */
 function decodeSegment (segment: string): Buffer {
@@ -96,14 +108,21 @@ function isKid (kid: unknown): kid is string {
   return typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH && kid.isWellFormed()
 }
 
-function digest (alg: Algorithm): string | null {
-  return alg === 'EdDSA' ? null : `sha${alg.slice(2)}`
+const DIGESTS: Record<Algorithm, string | null> = {
+  EdDSA: null,
+  ES256: 'sha256',
+  ES384: 'sha384',
+  ES512: 'sha512',
+  RS256: 'sha256',
+  RS384: 'sha384',
+  RS512: 'sha512',
+  PS256: 'sha256',
+  PS384: 'sha384',
+  PS512: 'sha512'
 }
 
 function verifyInput (alg: Algorithm, key: KeyObject): KeyObject | VerifyKeyObjectInput {
-  switch (alg.slice(0, 2)) {
-    case 'ES': return { key, dsaEncoding: 'ieee-p1363' }
-    case 'PS': return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
-    default: return key
-  }
+  if (alg.startsWith('ES')) return { key, dsaEncoding: 'ieee-p1363' }
+  if (alg.startsWith('PS')) return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+  return key
 }

@@ -44,6 +44,11 @@ export interface BetterAuthOptions {
   clockTolerance?: number | undefined
   /** How long keys are trusted, and how often the auth server is asked for them. */
   jwks?: JwksOptions | undefined
+  /**
+   * How many verified tokens are remembered, so that each is verified once and not on every request; `false` verifies every
+   * time. A token is forgotten at its `exp`, and when its key is no longer trusted. Default: `{ max: 10_000 }`.
+   */
+  tokenCache?: { max?: number | undefined } | false | undefined
 }
 
 /** How long keys are trusted, and how often the auth server is asked for them. Durations are milliseconds. */
@@ -77,7 +82,12 @@ const OptionsSchema: Record<keyof BetterAuthOptions, TSchema> = {
   }),
   secret: Type.String({ expects: `a shared secret of at least ${MIN_SECRET_BYTES} bytes` }),
   clockTolerance: Duration,
-  jwks: Type.Object({}, { expects: 'an object' })
+  jwks: Type.Object({}, { expects: 'an object' }),
+  tokenCache: Type.Union([Type.Object({}), Type.Literal(false)], { expects: 'an object or false' })
+}
+
+const TokenCacheSchema = {
+  max: Type.Integer({ minimum: 1, maximum: 10_000_000, expects: 'a whole number of tokens, 1 or more' })
 }
 
 const JwksOptionsSchema: Record<keyof JwksOptions, TSchema> = {
@@ -99,6 +109,7 @@ export interface ResolvedOptions {
   readonly algorithms: readonly Algorithm[]
   readonly secret: string | undefined
   readonly clockTolerance: number
+  readonly tokenCache: { readonly max: number } | false
   readonly jwks: Readonly<Record<keyof JwksOptions, number>>
 }
 
@@ -113,6 +124,7 @@ const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
 export function resolveOptions (options: BetterAuthOptions, env: NodeJS.ProcessEnv = process.env): ResolvedOptions {
   checkOptions(options, OptionsSchema)
   checkOptions(options.jwks ?? {}, JwksOptionsSchema, 'jwks.')
+  checkOptions(options.tokenCache || {}, TokenCacheSchema, 'tokenCache.')
 
   const fromEnv = options.authUrl === undefined && env.BETTER_AUTH_URL !== undefined
   const authUrl = parseAuthUrl(options.authUrl ?? env.BETTER_AUTH_URL ?? DEFAULT_AUTH_URL, fromEnv)
@@ -126,6 +138,7 @@ export function resolveOptions (options: BetterAuthOptions, env: NodeJS.ProcessE
     algorithms: [...options.algorithms ?? ALGORITHMS],
     secret: parseSecret(options.secret),
     clockTolerance: options.clockTolerance ?? 5000,
+    tokenCache: options.tokenCache === false ? false : { max: options.tokenCache?.max ?? 10_000 },
     jwks: {
       maxAge: options.jwks?.maxAge ?? 600_000,
       staleWhileRevalidate: options.jwks?.staleWhileRevalidate ?? 60_000,

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { createAuthenticate } from './authenticate.js'
 import { bearerToken } from './bearer.js'
+import { decorateIdentity } from './identity.js'
 import { createJwksSource } from './jwks-source.js'
 import { createKeyStore, type KeyStatus } from './key-store.js'
 import { resolveOptions, type BetterAuthOptions, type ResolvedOptions } from './options.js'
@@ -43,7 +44,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   const verifier = createVerifier(options, keys, Date.now)
 
   await registerJwt(fastify, options, verifier)
-  fastify.decorateRequest('claims')
+  decorateIdentity(fastify)
   fastify.decorate('authenticate', createAuthenticate(verifier))
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },
