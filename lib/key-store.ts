@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { createAbsentKeys } from './absent-keys.js'
 import { JwksUnavailableError, TokenInvalidError } from './errors.js'
 import { importJwk, isSameKey, UnusableJwkError, type JwkFault, type VerificationKey } from './jwk.js'
-import { JwksFetchError, type JwksSource } from './jwks-source.js'
+import { JwksFetchError, type Jwk, type JwksSource } from './jwks-source.js'
 import type { ResolvedOptions } from './options.js'
 import { createBackoff, createBudget } from './pace.js'
 
@@ -43,7 +44,6 @@ export interface KeyStore {
 }
 
 interface Trusted { key: VerificationKey, confirmedAt: number, freshFor: number }
-interface Absent { fault: JwkFault | undefined, seenAt: number }
 
 /** How much earlier than `maxAge` a key may be refreshed, as a share of it: instances must not march in step. */
 const REFRESH_JITTER = 0.1
@@ -51,15 +51,14 @@ const REFRESH_JITTER = 0.1
 const ABSENT_RECHECK = 3000
 /** For how long it counts as lately seen to be absent when it cannot be looked for. */
 const ABSENT_LATELY = 60_000
-const ABSENT_MEMORY = 600_000
-const ABSENT_MAX = 1000
 /** A name that no key has: what is asked for is the JWKS. */
 const ANY = ''
 
 export function createKeyStore ({ source, policy, log, now, random }: KeyStoreContext): KeyStore {
   const trusted = new Map<string, Trusted>()
-  const absent = new Map<string, Absent>()
-  const fetching = new Map<string, Promise<VerificationKey | undefined>>()
+  const absent = createAbsentKeys(now)
+  const fetching = new Map<string, Promise<VerificationKey>>()
+  let checking: Promise<unknown> | undefined
   const backoff = createBackoff(now, random)
   const budget = createBudget(policy.requestsPerMinute, now)
   const staleAfter = policy.maxAge + policy.staleWhileRevalidate
@@ -93,23 +92,17 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
     if (!fetching.has(kid)) {
       const absence = absent.get(kid)
       const absentFor = absence === undefined ? Infinity : now() - absence.seenAt
-      if (absentFor >= 0 && absentFor < ABSENT_RECHECK) throw refusal(absence!)
+      if (absentFor >= 0 && absentFor < ABSENT_RECHECK) throw refusal(absence!.fault)
       if (backoff.remaining() > 0) throw unavailable()
       if (!budget.take()) {
-        throw absentFor < ABSENT_LATELY ? refusal(absence!) : new JwksUnavailableError(budget.remaining())
+        throw absentFor < ABSENT_LATELY ? refusal(absence!.fault) : new JwksUnavailableError(budget.remaining())
       }
     }
     return refresh(kid)
   }
 
   /** Fetches what the JWKS says of a key now. There is one fetch at a time for each. */
-  async function refresh (kid: string): Promise<VerificationKey> {
-    const key = await fetchOnce(kid)
-    if (key === undefined) throw refusal(absent.get(kid)!)
-    return key
-  }
-
-  function fetchOnce (kid: string): Promise<VerificationKey | undefined> {
+  function refresh (kid: string): Promise<VerificationKey> {
     let pending = fetching.get(kid)
     if (pending === undefined) {
       pending = fetchKey(kid).finally(() => { fetching.delete(kid) })
@@ -118,22 +111,26 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
     return pending
   }
 
-  async function fetchKey (kid: string): Promise<VerificationKey | undefined> {
+  async function fetchKey (kid: string): Promise<VerificationKey> {
     const startedAt = now()
-    let jwk
-    try {
-      jwk = await source.fetchJwk(kid)
-    } catch (error) {
-      failed(startedAt, error)
-      throw unavailable()
-    }
-    succeeded()
-    if (kid === ANY) return undefined
-    if (jwk === undefined) return distrust(kid, startedAt)
+    const jwk = await fetchJwk(kid)
+    if (jwk === undefined) throw distrust(kid, startedAt)
     try {
       return trust(importJwk(kid, jwk), startedAt)
     } catch (error) {
-      return distrust(kid, startedAt, error as UnusableJwkError)
+      throw distrust(kid, startedAt, error as UnusableJwkError)
+    }
+  }
+
+  async function fetchJwk (kid: string): Promise<Jwk | undefined> {
+    const startedAt = now()
+    try {
+      const jwk = await source.fetchJwk(kid)
+      succeeded()
+      return jwk
+    } catch (error) {
+      failed(startedAt, error)
+      throw unavailable()
     }
   }
 
@@ -141,7 +138,7 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
     lastError = error instanceof JwksFetchError ? error.code : 'unexpected'
     if (!backoff.failing) {
       failingSince = startedAt
-      log.error({ code: lastError, keys: trusted.size }, 'the JWKS of the auth server cannot be had')
+      log.warn({ code: lastError, keys: trusted.size }, `the JWKS of the auth server is unreachable since ${new Date(startedAt).toISOString()}`)
     }
     backoff.fail(startedAt)
   }
@@ -150,7 +147,7 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
     if (!backoff.failing) return
     backoff.succeed()
     lastError = null
-    log.info({ downFor: now() - failingSince }, 'the JWKS of the auth server can be had again')
+    log.info({ downFor: now() - failingSince }, 'the JWKS of the auth server is back')
   }
 
   /** A key is counted from the start of the fetch that confirmed it: it may have left while the answer was under way. */
@@ -168,20 +165,15 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
     return kept
   }
 
-  function distrust (kid: string, seenAt: number, error?: UnusableJwkError): undefined {
+  function distrust (kid: string, seenAt: number, error?: UnusableJwkError): TokenInvalidError {
     if (trusted.delete(kid)) log.warn({ kid }, 'a key left the JWKS of the auth server; its tokens are refused')
     const fault = error?.fault
     if (fault !== undefined && absent.get(kid)?.fault !== fault) {
       if (fault === 'private') log.error({ kid }, 'the auth server publishes a private key: whoever read it can sign tokens')
       else log.warn({ kid, fault }, 'a key in the JWKS of the auth server is not usable')
     }
-    absent.delete(kid)
-    absent.set(kid, { fault, seenAt })
-    for (const [oldest, { seenAt: time }] of absent) {
-      if (absent.size <= ABSENT_MAX && now() - time < ABSENT_MEMORY) break
-      absent.delete(oldest)
-    }
-    return undefined
+    absent.set(kid, seenAt, fault)
+    return refusal(fault)
   }
 
   /** Keys that can no longer serve under any rule: nobody asks for them any more, or they would have been refreshed. */
@@ -207,7 +199,8 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
     get,
     async ready () {
       if (backoff.remaining() > 0) throw unavailable()
-      await fetchOnce(ANY)
+      checking ??= fetchJwk(ANY).finally(() => { checking = undefined })
+      await checking
     },
     status () {
       return {
@@ -222,6 +215,6 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
   }
 }
 
-function refusal (absence: Absent): TokenInvalidError {
-  return new TokenInvalidError(absence.fault === undefined ? 'unknown_key' : 'unusable_key')
+function refusal (fault: JwkFault | undefined): TokenInvalidError {
+  return new TokenInvalidError(fault === undefined ? 'unknown_key' : 'unusable_key')
 }
