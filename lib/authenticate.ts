@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bearerToken } from './bearer.js'
 import { isBetterAuthError } from './errors.js'
 import { identify } from './identity.js'
+import { logRefusal } from './refusal.js'
 import type { Verifier } from './verifier.js'
 
 /**
@@ -14,20 +15,23 @@ export type Authenticate = (request: FastifyRequest, reply: FastifyReply) => Pro
 
 type Done = (error?: unknown) => void
 
-/** Makes the hook: the one place that turns a failure into an answer. */
+/** Makes the hook. What it throws is made an answer by Fastify, and by the hook in refusal.ts. */
 export function createAuthenticate (verifier: Verifier): Authenticate {
   function authenticate (request: FastifyRequest, reply: FastifyReply, payloadOrDone?: unknown, done?: Done): Promise<void> | undefined {
     // Hooks and @fastify/auth bring a callback, preParsing after its payload. By hand there is none.
     const next = done ?? (typeof payloadOrDone === 'function' ? payloadOrDone as Done : undefined)
-    if (next === undefined) return authenticateByHand(request, reply)
+    if (next === undefined) return authenticateByHand(request)
     authenticateInHook(request, reply, next)
   }
 
   function authenticateInHook (request: FastifyRequest, reply: FastifyReply, next: Done): void {
     const fail = (error: unknown) => {
-      // @fastify/auth answers 401 unless a status was set; the error handler takes it from here.
-      if (isBetterAuthError(error)) reply.code(error.statusCode)
-      next(refuse(request, reply, error))
+      if (isBetterAuthError(error)) {
+        logRefusal(request, error)
+        // For @fastify/auth, which sets 401 where no status is set, and for error handlers that set none.
+        reply.code(error.statusCode)
+      }
+      next(error)
     }
     let verified
     try {
@@ -44,22 +48,14 @@ export function createAuthenticate (verifier: Verifier): Authenticate {
     }
   }
 
-  async function authenticateByHand (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async function authenticateByHand (request: FastifyRequest): Promise<void> {
     try {
       identify(request, await verifier.verify(bearerToken(request)))
     } catch (error) {
-      throw refuse(request, reply, error)
+      if (isBetterAuthError(error)) logRefusal(request, error)
+      throw error
     }
   }
 
   return authenticate as Authenticate
-}
-
-/** Says why, once, in the log, and sets the headers, which an error handler of the application would not. */
-function refuse (request: FastifyRequest, reply: FastifyReply, error: unknown): unknown {
-  if (!isBetterAuthError(error)) return error
-  const { reason, details, statusCode } = error
-  request.log[statusCode === 503 ? 'warn' : 'info']({ reason, ...details }, 'authentication refused')
-  reply.headers(error.headers)
-  return error
 }

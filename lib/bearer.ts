@@ -15,9 +15,10 @@ export function bearerToken (request: FastifyRequest): string {
   // The way of nearly all requests, without a split.
   if (header.startsWith('Bearer ') && header.indexOf(' ', 7) === -1 && header.indexOf('\t', 7) === -1 && header.length > 7) return header.slice(7)
 
-  const [scheme = '', token, ...rest] = header.trim().split(/[ \t]+/)
-  if (scheme.toLowerCase() !== 'bearer') throw new TokenMissingError()
-  if (token === undefined || rest.length > 0) throw new RequestInvalidError()
+  if (!/^bearer(?![^ \t])/i.test(header)) throw new TokenMissingError()
+  // Spaces only, one or more, between the scheme and the token (RFC 9110 §11.4).
+  const token = /^bearer +([^ \t]+)[ \t]*$/i.exec(header)?.[1]
+  if (token === undefined) throw new RequestInvalidError()
   return token
 }
 

@@ -1,4 +1,4 @@
-import type {} from './types.js'
+export type {} from './types.js'
 
 export { betterAuthPlugin, betterAuthPlugin as default, AlreadyRegisteredError, type BetterAuth } from './plugin.js'
 export { ALGORITHMS, InvalidOptionError, type Algorithm, type BetterAuthOptions, type JwksOptions } from './options.js'

@@ -35,8 +35,9 @@ type Answer = { jwks: true, jwk: Jwk | undefined } | { jwks: false, describe: ()
 /** What an address answered instead of a JWKS, and whether that speaks of a server in trouble rather than of a wrong address. */
 interface Description { answer: string, trouble: boolean }
 
-// No compression: a JWKS is small, and an honest server then sends nothing that could grow while it is unpacked.
-const HEADERS = { accept: 'application/json', 'accept-encoding': 'identity' }
+// No compression: a JWKS is small, and an honest server then sends nothing that could grow while it is unpacked. No kept-alive
+// connection: minutes pass between two fetches, and one that the server closes just then would look like an outage.
+const HEADERS = { accept: 'application/json', 'accept-encoding': 'identity', connection: 'close' }
 
 /**
  * The JWKS behind one of several addresses: the first that answers with a JWKS is kept until it stops doing so.

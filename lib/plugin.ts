@@ -8,6 +8,7 @@ import { decorateIdentity } from './identity.js'
 import { createJwksSource } from './jwks-source.js'
 import { createKeyStore, type KeyStatus } from './key-store.js'
 import { resolveOptions, type BetterAuthOptions, type ResolvedOptions } from './options.js'
+import { decorateRefusals } from './refusal.js'
 import { toUser, type Claims } from './user.js'
 import { createVerifier, type Verifier } from './verifier.js'
 
@@ -45,6 +46,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
 
   await registerJwt(fastify, options, verifier)
   decorateIdentity(fastify)
+  decorateRefusals(fastify)
   fastify.decorate('authenticate', createAuthenticate(verifier))
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },

@@ -1,4 +1,4 @@
-import type {} from '@fastify/jwt'
+export type {} from '@fastify/jwt'
 import type { Authenticate } from './authenticate.js'
 import type { BetterAuth } from './plugin.js'
 import type { Claims, User } from './user.js'

@@ -1,0 +1,17 @@
+import type { User } from 'better-auth-fastify'
+import type { FastifyRequest } from 'fastify'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
+import type { Protect } from '../server.js'
+
+/** jose in a hook, with the same checks: issuer, audience, algorithms. */
+export const protect: Protect = async (app, { alg, origin, jwksUrl }) => {
+  const keys = createRemoteJWKSet(new URL(jwksUrl))
+  const checks = { issuer: origin, audience: origin, algorithms: [alg] }
+
+  async function onRequest (request: FastifyRequest): Promise<void> {
+    const { payload } = await jwtVerify<User>(request.headers.authorization!.slice(7), keys, checks)
+    request.user = payload
+  }
+  app.decorateRequest('user')
+  return { onRequest }
+}

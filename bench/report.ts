@@ -1,0 +1,52 @@
+/** What a scenario has to say: Markdown, and whether the targets of the issue are reached. */
+export interface Section {
+  readonly title: string
+  readonly text: string
+  readonly targets: readonly Target[]
+}
+
+export interface Target {
+  readonly what: string
+  readonly target: string
+  readonly value: string
+  readonly reached: boolean
+}
+
+/** How much is measured: enough to be read, or with `--quick` only enough to see that everything runs. */
+export interface Settings {
+  readonly quick: boolean
+  /** Requests of one measurement, and before it. */
+  readonly requests: number
+  readonly warmup: number
+  readonly rounds: number
+}
+
+/** A target that is reached by not being above a limit. `NaN` reaches none. */
+export function atMost (limit: number, what: string, value: number, unit = ''): Target {
+  return { what, target: `≤ ${limit}${unit}`, value: `${format(value)}${unit}`, reached: value <= limit }
+}
+
+export function below (limit: number, what: string, value: number): Target {
+  return { what, target: `< ${limit}`, value: format(value), reached: value < limit }
+}
+
+/** Three digits that say something, or the whole number. */
+export function format (value: number): string {
+  if (Number.isNaN(value)) return '–'
+  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)))
+}
+
+export function megabytes (bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(0)
+}
+
+export function markdownTable (head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map(row => row[i]!.length)))
+  const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`
+  return [line(head), line(widths.map(width => '-'.repeat(width))), ...rows.map(line)].join('\n')
+}
+
+export function targetsTable (sections: readonly Section[]): string {
+  const rows = sections.flatMap(({ targets }) => targets).map(({ what, target, value, reached }) => [what, target, value, reached ? 'yes' : 'NO'])
+  return markdownTable(['', 'target', 'measured', 'reached'], rows)
+}

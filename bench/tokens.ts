@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto'
+import { createClaims, createSigningKey, signJws } from '../test/fixtures/issuer.js'
+import { startChild, type Child } from './child.js'
+import type { JwksAnswer, JwksHello, JwksState } from './issuer.js'
+
+export const ALGORITHMS = ['EdDSA', 'ES256', 'RS256'] as const
+export type Algorithm = typeof ALGORITHMS[number]
+
+/** An issuer: its JWKS server is a process of its own, its private keys are here. */
+export interface Issuer {
+  readonly alg: Algorithm
+  readonly origin: string
+  readonly jwks: Child<JwksHello, Partial<JwksState>, JwksAnswer>
+  /** Signs tokens as Better Auth has them by default, each for another user, with its keys in turn. */
+  sign (count: number): string[]
+}
+
+/** Starts an issuer, and stops it when the work with it is done. */
+export async function withIssuer<Result> (alg: Algorithm, keyCount: number, work: (issuer: Issuer) => Promise<Result>): Promise<Result> {
+  const keys = Array.from({ length: keyCount }, () => createSigningKey(alg))
+  const jwks: Issuer['jwks'] = await startChild('issuer.ts', { keys: keys.map(({ jwk }) => jwk), delay: 0 } satisfies JwksState)
+  const { origin } = jwks.hello
+  try {
+    return await work({
+      alg,
+      origin,
+      jwks,
+      sign: count => Array.from({ length: count }, (_, i) => signJws(keys[i % keyCount]!, createUserClaims(origin)))
+    })
+  } finally {
+    await jwks.stop()
+  }
+}
+
+function createUserClaims (origin: string): Record<string, unknown> {
+  const id = randomBytes(16).toString('hex')
+  const now = new Date()
+  return createClaims(origin, {
+    id,
+    sub: id,
+    name: 'Ada Lovelace',
+    email: `${id.slice(0, 12)}@example.com`,
+    createdAt: now.toISOString(),
+    updatedAt: now.toISOString(),
+    // A day: no token may run out while it is measured.
+    exp: Math.floor(now.getTime() / 1000) + 86_400
+  })
+}
