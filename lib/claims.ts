@@ -1,40 +1,50 @@
 import { TokenExpiredError, TokenInvalidError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
-import type { Claims } from './user.js'
+import type { Payload } from './user.js'
 
-type Rules = Pick<ResolvedOptions, 'issuer' | 'audience' | 'clockTolerance'>
+type Rules = Pick<ResolvedOptions, 'issuer' | 'audience'>
 
 /** What only an ID token has, where the header does not say `at+jwt` (OpenID Connect Core §2 and §3.1.3.6, §3.3.2.11). */
 const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash', 's_hash', 'auth_time', 'acr']
 const SESSION_COOKIE_AUDIENCE = 'better-auth:session-cache'
 
 /**
- * Judges the payload of a token whose signature is right (RFC 7519 §4.1). Expiry comes last: a token is only called expired if
- * nothing else is wrong with it.
+ * Judges what an access token says of itself, its times excepted (RFC 7519 §4.1).
  *
  * @param typ - the header's `typ`, in lower case and without `application/`.
- * @param now - milliseconds since the epoch.
- * @throws TokenInvalidError, TokenExpiredError
+ * @throws TokenInvalidError
  */
-export function checkClaims (payload: Record<string, unknown>, typ: string | undefined, rules: Rules, now: number): asserts payload is Claims {
+export function checkAccessClaims (payload: Payload, typ: string | undefined, rules: Rules): void {
   checkKind(payload, typ)
   checkIssuer(payload.iss, rules.issuer)
   checkAudience(payload.aud, rules.audience)
-  const jti = payload.jti
-  if (jti !== undefined && typeof jti !== 'string') throw new TokenInvalidError('claim_invalid', { claim: 'jti' })
+  if (payload.jti !== undefined && typeof payload.jti !== 'string') throw new TokenInvalidError('claim_invalid', { claim: 'jti' })
+}
 
+/** When a token may be used, in milliseconds since the epoch, the clock tolerance included. */
+export interface Lifetime { readonly notBefore: number, readonly expiresAt: number }
+
+/**
+ * Judges `exp`, `nbf` and `iat`. It comes last: a token is only called expired if nothing else is wrong with it.
+ *
+ * @param now - milliseconds since the epoch.
+ * @throws TokenInvalidError, TokenExpiredError
+ */
+export function checkTimes (payload: Payload, clockTolerance: number, now: number): Lifetime {
   const exp = numericDate(payload, 'exp')
-  const nbf = numericDate(payload, 'nbf')
-  const iat = numericDate(payload, 'iat')
-  if (exp === undefined) throw new TokenInvalidError('claim_missing', { claim: 'exp' })
-  if (nbf !== undefined && now < nbf - rules.clockTolerance) throw new TokenInvalidError('token_not_active', { claim: 'nbf' })
+  const nbf = numericDate(payload, 'nbf') ?? -Infinity
   // A token from the future is a forgery or a clock that is wrong; PyJWT, whose users come here, refuses it as well.
-  if (iat !== undefined && now < iat - rules.clockTolerance) throw new TokenInvalidError('token_not_active', { claim: 'iat' })
-  if (now >= exp + rules.clockTolerance) throw new TokenExpiredError()
+  const iat = numericDate(payload, 'iat') ?? -Infinity
+  if (exp === undefined) throw new TokenInvalidError('claim_missing', { claim: 'exp' })
+  const notBefore = Math.max(nbf, iat) - clockTolerance
+  const expiresAt = exp + clockTolerance
+  if (now < notBefore) throw new TokenInvalidError('token_not_active', { claim: nbf >= iat ? 'nbf' : 'iat' })
+  if (now >= expiresAt) throw new TokenExpiredError()
+  return { notBefore, expiresAt }
 }
 
 /** The same keys sign tokens that are not meant for an API: each is told by what it cannot hide, whatever `audience` is. */
-function checkKind (payload: Record<string, unknown>, typ: string | undefined): void {
+function checkKind (payload: Payload, typ: string | undefined): void {
   // Bound to the client's own key (RFC 7800, RFC 9449): as a bearer token it would be worth more than it was issued for.
   if (payload.cnf !== undefined) throw new TokenInvalidError('token_kind', { claim: 'cnf' })
   // A logout token (OpenID Connect Back-Channel Logout §2.4).
@@ -67,7 +77,7 @@ function checkAudience (aud: unknown, expected: readonly string[] | false): void
 }
 
 /** Seconds since the epoch, whole or not (RFC 7519 §2), as milliseconds. */
-function numericDate (payload: Record<string, unknown>, claim: string): number | undefined {
+function numericDate (payload: Payload, claim: string): number | undefined {
   const value = payload[claim]
   if (value === undefined) return undefined
   if (typeof value !== 'number' || !Number.isFinite(value)) throw new TokenInvalidError('claim_invalid', { claim })

@@ -27,17 +27,15 @@ export class UnusableJwkError extends Error {
   }
 }
 
-const RSA: readonly Algorithm[] = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
-
-/** The public members of each kind of key, and the algorithms that it serves (RFC 7518 §6, RFC 8037 §2). */
-const KINDS: Record<string, { members: readonly string[], algorithms: readonly Algorithm[] }> = {
-  'RSA ': { members: ['n', 'e'], algorithms: RSA },
-  'EC P-256': { members: ['x', 'y'], algorithms: ['ES256'] },
-  'EC P-384': { members: ['x', 'y'], algorithms: ['ES384'] },
-  'EC P-521': { members: ['x', 'y'], algorithms: ['ES512'] },
-  'OKP Ed25519': { members: ['x'], algorithms: ['EdDSA'] },
-  'OKP Ed448': { members: ['x'], algorithms: ['EdDSA'] }
-}
+/** The kinds of key, their public members and the algorithms that they serve (RFC 7518 §6, RFC 8037 §2). */
+const KINDS: ReadonlyArray<{ kty: string, crv?: string, members: readonly string[], algorithms: readonly Algorithm[] }> = [
+  { kty: 'RSA', members: ['n', 'e'], algorithms: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] },
+  { kty: 'EC', crv: 'P-256', members: ['x', 'y'], algorithms: ['ES256'] },
+  { kty: 'EC', crv: 'P-384', members: ['x', 'y'], algorithms: ['ES384'] },
+  { kty: 'EC', crv: 'P-521', members: ['x', 'y'], algorithms: ['ES512'] },
+  { kty: 'OKP', crv: 'Ed25519', members: ['x'], algorithms: ['EdDSA'] },
+  { kty: 'OKP', crv: 'Ed448', members: ['x'], algorithms: ['EdDSA'] }
+]
 
 /** Members that only a private or a symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1). */
 const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
@@ -45,18 +43,27 @@ const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 const MIN_RSA_BITS = 2048
 
 /**
- * Points of small order on Ed25519 as they are encoded, the sign bit cleared, canonical encodings and others: with one of them
- * as the public key anyone can make a signature that verifies (RFC 8032 §5.1.7 does not refuse them, nor does OpenSSL).
+ * Points of small order as they are encoded, the sign bit cleared, canonical encodings and others: with one of them as the
+ * public key anyone can make a signature that verifies (RFC 8032 §5.1.7 and §5.2.7 do not refuse them, nor does OpenSSL).
  */
-const SMALL_ORDER_ED25519 = new Set([
-  '0000000000000000000000000000000000000000000000000000000000000000',
-  '0100000000000000000000000000000000000000000000000000000000000000',
-  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
-  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
-  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f'
-])
+const SMALL_ORDER: Record<string, ReadonlySet<string>> = {
+  Ed25519: new Set([
+    '0000000000000000000000000000000000000000000000000000000000000000',
+    '0100000000000000000000000000000000000000000000000000000000000000',
+    '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+    'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+    'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f'
+  ]),
+  Ed448: new Set([
+    '00'.repeat(57),
+    `01${'00'.repeat(56)}`,
+    `fe${'ff'.repeat(27)}fe${'ff'.repeat(27)}00`,
+    `${'ff'.repeat(28)}fe${'ff'.repeat(27)}00`,
+    `${'00'.repeat(28)}${'ff'.repeat(28)}00`
+  ])
+}
 
 /**
  * Makes a verification key out of a JWK (RFC 7517), or refuses it.
@@ -70,9 +77,8 @@ export function importJwk (kid: string, jwk: Readonly<Record<string, unknown>>):
   if (jwk.key_ops !== undefined && !(Array.isArray(jwk.key_ops) && jwk.key_ops.includes('verify'))) throw new UnusableJwkError('key_ops')
 
   const { kty, crv } = jwk
-  // Better Auth adds `crv: undefined` to RSA keys, which JSON drops; a `crv` that is there must fit.
-  const name = `${String(kty)} ${crv === undefined ? '' : String(crv)}`
-  const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined
+  // Better Auth's RSA keys have no `crv`; one that is there must fit.
+  const kind = KINDS.find(known => known.kty === kty && known.crv === crv)
   if (kind === undefined) throw new UnusableJwkError('kty')
 
   const algorithms = jwk.alg === undefined ? kind.algorithms : kind.algorithms.filter(algorithm => algorithm === jwk.alg)
@@ -108,12 +114,12 @@ function toKeyObject (jwk: JsonWebKey): KeyObject {
 }
 
 function isWeak (publicKey: KeyObject, jwk: Readonly<Record<string, unknown>>): boolean {
-  if (jwk.crv === 'Ed25519') {
+  if (jwk.kty === 'OKP') {
     const point = Buffer.from(jwk.x as string, 'base64url')
-    point[31]! &= 0x7f
-    return SMALL_ORDER_ED25519.has(point.toString('hex'))
+    point[point.length - 1]! &= 0x7f
+    return SMALL_ORDER[jwk.crv as string]!.has(point.toString('hex'))
   }
   if (jwk.kty !== 'RSA') return false
-  const { modulusLength = 0, publicExponent = 0n } = publicKey.asymmetricKeyDetails ?? {}
+  const { modulusLength = 0, publicExponent = 0n } = publicKey.asymmetricKeyDetails!
   return modulusLength < MIN_RSA_BITS || publicExponent < 3n || publicExponent % 2n === 0n
 }

@@ -56,6 +56,7 @@ export function createJwksSource (urls: readonly string[], timeout: number, log:
       const answer = await ask(url, kid, signal)
       if (answer.jwks) return answer.jwk
       if (found === url) found = undefined
+      else if (found !== undefined) return fetchJwk(kid, signal)
     }
     if (search !== undefined) {
       // Someone else is looking for the address: theirs will do.

@@ -161,22 +161,21 @@ function checkOptions (options: object, schemas: Record<string, TSchema>, prefix
 }
 
 function invalid (name: string, expects: string, value: unknown, source = ''): Error {
-  const got = name === 'secret' ? describeSecret(value) : inspect(value, { breakLength: Infinity })
-  return new InvalidOptionError(`Option "${name}"${source} must be ${expects}, got ${got}`)
+  return new InvalidOptionError(`Option "${name}"${source} must be ${expects}, got ${describe(name, value)}`)
 }
 
-/** Enough to see what is wrong with a secret, and nothing of it. */
-function describeSecret (value: unknown): string {
-  return typeof value === 'string' ? `${Buffer.byteLength(value)} bytes` : `a value of type ${typeof value}`
+/** What was got, without what must not be seen: the secret, and a password in a URL. */
+function describe (name: string, value: unknown): string {
+  if (name !== 'secret' && name !== 'authUrl') return inspect(value, { breakLength: Infinity })
+  if (typeof value !== 'string') return `a value of type ${typeof value}`
+  return name === 'secret' ? `${Buffer.byteLength(value)} bytes` : inspect(value.replace(/^(\w+:\/\/)?.*@/s, '$1***@'))
 }
 
 function parseAuthUrl (text: string, fromEnv: boolean): URL {
   // The URL parser forgives what a person should mend: missing slashes, back slashes, spaces around, an empty query.
   const url = /^https?:\/\/[^\s/?#\\][^\s?#\\]*$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.username !== '' || url.password !== '' || text.split('/', 3)[2]?.includes('@')) {
-    // A URL that is refused for the password in it must not bring the password into a log.
-    const got = text.replace(/[^/\s]*@/g, '***@')
-    throw invalid('authUrl', OptionsSchema.authUrl.expects, got, fromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : '')
+    throw invalid('authUrl', OptionsSchema.authUrl.expects, text, fromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : '')
   }
   return url
 }

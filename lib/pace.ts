@@ -25,11 +25,14 @@ export function createBackoff (now: () => number, random: () => number): Backoff
     get failing () { return failures > 0 },
     get nextTryAt () { return failures > 0 ? nextTryAt : null },
     remaining () {
-      return failures === 0 ? 0 : Math.min(MAX_BACKOFF, Math.max(0, nextTryAt - now()))
+      const time = now()
+      // A clock that was set back must not make the pause longer.
+      return failures === 0 || time < failedAt ? 0 : Math.max(0, nextTryAt - time)
     },
     fail (startedAt) {
-      if (failures > 0 && startedAt < failedAt) return
-      failedAt = now()
+      const time = now()
+      if (failures > 0 && startedAt <= failedAt && failedAt <= time) return
+      failedAt = time
       const pause = Math.min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** failures)
       nextTryAt = failedAt + pause * (1 - BACKOFF_JITTER * random())
       failures++

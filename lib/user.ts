@@ -17,6 +17,9 @@ export const UserSchema = Type.Object({
 /** The user that a token stands for. */
 export type User = Static<typeof UserSchema>
 
+/** What a token says, verified or not: anything. */
+export type Payload = Readonly<Record<string, unknown>>
+
 /** The verified payload of a token: registered claims (RFC 7519 §4.1) and whatever else the auth server signed. */
 export interface Claims {
   iss?: string
@@ -34,7 +37,7 @@ export interface Claims {
  *
  * @throws TokenInvalidError when a claim has the wrong type: no half-filled user ever comes out.
  */
-export function toUser (claims: Claims): User {
+export function toUser (claims: Payload): User {
   // Every claim is looked at, so that one of the wrong type is found even where another stands in for it.
   const sub = subject(claims, 'sub')
   const rowId = subject(claims, 'id')
@@ -48,20 +51,20 @@ export function toUser (claims: Claims): User {
   return { id, email, name, emailVerified: camelCase ?? standard ?? false, image }
 }
 
-function subject (claims: Claims, claim: string): string | undefined {
+function subject (claims: Payload, claim: string): string | undefined {
   const value = claims[claim]
   if (value === undefined || (typeof value === 'string' && value !== '')) return value
   throw new TokenInvalidError('claim_invalid', { claim })
 }
 
-function text (claims: Claims, claim: string): string | null {
+function text (claims: Payload, claim: string): string | null {
   const value = claims[claim]
   if (value === undefined || value === null) return null
   if (typeof value === 'string') return value
   throw new TokenInvalidError('claim_invalid', { claim })
 }
 
-function flag (claims: Claims, claim: string): boolean | undefined {
+function flag (claims: Payload, claim: string): boolean | undefined {
   const value = claims[claim]
   if (value === undefined || value === null) return undefined
   if (typeof value === 'boolean') return value

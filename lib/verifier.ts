@@ -1,5 +1,5 @@
 import { createSecretKey } from 'node:crypto'
-import { checkClaims } from './claims.js'
+import { checkAccessClaims, checkTimes, type Lifetime } from './claims.js'
 import { TokenInvalidError } from './errors.js'
 import { isSignedBy, parseJws, parseObject, type Jws, type JwsHeader } from './jws.js'
 import type { VerificationKey } from './jwk.js'
@@ -9,12 +9,9 @@ import { createTokenCache } from './token-cache.js'
 import { toUser, type Claims, type User } from './user.js'
 
 /** A token that is right in every respect, and until when it is. Shared between requests: nobody may write to it. */
-export interface VerifiedToken {
+export interface VerifiedToken extends Lifetime {
   readonly token: string
   readonly user: Readonly<User>
-  /** Milliseconds since the epoch, the clock tolerance included. */
-  readonly notBefore: number
-  readonly expiresAt: number
   /** The key that verified it; `undefined` for the shared secret. */
   readonly key: VerificationKey | undefined
 }
@@ -46,10 +43,12 @@ export function createVerifier (options: ResolvedOptions, keys: KeyStore, now: (
     if (key !== undefined && !(key.algorithms as readonly string[]).includes(jws.alg)) throw new TokenInvalidError('algorithm_mismatch')
     if (!isSignedBy(jws, key === undefined ? secretKey! : key.publicKey)) throw new TokenInvalidError('signature_invalid')
     const claims = parseObject(jws.payload)
-    checkClaims(claims, jws.typ, options, now())
+    checkAccessClaims(claims, jws.typ, options)
+    const user = toUser(claims)
+    const { notBefore, expiresAt } = checkTimes(claims, options.clockTolerance, now())
     if (headers.size === MAX_HEADERS) headers.clear()
     headers.set(jws.headerSegment, { alg: jws.alg, kid: jws.kid, typ: jws.typ })
-    const verified = { token, user: toUser(claims), key, ...lifetime(claims, options.clockTolerance) }
+    const verified = { token, user, key, notBefore, expiresAt }
     cache?.set(verified)
     return verified
   }
@@ -70,10 +69,6 @@ export function createVerifier (options: ResolvedOptions, keys: KeyStore, now: (
       parseObject(parseJws(token, algorithms).payload)
     }
   }
-}
-
-function lifetime ({ exp, nbf = -Infinity, iat = -Infinity }: Claims, clockTolerance: number): { notBefore: number, expiresAt: number } {
-  return { notBefore: Math.max(nbf, iat) * 1000 - clockTolerance, expiresAt: exp * 1000 + clockTolerance }
 }
 
 /** The payload of a token that was verified. */

@@ -30,7 +30,8 @@ function fakeKeys (get: () => ReturnType<KeyStore['get']> = () => key) {
 
 function setUp (options: BetterAuthOptions = {}) {
   const { keys, state } = fakeKeys()
-  const clock = { now: Date.now() }
+  // Ahead of the clock by which the tokens of a test are made: none of them is from the future.
+  const clock = { now: Date.now() + 60_000 }
   const verifier = createVerifier(resolveOptions({ authUrl: ISSUER, clockTolerance: 0, ...options }), keys, () => clock.now)
   return { verifier, state, clock }
 }

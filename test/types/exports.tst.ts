@@ -1,0 +1,69 @@
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyPluginCallback } from 'fastify'
+import { describe, expect, test } from 'tstyche'
+import betterAuthPlugin, {
+  ALGORITHMS, betterAuthPlugin as named, ForbiddenError, InvalidOptionError, isBetterAuthError, JwksUnavailableError,
+  RequestInvalidError, TokenExpiredError, TokenInvalidError, TokenMissingError, type Algorithm, type BetterAuth, type BetterAuthError,
+  type BetterAuthOptions, type KeyStatus, type RefusalDetails, type RefusalReason
+} from '../../lib/index.js'
+
+const app = Fastify()
+
+describe('the plugin', () => {
+  test('is the default export and a named one', () => {
+    expect(betterAuthPlugin).type.toBe(named)
+    expect(betterAuthPlugin).type.toBeAssignableTo<FastifyPluginAsync<BetterAuthOptions> | FastifyPluginCallback<BetterAuthOptions>>()
+  })
+
+  test('names the algorithms', () => {
+    expect<typeof ALGORITHMS[number]>().type.toBe<Algorithm>()
+    expect(ALGORITHMS).type.toBeAssignableTo<readonly string[]>()
+  })
+})
+
+describe('fastify.betterAuth', () => {
+  test('is typed', () => {
+    expect(app.betterAuth).type.toBe<BetterAuth>()
+    expect<FastifyInstance['betterAuth']>().type.toBe<BetterAuth>()
+    expect(app.betterAuth.jwksUrl).type.toBe<string | null>()
+    expect(app.betterAuth.ready()).type.toBe<Promise<void>>()
+  })
+
+  test('tells the state of the keys', () => {
+    const status = app.betterAuth.status()
+    expect(status).type.toBe<KeyStatus>()
+    expect(status.url).type.toBe<string | null>()
+    expect(status.keys).type.toBe<Array<{ kid: string, alg: string | null, confirmedAt: string }>>()
+    expect(status.lastError).type.toBe<string | null>()
+    expect(status.nextTryAt).type.toBe<string | null>()
+    expect<keyof KeyStatus>().type.toBe<'url' | 'keys' | 'lastError' | 'nextTryAt'>()
+  })
+})
+
+describe('the errors', () => {
+  test('are Errors with a code and a status', () => {
+    for (const error of [
+      new TokenMissingError(), new RequestInvalidError(), new TokenExpiredError(), new TokenInvalidError('kid_invalid'),
+      new ForbiddenError(), new JwksUnavailableError(1)
+    ]) {
+      expect(error).type.toBeAssignableTo<Error>()
+      expect(error.code).type.toBeAssignableTo<string>()
+      expect(error.reason).type.toBe<RefusalReason>()
+      expect(error.details).type.toBe<RefusalDetails>()
+      expect(error.headers).type.toBe<Record<string, string>>()
+    }
+    expect(new TokenInvalidError('kid_invalid').code).type.toBe<'FST_BETTER_AUTH_TOKEN_INVALID'>()
+    expect(new InvalidOptionError('x').code).type.toBe<'FST_BETTER_AUTH_INVALID_OPTION'>()
+    expect(TokenInvalidError).type.not.toBeConstructableWith('no such reason')
+    expect(JwksUnavailableError).type.not.toBeConstructableWith()
+  })
+
+  test('are told from others', () => {
+    const error = {} as unknown
+    if (isBetterAuthError(error)) {
+      expect(error).type.toBe<BetterAuthError>()
+      expect(error.reason).type.toBe<RefusalReason>()
+    }
+    expect(isBetterAuthError).type.toBe<(error: unknown) => error is BetterAuthError>()
+    expect<RefusalDetails['received']>().type.toBe<unknown>()
+  })
+})
