@@ -1,4 +1,6 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type {
+  FastifyReply, FastifyRequest, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RouteGenericInterface
+} from 'fastify'
 import { bearerToken } from './bearer.js'
 import { isBetterAuthError } from './errors.js'
 import { identify } from './identity.js'
@@ -11,7 +13,11 @@ import type { Verifier } from './verifier.js'
  *
  * @throws TokenMissingError, RequestInvalidError, TokenExpiredError, TokenInvalidError, JwksUnavailableError
  */
-export type Authenticate = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+export type Authenticate = (request: AnyRequest, reply: AnyReply) => Promise<void>
+
+/** Of a server of any kind, HTTP/2 included. */
+type AnyRequest = FastifyRequest<RouteGenericInterface, RawServerBase, RawRequestDefaultExpression<RawServerBase>>
+type AnyReply = FastifyReply<RouteGenericInterface, RawServerBase, RawRequestDefaultExpression<RawServerBase>, RawReplyDefaultExpression<RawServerBase>>
 
 type Done = (error?: unknown) => void
 

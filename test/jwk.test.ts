@@ -229,11 +229,13 @@ const SMALL_ORDER_ED25519 = [
   'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f'
 ]
-/** The same on Ed448 (RFC 8032 §5.2): 0, with which OpenSSL verifies what anyone has made, and 1 and -1. */
+/** The same on Ed448 (RFC 8032 §5.2): 0, with which OpenSSL verifies what anyone has made, 1, -1, and p and p + 1. */
 const SMALL_ORDER_ED448 = [
   '00'.repeat(57),
   `01${'00'.repeat(56)}`,
-  `fe${'ff'.repeat(27)}fe${'ff'.repeat(27)}00`
+  `fe${'ff'.repeat(27)}fe${'ff'.repeat(27)}00`,
+  `${'ff'.repeat(28)}fe${'ff'.repeat(27)}00`,
+  `${'00'.repeat(28)}${'ff'.repeat(28)}00`
 ]
 
 for (const [crv, points] of [['Ed25519', SMALL_ORDER_ED25519], ['Ed448', SMALL_ORDER_ED448]] as const) {
