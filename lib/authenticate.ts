@@ -1,17 +1,20 @@
 import type {
   FastifyReply, FastifyRequest, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RouteGenericInterface
 } from 'fastify'
-import { bearerToken } from './bearer.js'
-import { isBetterAuthError } from './errors.js'
+import { findCredential } from './credential.js'
+import { checkOrigin } from './csrf.js'
+import { ForbiddenError, isBetterAuthError, RevocationUnavailableError, TokenMissingError, TokenRevokedError } from './errors.js'
 import { identify } from './identity.js'
+import type { ResolvedOptions } from './options.js'
 import { logRefusal } from './refusal.js'
-import type { Verifier } from './verifier.js'
+import { claimsOf, type VerifiedToken, type Verifier } from './verifier.js'
 
 /**
- * Verifies the bearer token of a request and fills in `request.user` and `request.claims`. Use it as a hook (`onRequest`,
- * `preParsing`, `preValidation`, `preHandler`), with `@fastify/auth`, or by hand: `await fastify.authenticate(request, reply)`.
+ * A hook that lets a request pass or refuses it. Use it as `onRequest`, `preParsing`, `preValidation` or `preHandler`, with
+ * `@fastify/auth`, or by hand: `await fastify.authenticate(request, reply)`.
  *
- * @throws TokenMissingError, RequestInvalidError, TokenExpiredError, TokenInvalidError, JwksUnavailableError
+ * @throws TokenMissingError, RequestInvalidError, TokenExpiredError, TokenInvalidError, ForbiddenError, JwksUnavailableError,
+ * and with the options that ask for them CsrfError, TokenRevokedError, RevocationUnavailableError
  */
 export type Authenticate = (request: AnyRequest, reply: AnyReply) => Promise<void>
 
@@ -19,18 +22,78 @@ export type Authenticate = (request: AnyRequest, reply: AnyReply) => Promise<voi
 type AnyRequest = FastifyRequest<RouteGenericInterface, RawServerBase, RawRequestDefaultExpression<RawServerBase>>
 type AnyReply = FastifyReply<RouteGenericInterface, RawServerBase, RawRequestDefaultExpression<RawServerBase>, RawReplyDefaultExpression<RawServerBase>>
 
+/** Finds out who is asking: at once where it can, else as a promise. Throws or rejects alike. */
+export type Check = (request: FastifyRequest) => void | Promise<void>
+
 type Done = (error?: unknown) => void
 
-/** Makes the hook. What it throws is made an answer by Fastify, and by the hook in refusal.ts. */
-export function createAuthenticate (verifier: Verifier): Authenticate {
-  function authenticate (request: FastifyRequest, reply: FastifyReply, payloadOrDone?: unknown, done?: Done): Promise<void> | undefined {
-    // Hooks and @fastify/auth bring a callback, preParsing after its payload. By hand there is none.
-    const next = done ?? (typeof payloadOrDone === 'function' ? payloadOrDone as Done : undefined)
-    if (next === undefined) return authenticateByHand(request)
-    authenticateInHook(request, reply, next)
+/** The verifiers of a registration; `cookie` where the session cookie is accepted. */
+export interface Verifiers {
+  readonly bearer: Verifier
+  readonly cookie: Verifier
+}
+
+/** Whether a user whose token is right is let in: not banned, and the token not revoked by the application. */
+export type Admit = (request: FastifyRequest, verified: VerifiedToken) => void | Promise<void>
+
+/** @throws ForbiddenError, TokenRevokedError, RevocationUnavailableError, at once or as a rejection. */
+export function createAdmission ({ isRevoked }: ResolvedOptions, now: () => number): Admit {
+  async function askRevoked (request: FastifyRequest, verified: VerifiedToken): Promise<void> {
+    let answer: unknown
+    try {
+      answer = await isRevoked!(claimsOf(verified.token), request)
+    } catch (error) {
+      throw new RevocationUnavailableError(error)
+    }
+    if (answer === true) throw new TokenRevokedError()
+    if (answer !== false) throw new RevocationUnavailableError(new TypeError('isRevoked must answer true or false'))
   }
 
-  function authenticateInHook (request: FastifyRequest, reply: FastifyReply, next: Done): void {
+  return (request, verified) => {
+    const { bannedUntil } = verified.grants
+    if (bannedUntil !== undefined && now() < bannedUntil) throw new ForbiddenError('banned')
+    if (isRevoked !== undefined) return askRevoked(request, verified)
+  }
+}
+
+/**
+ * Makes the check behind `authenticate`.
+ *
+ * @param isOptional - lets a request without any credentials pass; one with wrong credentials never.
+ */
+export function createCheck (verifiers: Verifiers, admit: Admit, options: ResolvedOptions, isOptional = false): Check {
+  function enter (request: FastifyRequest, verified: VerifiedToken, isCookie: boolean): void | Promise<void> {
+    if (isCookie && options.sessionCookie !== false) checkOrigin(request, options.sessionCookie.trustedOrigins)
+    const pending = admit(request, verified)
+    if (pending !== undefined) return pending.then(() => { identify(request, verified) })
+    identify(request, verified)
+  }
+
+  return request => {
+    const credential = findCredential(request, options)
+    if (credential === undefined) {
+      // Another scheme in the header is not the absence of credentials.
+      if (isOptional && request.headers.authorization === undefined) return
+      throw new TokenMissingError()
+    }
+    const { token, isCookie } = credential
+    const verified = (isCookie ? verifiers.cookie : verifiers.bearer).verify(token)
+    return verified instanceof Promise
+      ? verified.then(found => enter(request, found, isCookie))
+      : enter(request, verified, isCookie)
+  }
+}
+
+/** Makes a hook out of a check. What it throws is made an answer by Fastify, and by the hook in refusal.ts. */
+export function createHook (check: Check): Authenticate {
+  function hook (request: FastifyRequest, reply: FastifyReply, payloadOrDone?: unknown, done?: Done): Promise<void> | undefined {
+    // Hooks and @fastify/auth bring a callback, preParsing after its payload. By hand there is none.
+    const next = done ?? (typeof payloadOrDone === 'function' ? payloadOrDone as Done : undefined)
+    if (next === undefined) return byHand(request)
+    inHook(request, reply, next)
+  }
+
+  function inHook (request: FastifyRequest, reply: FastifyReply, next: Done): void {
     const fail = (error: unknown) => {
       if (isBetterAuthError(error)) {
         logRefusal(request, error)
@@ -39,29 +102,25 @@ export function createAuthenticate (verifier: Verifier): Authenticate {
       }
       next(error)
     }
-    let verified
+    let pending
     try {
-      verified = verifier.verify(bearerToken(request))
+      pending = check(request)
     } catch (error) {
       fail(error)
       return
     }
-    if (verified instanceof Promise) {
-      verified.then(token => { identify(request, token); next() }, fail)
-    } else {
-      identify(request, verified)
-      next()
-    }
+    if (pending === undefined) next()
+    else pending.then(() => { next() }, fail)
   }
 
-  async function authenticateByHand (request: FastifyRequest): Promise<void> {
+  async function byHand (request: FastifyRequest): Promise<void> {
     try {
-      identify(request, await verifier.verify(bearerToken(request)))
+      await check(request)
     } catch (error) {
       if (isBetterAuthError(error)) logRefusal(request, error)
       throw error
     }
   }
 
-  return authenticate as Authenticate
+  return hook as Authenticate
 }

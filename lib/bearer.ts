@@ -1,21 +1,22 @@
 import type { FastifyRequest } from 'fastify'
-import { RequestInvalidError, TokenMissingError } from './errors.js'
+import { RequestInvalidError } from './errors.js'
 
 /**
- * The token in the `Authorization` header (RFC 6750 §2.1), the only place where one is looked for.
+ * The token in the `Authorization` header (RFC 6750 §2.1).
  *
- * @throws TokenMissingError without the header or with another scheme, RequestInvalidError when the header is malformed.
+ * @returns `undefined` without the header or with another scheme.
+ * @throws RequestInvalidError when the header is malformed.
  */
-export function bearerToken (request: FastifyRequest): string {
+export function bearerToken (request: FastifyRequest): string | undefined {
   const header: unknown = request.headers.authorization
-  if (header === undefined) throw new TokenMissingError()
+  if (header === undefined) return undefined
   // Two headers are two opinions of who this is, and Node.js shows only the first.
   if (typeof header !== 'string' || countAuthorization(request.raw.rawHeaders) > 1) throw new RequestInvalidError()
 
   // The way of nearly all requests, without a split.
   if (header.startsWith('Bearer ') && header.indexOf(' ', 7) === -1 && header.indexOf('\t', 7) === -1 && header.length > 7) return header.slice(7)
 
-  if (!/^bearer(?![^ \t])/i.test(header)) throw new TokenMissingError()
+  if (!/^bearer(?![^ \t])/i.test(header)) return undefined
   // Spaces only, one or more, between the scheme and the token (RFC 9110 §11.4).
   const token = /^bearer +([^ \t]+)[ \t]*$/i.exec(header)?.[1]
   if (token === undefined) throw new RequestInvalidError()

@@ -6,7 +6,7 @@ type Rules = Pick<ResolvedOptions, 'issuer' | 'audience'>
 
 /** What only an ID token has, where the header does not say `at+jwt` (OpenID Connect Core §2 and §3.1.3.6, §3.3.2.11). */
 const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash', 's_hash', 'auth_time', 'acr']
-const SESSION_COOKIE_AUDIENCE = 'better-auth:session-cache'
+export const SESSION_COOKIE_AUDIENCE = 'better-auth:session-cache'
 
 /**
  * Judges what an access token says of itself, its times excepted (RFC 7519 §4.1).
@@ -59,7 +59,7 @@ function isLogout (events: unknown): boolean {
   return typeof events === 'object' && events !== null && Object.hasOwn(events, 'http://schemas.openid.net/event/backchannel-logout')
 }
 
-function checkIssuer (iss: unknown, expected: readonly string[] | false): void {
+export function checkIssuer (iss: unknown, expected: readonly string[] | false): void {
   if (iss !== undefined && typeof iss !== 'string') throw new TokenInvalidError('claim_invalid', { claim: 'iss' })
   if (expected === false) return
   if (iss === undefined || !expected.includes(iss)) {

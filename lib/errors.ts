@@ -29,8 +29,21 @@ export type RefusalReason =
   | 'issuer_mismatch'
   | 'audience_mismatch'
   | 'token_kind'
-  // the user
+  // the user, and what a guard asked for
   | 'forbidden'
+  | 'banned'
+  | 'role_missing'
+  | 'scope_missing'
+  | 'check_failed'
+  // the session cookie
+  | 'cookie_malformed'
+  | 'session_invalid'
+  | 'session_expired'
+  | 'origin_not_trusted'
+  // what the application said
+  | 'extract_token_failed'
+  | 'token_revoked'
+  | 'revocation_unavailable'
   // the keys
   | 'jwks_unavailable'
 
@@ -49,6 +62,9 @@ const RequestInvalid = createError<'FST_BETTER_AUTH_REQUEST_INVALID', 400, []>('
 const TokenExpired = createError<'FST_BETTER_AUTH_TOKEN_EXPIRED', 401, []>('FST_BETTER_AUTH_TOKEN_EXPIRED', 'Token expired', 401)
 const TokenInvalid = createError<'FST_BETTER_AUTH_TOKEN_INVALID', 401, []>('FST_BETTER_AUTH_TOKEN_INVALID', 'Invalid authentication credentials', 401)
 const Forbidden = createError<'FST_BETTER_AUTH_FORBIDDEN', 403, []>('FST_BETTER_AUTH_FORBIDDEN', 'Insufficient permissions', 403)
+const Csrf = createError<'FST_BETTER_AUTH_CSRF', 403, []>('FST_BETTER_AUTH_CSRF', 'Cross-site request refused', 403)
+const TokenRevoked = createError<'FST_BETTER_AUTH_TOKEN_REVOKED', 401, []>('FST_BETTER_AUTH_TOKEN_REVOKED', 'Token revoked', 401)
+const RevocationUnavailable = createError<'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE', 503, []>('FST_BETTER_AUTH_REVOCATION_UNAVAILABLE', 'Revocation check unavailable', 503)
 const JwksUnavailable = createError<'FST_BETTER_AUTH_JWKS_UNAVAILABLE', 503, []>('FST_BETTER_AUTH_JWKS_UNAVAILABLE', 'Auth service unreachable', 503)
 
 // `reason`, `details` and `headers` are getters, not properties: Fastify's own log line about an error prints every enumerable
@@ -91,11 +107,62 @@ export class TokenInvalidError extends TokenInvalid {
   get headers (): Record<string, string> { return { 'WWW-Authenticate': 'Bearer error="invalid_token"' } }
 }
 
-/** 403, the token is valid but does not allow this (RFC 6750 §3.1, `insufficient_scope`). For handlers to throw. */
+/**
+ * 403, the token is valid but does not allow this (RFC 6750 §3.1, `insufficient_scope`). Guards throw it, and handlers may.
+ */
 export class ForbiddenError extends Forbidden {
-  get reason (): RefusalReason { return 'forbidden' }
+  readonly #reason: RefusalReason
+  readonly #scopes: readonly string[]
+  readonly #cause: unknown
+
+  /**
+   * @param scopes - the scopes that are needed, for the header (RFC 6750 §3).
+   * @param cause - what a guard's `check` threw.
+   */
+  constructor (reason: RefusalReason = 'forbidden', scopes: readonly string[] = [], cause?: unknown) {
+    super()
+    this.#reason = reason
+    this.#scopes = scopes
+    this.#cause = cause
+  }
+
+  override get cause (): unknown { return this.#cause }
+
+  get reason (): RefusalReason { return this.#reason }
   get details (): RefusalDetails { return {} }
-  get headers (): Record<string, string> { return { 'WWW-Authenticate': 'Bearer error="insufficient_scope"' } }
+  get headers (): Record<string, string> {
+    const scope = this.#scopes.length === 0 ? '' : `, scope="${this.#scopes.join(' ')}"`
+    return { 'WWW-Authenticate': `Bearer error="insufficient_scope"${scope}` }
+  }
+}
+
+/** 403, a request that a browser authenticated with its cookie comes from a site that is not trusted. */
+export class CsrfError extends Csrf {
+  get reason (): RefusalReason { return 'origin_not_trusted' }
+  get details (): RefusalDetails { return {} }
+  get headers (): Record<string, string> { return {} }
+}
+
+/** 401, the application's `isRevoked` says that the token is revoked (RFC 6750 §3.1, `invalid_token`). */
+export class TokenRevokedError extends TokenRevoked {
+  get reason (): RefusalReason { return 'token_revoked' }
+  get details (): RefusalDetails { return {} }
+  get headers (): Record<string, string> { return { 'WWW-Authenticate': 'Bearer error="invalid_token"' } }
+}
+
+/** 503, the application's `isRevoked` could not tell. What it threw is the `cause`. */
+export class RevocationUnavailableError extends RevocationUnavailable {
+  readonly #cause: unknown
+
+  constructor (cause: unknown) {
+    super()
+    this.#cause = cause
+  }
+
+  override get cause (): unknown { return this.#cause }
+  get reason (): RefusalReason { return 'revocation_unavailable' }
+  get details (): RefusalDetails { return {} }
+  get headers (): Record<string, string> { return { 'Retry-After': '5' } }
 }
 
 /** 503, the key that the token names cannot be had now. `Retry-After` in seconds (RFC 9110 §10.2.3). */
@@ -120,6 +187,9 @@ export type BetterAuthError =
   | TokenExpiredError
   | TokenInvalidError
   | ForbiddenError
+  | CsrfError
+  | TokenRevokedError
+  | RevocationUnavailableError
   | JwksUnavailableError
 
 /** Whether an error is one of this plugin's refusals. */
@@ -129,5 +199,8 @@ export function isBetterAuthError (error: unknown): error is BetterAuthError {
     error instanceof TokenMissingError ||
     error instanceof RequestInvalidError ||
     error instanceof ForbiddenError ||
+    error instanceof CsrfError ||
+    error instanceof TokenRevokedError ||
+    error instanceof RevocationUnavailableError ||
     error instanceof JwksUnavailableError
 }

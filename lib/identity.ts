@@ -1,14 +1,17 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Claims } from './user.js'
+import type { Claims, User } from './user.js'
 import { claimsOf, type VerifiedToken } from './verifier.js'
 
+/** What `authenticate` found out, for the guards: unlike `request.user` no handler can write to it. */
+const kVerified = Symbol('better-auth-fastify.verified')
 /** What `request.claims` comes from: the verified token, until somebody asks for its claims. */
 const kClaims = Symbol('better-auth-fastify.claims')
 
-type Carrier = FastifyRequest & { [kClaims]: string | Claims | null }
+type Carrier = FastifyRequest & { [kVerified]: VerifiedToken | null, [kClaims]: string | Claims | null }
 
-/** Adds `request.claims`. `request.user` is added by @fastify/jwt. */
-export function decorateIdentity (fastify: FastifyInstance): void {
+/** Adds `request.claims` and, for session cookies, `request.session`. `request.user` is added by @fastify/jwt. */
+export function decorateIdentity (fastify: FastifyInstance, withSession: boolean): void {
+  fastify.decorateRequest(kVerified, null)
   fastify.decorateRequest(kClaims, null)
   fastify.decorateRequest('claims', {
     getter (this: FastifyRequest) {
@@ -19,10 +22,28 @@ export function decorateIdentity (fastify: FastifyInstance): void {
     },
     setter (this: FastifyRequest, claims: Claims) { (this as Carrier)[kClaims] = claims }
   })
+  if (withSession) fastify.decorateRequest('session', null)
 }
 
-/** Says who is asking. Both objects are the request's own: what a handler writes into them is never seen by another request. */
-export function identify (request: FastifyRequest, { token, user }: VerifiedToken): void {
-  request.user = { ...user }
-  ;(request as Carrier)[kClaims] = token
+/** Says who is asking. All of it is the request's own: what a handler writes into it is never seen by another request. */
+export function identify (request: FastifyRequest, verified: VerifiedToken): void {
+  const carrier = request as Carrier
+  carrier.user = userOf(verified)
+  carrier[kClaims] = verified.token
+  carrier[kVerified] = verified
+  if (verified.session !== null) carrier.session = structuredClone(verified.session)
+}
+
+/** What `authenticate` found out about this request, or `null` if it did not run or let a visitor pass. */
+export function verifiedToken (request: FastifyRequest): VerifiedToken | null {
+  return (request as Carrier)[kVerified]
+}
+
+/** The user of a request, or `null` for a visitor: the honest type on routes behind `authenticateOptional`. */
+export function getUser (request: FastifyRequest): User | null {
+  return request.user as User | null
+}
+
+export function userOf ({ user, isFlat }: VerifiedToken): User {
+  return isFlat ? { ...user } : structuredClone(user)
 }

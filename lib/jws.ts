@@ -12,6 +12,13 @@ export interface JwsHeader {
   readonly typ: string | undefined
 }
 
+/** What a header may say. */
+export interface Accepts {
+  readonly algorithms: ReadonlySet<string>
+  /** In lower case and without `application/`; `undefined` for a header that names no type. */
+  readonly types: ReadonlyArray<string | undefined>
+}
+
 /** A compact JWS (RFC 7515 §7.1), taken apart and its header judged; nothing in it is verified yet. */
 export interface Jws extends JwsHeader {
   /** The header as it came. */
@@ -23,21 +30,20 @@ export interface Jws extends JwsHeader {
 }
 
 const MAX_KID_LENGTH = 512
-const ACCESS_TOKEN_TYPES = ['jwt', 'at+jwt']
 
 /**
  * Takes a compact JWS apart and judges its header.
  *
- * @param algorithms - what this registration accepts.
+ * @param accepts - the algorithms and types of token that are let through.
  * @param known - headers that were judged before, by their segments: all tokens of a key have the same.
  * @throws TokenInvalidError
  */
-export function parseJws (token: string, algorithms: ReadonlySet<string>, known?: ReadonlyMap<string, JwsHeader>): Jws {
+export function parseJws (token: string, accepts: Accepts, known?: ReadonlyMap<string, JwsHeader>): Jws {
   const segments = token.split('.', 6)
   if (segments.length === 5) throw new TokenInvalidError('token_encrypted')
   if (segments.length !== 3) throw new TokenInvalidError('token_malformed')
   const [headerSegment, payloadSegment, signatureSegment] = segments as [string, string, string]
-  const { alg, kid, typ } = known?.get(headerSegment) ?? parseHeader(headerSegment, algorithms)
+  const { alg, kid, typ } = known?.get(headerSegment) ?? parseHeader(headerSegment, accepts)
   return {
     alg,
     kid,
@@ -50,18 +56,17 @@ export function parseJws (token: string, algorithms: ReadonlySet<string>, known?
 }
 
 /** What a header says of keys (`jku`, `jwk`, `x5u`, `x5c`) is not looked at. */
-function parseHeader (segment: string, algorithms: ReadonlySet<string>): JwsHeader {
+function parseHeader (segment: string, { algorithms, types }: Accepts): JwsHeader {
   const header = parseObject(decodeSegment(segment))
   const { alg, kid, typ } = header
   if (typeof alg !== 'string' || !algorithms.has(alg)) throw new TokenInvalidError('algorithm_not_allowed')
   if (header.enc !== undefined) throw new TokenInvalidError('token_encrypted')
   // No extension is understood here, so none may be critical (RFC 7515 §4.1.11); `b64` only works as one (RFC 7797 §6).
   if (header.crit !== undefined || header.b64 !== undefined) throw new TokenInvalidError('critical_header')
-  if (typ !== undefined && !(typeof typ === 'string' && ACCESS_TOKEN_TYPES.includes(mediaType(typ)))) {
-    throw new TokenInvalidError('typ_not_allowed')
-  }
+  const type = typeof typ === 'string' ? mediaType(typ) : undefined
+  if ((typ !== undefined && type === undefined) || !types.includes(type)) throw new TokenInvalidError('typ_not_allowed')
   if (alg === 'HS256' ? kid !== undefined : !isKid(kid)) throw new TokenInvalidError('kid_invalid')
-  return { alg: alg as JwsHeader['alg'], kid: kid as string | undefined, typ: typ === undefined ? undefined : mediaType(typ) }
+  return { alg: alg as JwsHeader['alg'], kid: kid as string | undefined, typ: type }
 }
 
 /** Parses the JSON of a header or a payload: an object in valid UTF-8, or the token is refused (RFC 7519 §7.2). */

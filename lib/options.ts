@@ -1,7 +1,9 @@
 import { inspect } from 'node:util'
 import createError from '@fastify/error'
-import { Type, type TSchema } from '@sinclair/typebox'
+import { Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import type { FastifyRequest } from 'fastify'
+import { UserSchema, type Claims } from './user.js'
 
 /** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
 export const ALGORITHMS = [
@@ -49,6 +51,36 @@ export interface BetterAuthOptions {
    * time. A token is forgotten at its `exp`, and when its key is no longer trusted. Default: `{ max: 10_000 }`.
    */
   tokenCache?: { max?: number | undefined } | false | undefined
+  /**
+   * A TypeBox object that has all that `UserSchema` has and more: what it declares is taken from the claims and checked, what
+   * it does not is dropped, its defaults are filled in. Default: `UserSchema`.
+   */
+  userSchema?: TObject | undefined
+  /**
+   * Accept Better Auth's signed session cookie from browsers that send no bearer token. With it, `secret` is the auth server's
+   * own and serves only for that cookie. Default: false.
+   */
+  sessionCookie?: boolean | SessionCookieOptions | undefined
+  /**
+   * Where else a token may be, tried after the `Authorization` header: returns it, or `undefined` where there is none. What it
+   * throws is a 401. Default: nowhere.
+   */
+  extractToken?: ((request: FastifyRequest) => string | undefined) | undefined
+  /**
+   * Whether the application has revoked a token whose signature and claims are right; asked on every request. `false` lets it
+   * pass, `true` is a 401, and a throw or anything else a 503. Default: nobody is asked.
+   */
+  isRevoked?: ((claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
+}
+
+/** How Better Auth's session cookie is found, and who may send it. */
+export interface SessionCookieOptions {
+  /** Better Auth's `advanced.cookiePrefix`. Default: `better-auth`, for `better-auth.session_data`. */
+  prefix?: string | undefined
+  /** The whole name instead, Better Auth's `advanced.cookies.session_data.name`. Default: made of the prefix. */
+  name?: string | undefined
+  /** Origins of pages that may send unsafe requests with the cookie, beside the API's own. Default: none. */
+  trustedOrigins?: readonly string[] | undefined
 }
 
 /** How long keys are trusted, and how often the auth server is asked for them. Durations are milliseconds. */
@@ -70,6 +102,8 @@ const TEXTS = { expects: 'a non-empty string, a non-empty array of them, or fals
 const Texts = Type.Union([Text, Type.Array(Text, { minItems: 1 }), Type.Literal(false)], TEXTS)
 const Duration = Type.Number({ minimum: 0, expects: 'a number of milliseconds, 0 or more' })
 
+const Callback = Type.Function([], Type.Unknown(), { expects: 'a function' })
+
 /** The options as they are checked, each with what a person is told when a value is of no use. */
 const OptionsSchema: Record<keyof BetterAuthOptions, TSchema> = {
   authUrl: Type.String({ expects: 'an absolute http(s) URL without credentials, query or fragment' }),
@@ -83,7 +117,18 @@ const OptionsSchema: Record<keyof BetterAuthOptions, TSchema> = {
   secret: Type.String({ expects: `a shared secret of at least ${MIN_SECRET_BYTES} bytes` }),
   clockTolerance: Duration,
   jwks: Type.Object({}, { expects: 'an object' }),
-  tokenCache: Type.Union([Type.Object({}), Type.Literal(false)], { expects: 'an object or false' })
+  tokenCache: Type.Union([Type.Object({}), Type.Literal(false)], { expects: 'an object or false' }),
+  userSchema: Type.Object({ type: Type.Literal('object'), properties: Type.Object({}) }, { expects: 'a TypeBox object that has the properties of UserSchema' }),
+  sessionCookie: Type.Union([Type.Object({}), Type.Boolean()], { expects: 'an object, true or false' }),
+  extractToken: Callback,
+  isRevoked: Callback
+}
+
+const CookieName = Type.String({ pattern: "^[\\w!#$%&'*+.^`|~-]+$", expects: 'the name of a cookie' })
+const SessionCookieSchema: Record<keyof SessionCookieOptions, TSchema> = {
+  prefix: CookieName,
+  name: CookieName,
+  trustedOrigins: Type.Array(Text, { expects: 'an array of origins such as "https://app.example.com"' })
 }
 
 const TokenCacheSchema = {
@@ -110,7 +155,17 @@ export interface ResolvedOptions {
   readonly secret: string | undefined
   readonly clockTolerance: number
   readonly tokenCache: { readonly max: number } | false
+  readonly userSchema: TObject | undefined
+  readonly sessionCookie: ResolvedSessionCookie | false
+  readonly extractToken: BetterAuthOptions['extractToken']
+  readonly isRevoked: BetterAuthOptions['isRevoked']
   readonly jwks: Readonly<Record<keyof JwksOptions, number>>
+}
+
+export interface ResolvedSessionCookie {
+  /** The names that the cookie may have, the safest first. */
+  readonly names: readonly string[]
+  readonly trustedOrigins: readonly string[]
 }
 
 /** What Fastify itself reads from the options of any plugin. */
@@ -121,10 +176,13 @@ const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
  *
  * @throws InvalidOptionError that names the option and what it got, the value of `secret` excepted.
  */
-export function resolveOptions (options: BetterAuthOptions, env: NodeJS.ProcessEnv = process.env): ResolvedOptions {
+export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv = process.env): ResolvedOptions {
+  // Its own properties, as they are now: what it inherits is not checked, so it is not read.
+  const options = { ...given }
   checkOptions(options, OptionsSchema)
   checkOptions(options.jwks ?? {}, JwksOptionsSchema, 'jwks.')
   checkOptions(options.tokenCache || {}, TokenCacheSchema, 'tokenCache.')
+  checkOptions(typeof options.sessionCookie === 'object' ? options.sessionCookie : {}, SessionCookieSchema, 'sessionCookie.')
 
   const fromEnv = options.authUrl === undefined && env.BETTER_AUTH_URL !== undefined
   const authUrl = parseAuthUrl(options.authUrl ?? env.BETTER_AUTH_URL ?? DEFAULT_AUTH_URL, fromEnv)
@@ -139,6 +197,10 @@ export function resolveOptions (options: BetterAuthOptions, env: NodeJS.ProcessE
     secret: parseSecret(options.secret),
     clockTolerance: options.clockTolerance ?? 5000,
     tokenCache: options.tokenCache === false ? false : { max: options.tokenCache?.max ?? 10_000 },
+    userSchema: parseUserSchema(options.userSchema),
+    sessionCookie: parseSessionCookie(options.sessionCookie),
+    extractToken: options.extractToken,
+    isRevoked: options.isRevoked,
     jwks: {
       maxAge: options.jwks?.maxAge ?? 600_000,
       staleWhileRevalidate: options.jwks?.staleWhileRevalidate ?? 60_000,
@@ -149,7 +211,9 @@ export function resolveOptions (options: BetterAuthOptions, env: NodeJS.ProcessE
   }
 }
 
-function checkOptions (options: object, schemas: Record<string, TSchema>, prefix = ''): void {
+/** @throws InvalidOptionError for an option that is unknown or of no use. */
+export function checkOptions (options: object, schemas: Record<string, TSchema>, prefix = ''): void {
+  if (typeof options !== 'object' || options === null) throw invalid(prefix.slice(0, -1) || 'options', 'an object', options)
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || (prefix === '' && FASTIFY_OPTIONS.includes(name))) continue
     const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined
@@ -209,4 +273,20 @@ function parseSecret (secret: string | undefined): string | undefined {
     throw new InvalidOptionError('Option "secret" must be a shared secret, got a PEM or a JWK')
   }
   return secret
+}
+
+function parseUserSchema (schema: TObject | undefined): TObject | undefined {
+  if (schema !== undefined && !TypeGuard.IsObject(schema)) throw invalid('userSchema', OptionsSchema.userSchema.expects, schema)
+  const missing = schema && Object.keys(UserSchema.properties).find(name => !Object.hasOwn(schema.properties, name))
+  if (missing !== undefined) throw new InvalidOptionError(`Option "userSchema" must have all properties of UserSchema, and lacks "${missing}"`)
+  return schema
+}
+
+function parseSessionCookie (option: BetterAuthOptions['sessionCookie'] = false): ResolvedSessionCookie | false {
+  if (option === false) return false
+  const { prefix = 'better-auth', name = `${prefix}.session_data`, trustedOrigins = [] } = option === true ? {} : option
+  for (const origin of trustedOrigins) {
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin || origin.includes('*')) throw invalid('sessionCookie.trustedOrigins', SessionCookieSchema.trustedOrigins.expects, origin)
+  }
+  return { names: [`__Host-${name}`, `__Secure-${name}`, name], trustedOrigins: [...trustedOrigins] }
 }

@@ -2,14 +2,18 @@ import fastifyJwt, { type TokenOrHeader } from '@fastify/jwt'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { createAuthenticate } from './authenticate.js'
+import { accessTokens } from './access-token.js'
+import { createAdmission, createCheck, createHook, type Admit } from './authenticate.js'
+import { createGuard, type Guard } from './authorize.js'
 import { bearerToken } from './bearer.js'
+import { TokenMissingError } from './errors.js'
 import { decorateIdentity } from './identity.js'
 import { createJwksSource } from './jwks-source.js'
 import { createKeyStore, type KeyStatus } from './key-store.js'
 import { resolveOptions, type BetterAuthOptions, type ResolvedOptions } from './options.js'
 import { decorateRefusals } from './refusal.js'
-import { toUser, type Claims } from './user.js'
+import { sessionCookies } from './session-cookie.js'
+import { createUserReader, type Claims, type UserReader } from './user.js'
 import { createVerifier, type Verifier } from './verifier.js'
 
 /** `fastify.betterAuth`: what there is to know of the auth server's keys. */
@@ -42,12 +46,18 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
 
   const source = createJwksSource(options.jwksUrls, options.jwks.timeout, fastify.log)
   const keys = createKeyStore({ source, policy: options.jwks, log: fastify.log, now: Date.now, random: Math.random })
-  const verifier = createVerifier(options, keys, Date.now)
+  const readUser = createUserReader(options.userSchema)
+  const bearer = createVerifier(accessTokens(options, readUser), options, keys, Date.now)
+  const cookie = createVerifier(sessionCookies(options, readUser), options, keys, Date.now)
+  const admit = createAdmission(options, Date.now)
+  const check = createCheck({ bearer, cookie }, admit, options)
 
-  await registerJwt(fastify, options, verifier)
-  decorateIdentity(fastify)
+  await registerJwt(fastify, options, { verifier: bearer, admit, readUser })
+  decorateIdentity(fastify, options.sessionCookie !== false)
   decorateRefusals(fastify)
-  fastify.decorate('authenticate', createAuthenticate(verifier))
+  fastify.decorate('authenticate', createHook(check))
+  fastify.decorate('authenticateOptional', createHook(createCheck({ bearer, cookie }, admit, options, true)))
+  fastify.decorate('authorize', (guard: Guard) => createHook(createGuard(guard, check)))
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },
     status: keys.status,
@@ -67,18 +77,21 @@ function refuseTwice (fastify: FastifyInstance): void {
   }
 }
 
+interface JwtParts { readonly verifier: Verifier, readonly admit: Admit, readonly readUser: UserReader }
+
 /**
  * `request.jwtVerify()` and `fastify.jwt` for what is written against @fastify/jwt. Nothing passes there that `authenticate`
  * refuses: the secret provider verifies the token by this plugin's own rules before it hands out the key.
  */
-async function registerJwt (fastify: FastifyInstance, options: ResolvedOptions, verifier: Verifier): Promise<void> {
+async function registerJwt (fastify: FastifyInstance, options: ResolvedOptions, { verifier, admit, readUser }: JwtParts): Promise<void> {
   const { algorithms, secret, issuer, audience, clockTolerance } = options
 
-  async function secretProvider (_request: FastifyRequest, decoded: TokenOrHeader): Promise<string> {
+  async function secretProvider (request: FastifyRequest, decoded: TokenOrHeader): Promise<string> {
     // `decode: { complete: true }` hands over what was decoded, of which the types know only the half.
     const { input, signature } = decoded as unknown as { input: string, signature: string }
-    const { key } = await verifier.verify(`${input}.${signature}`)
-    return key?.pem ?? secret!
+    const verified = await verifier.verify(`${input}.${signature}`)
+    await admit(request, verified)
+    return verified.key?.pem ?? secret!
   }
 
   await fastify.register(fastifyJwt, {
@@ -93,11 +106,12 @@ async function registerJwt (fastify: FastifyInstance, options: ResolvedOptions, 
       ...audience && { allowedAud: [...audience] },
       extractToken (request) {
         const token = bearerToken(request)
+        if (token === undefined) throw new TokenMissingError()
         verifier.inspect(token)
         return token
       }
     },
-    formatUser: claims => toUser(claims as Claims),
+    formatUser: claims => readUser(claims as Claims),
     trusted (request, claims) {
       request.claims = claims as Claims
       return true

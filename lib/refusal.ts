@@ -24,6 +24,6 @@ export function logRefusal (request: FastifyRequest, error: BetterAuthError): vo
   const carrier = request as FastifyRequest & { [kLogged]: BetterAuthError | null }
   if (carrier[kLogged] === error) return
   carrier[kLogged] = error
-  const { reason, details, statusCode } = error
-  request.log[statusCode === 503 ? 'warn' : 'info']({ reason, ...details }, 'authentication refused')
+  const { reason, details, statusCode, cause } = error
+  request.log[statusCode === 503 ? 'warn' : 'info']({ reason, ...details, ...cause !== undefined && { err: cause } }, 'authentication refused')
 }

@@ -1,22 +1,44 @@
 import { createSecretKey } from 'node:crypto'
-import { checkAccessClaims, checkTimes, type Lifetime } from './claims.js'
+import { checkTimes, type Lifetime } from './claims.js'
 import { TokenInvalidError } from './errors.js'
-import { isSignedBy, parseJws, parseObject, type Jws, type JwsHeader } from './jws.js'
+import type { Grants } from './grants.js'
+import { isSignedBy, parseJws, parseObject, type Accepts, type Jws, type JwsHeader } from './jws.js'
 import type { VerificationKey } from './jwk.js'
 import type { KeyStore } from './key-store.js'
 import type { ResolvedOptions } from './options.js'
+import type { Session } from './session-cookie.js'
 import { createTokenCache } from './token-cache.js'
-import { toUser, type Claims, type User } from './user.js'
+import type { Claims, Payload, User } from './user.js'
 
-/** A token that is right in every respect, and until when it is. Shared between requests: nobody may write to it. */
-export interface VerifiedToken extends Lifetime {
-  readonly token: string
+/** One kind of token: what its header may say, and how its payload is read. The kinds never stand in for each other. */
+export interface TokenKind extends Accepts {
+  /**
+   * Judges a payload whose signature is right, its times excepted.
+   *
+   * @throws TokenInvalidError
+   */
+  read (payload: Payload, header: JwsHeader, now: number): Subject
+}
+
+/** Whom a token stands for. */
+export interface Subject {
   readonly user: Readonly<User>
+  readonly session: Session | null
+  readonly grants: Grants
+  /** When the session ends, in milliseconds since the epoch; infinity where there is none. */
+  readonly endsAt: number
+}
+
+/** A token that is right in every respect, and when it is. Shared between requests: nobody may write to it. */
+export interface VerifiedToken extends Omit<Subject, 'endsAt'>, Lifetime {
+  readonly token: string
+  /** Whether `user` holds nothing but plain values. */
+  readonly isFlat: boolean
   /** The key that verified it; `undefined` for the shared secret. */
   readonly key: VerificationKey | undefined
 }
 
-/** Verifies tokens under the options of one registration. */
+/** Verifies tokens of one kind under the options of one registration. */
 export interface Verifier {
   /**
    * Verifies a token: at once if its key is at hand, else as a promise. Throws or rejects alike.
@@ -32,8 +54,7 @@ export interface Verifier {
 const MAX_TOKEN_LENGTH = 16_384
 const MAX_HEADERS = 100
 
-export function createVerifier (options: ResolvedOptions, keys: KeyStore, now: () => number): Verifier {
-  const algorithms: ReadonlySet<string> = new Set(options.secret === undefined ? options.algorithms : [...options.algorithms, 'HS256'])
+export function createVerifier (kind: TokenKind, options: ResolvedOptions, keys: KeyStore, now: () => number): Verifier {
   const secretKey = options.secret === undefined ? undefined : createSecretKey(options.secret, 'utf8')
   // Only headers of tokens whose signature was right: nobody else can fill it.
   const headers = new Map<string, JwsHeader>()
@@ -42,13 +63,14 @@ export function createVerifier (options: ResolvedOptions, keys: KeyStore, now: (
   function verifyWith (token: string, jws: Jws, key: VerificationKey | undefined): VerifiedToken {
     if (key !== undefined && !(key.algorithms as readonly string[]).includes(jws.alg)) throw new TokenInvalidError('algorithm_mismatch')
     if (!isSignedBy(jws, key === undefined ? secretKey! : key.publicKey)) throw new TokenInvalidError('signature_invalid')
-    const claims = parseObject(jws.payload)
-    checkAccessClaims(claims, jws.typ, options)
-    const user = toUser(claims)
-    const { notBefore, expiresAt } = checkTimes(claims, options.clockTolerance, now())
+    const payload = parseObject(jws.payload)
+    const time = now()
+    const { user, session, grants, endsAt } = kind.read(payload, jws, time)
+    const { notBefore, expiresAt } = checkTimes(payload, options.clockTolerance, time)
     if (headers.size === MAX_HEADERS) headers.clear()
     headers.set(jws.headerSegment, { alg: jws.alg, kid: jws.kid, typ: jws.typ })
-    const verified = { token, user, key, notBefore, expiresAt }
+    const isFlat = Object.values(user).every(value => typeof value !== 'object' || value === null)
+    const verified = { token, user, session, grants, isFlat, key, notBefore, expiresAt: Math.min(expiresAt, endsAt) }
     cache?.set(verified)
     return verified
   }
@@ -58,7 +80,7 @@ export function createVerifier (options: ResolvedOptions, keys: KeyStore, now: (
       if (token.length > MAX_TOKEN_LENGTH) throw new TokenInvalidError('token_too_long')
       const cached = cache?.get(token)
       if (cached !== undefined) return cached
-      const jws = parseJws(token, algorithms, headers)
+      const jws = parseJws(token, kind, headers)
       // Only HS256 goes without a `kid`, and only with the option `secret` is HS256 let this far.
       if (jws.kid === undefined) return verifyWith(token, jws, undefined)
       const key = keys.get(jws.kid)
@@ -66,7 +88,7 @@ export function createVerifier (options: ResolvedOptions, keys: KeyStore, now: (
     },
     inspect (token) {
       if (token.length > MAX_TOKEN_LENGTH) throw new TokenInvalidError('token_too_long')
-      parseObject(parseJws(token, algorithms).payload)
+      parseObject(parseJws(token, kind).payload)
     }
   }
 }

@@ -13,7 +13,8 @@ async function startServer (t: Test): Promise<Send> {
   t.teardown(() => app.close())
   app.get('/', async request => {
     try {
-      return `token ${bearerToken(request)}`
+      const token = bearerToken(request)
+      return token === undefined ? 'token_missing' : `token ${token}`
     } catch (error) {
       if (isBetterAuthError(error)) return error.reason
       throw error

@@ -1,119 +1,24 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import {
-  ALGORITHMS, ForbiddenError, JwksUnavailableError, RequestInvalidError, TokenExpiredError, TokenInvalidError, TokenMissingError,
-  type BetterAuthOptions
+  ALGORITHMS, CsrfError, ForbiddenError, JwksUnavailableError, RequestInvalidError, RevocationUnavailableError, TokenExpiredError,
+  TokenInvalidError, TokenMissingError, TokenRevokedError, type BetterAuthOptions
 } from '../lib/index.js'
 import { resolveOptions } from '../lib/options.js'
 import { startAuthServer } from './fixtures/auth-server.js'
+import { copyProject, freePorts, get, isFree, isInstalled, paste, ROOT, start, take, TSX, type Running } from './fixtures/program.js'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
-const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter)
-const TSX = [process.execPath, '--import', 'tsx']
-
-// What `npm run example` builds must not replace the `dist` that other tests are reading: all of this runs in a copy of the
-// project, `dist` included, which `npm test` has built.
-const project = t.testdir({})
-for (const name of ['lib', 'dist', 'examples', 'package.json', 'tsconfig.json', 'tsconfig.build.json']) {
-  cpSync(join(ROOT, name), join(project, name), { recursive: true })
-}
-
-interface Running {
-  readonly pid: number
-  readonly stdout: string
-  readonly stderr: string
-  readonly exit: Promise<{ code: number | null, signal: NodeJS.Signals | null }>
-  /** Resolves when the program has printed this, rejects if it ends before. */
-  printed (text: string): Promise<void>
-}
-
-/** Starts a program in a process group of its own, with nothing of this environment but the PATH. */
-function start (t: Test, command: readonly string[], env: Record<string, string> = {}): Running {
-  const child = spawn(command[0]!, command.slice(1), {
-    cwd: project,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH, HOME: project, npm_config_update_notifier: 'false', ...env },
-    timeout: 90_000
-  })
-  const output = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { output.stdout += text })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { output.stderr += text })
-  const exit: Running['exit'] = new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code, signal) => { resolve({ code, signal }) })
-  })
-  t.teardown(async () => {
-    try {
-      process.kill(-child.pid!, 'SIGKILL')
-    } catch {
-      // It has ended already, as it should.
-    }
-    await exit
-  })
-  return {
-    pid: child.pid!,
-    exit,
-    get stdout () { return output.stdout },
-    get stderr () { return output.stderr },
-    async printed (text) {
-      await new Promise<void>((resolve, reject) => {
-        const look = () => { if (output.stdout.includes(text)) resolve() }
-        child.stdout.on('data', look)
-        look()
-        exit.then(() => reject(new Error(`ended before it printed ${text}: ${output.stdout}${output.stderr}`)), reject)
-      })
-    }
-  }
-}
-
-/** Listens, or says why not. */
-async function take (t: Test, port = 0): Promise<{ port: number, free: () => Promise<void> }> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(port, 'localhost', resolve) })
-  const free = () => new Promise<void>(resolve => { server.close(() => resolve()) })
-  t.teardown(free)
-  return { port: (server.address() as AddressInfo).port, free }
-}
-
-async function freePorts (t: Test): Promise<[number, number]> {
-  const [one, other] = [await take(t), await take(t)]
-  await Promise.all([one.free(), other.free()])
-  return [one.port, other.port]
-}
-
-async function isFree (t: Test, port: number): Promise<boolean> {
-  try {
-    await (await take(t, port)).free()
-    return true
-  } catch {
-    return false
-  }
-}
+const project = copyProject(t)
 
 async function startExample (t: Test, command: readonly string[]): Promise<{ example: Running, authPort: number, apiPort: number }> {
   const [authPort, apiPort] = await freePorts(t)
-  const example = start(t, command, { AUTH_PORT: String(authPort), PORT: String(apiPort) })
+  const example = start(t, project, command, { AUTH_PORT: String(authPort), PORT: String(apiPort) })
   await example.printed(`-i http://localhost:${apiPort}/me\n`)
   return { example, authPort, apiPort }
-}
-
-/** Runs lines in bash, one after the other, as if they were pasted; what they print, line by line. */
-function paste (lines: readonly string[], cwd: string): string[] {
-  const { stdout, stderr, status } = spawnSync('bash', { input: lines.join('\n'), cwd, encoding: 'utf8', env: { PATH, HOME: cwd } })
-  if (status !== 0 || stderr !== '') throw new Error(`bash ended with ${status}: ${stderr}`)
-  return stdout.split(/\r?\n/)
-}
-
-async function get (url: string, token?: string): Promise<{ status: number, body: unknown }> {
-  const response = await fetch(url, token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } })
-  return { status: response.status, body: await response.json() }
 }
 
 t.setTimeout(300_000)
@@ -122,8 +27,7 @@ t.test('npm run example', async t => {
   const { example, authPort, apiPort } = await startExample(t, ['npm', 'run', 'example'])
   const apiUrl = `http://localhost:${apiPort}`
 
-  const hasCurl = spawnSync('curl', ['--version']).status === 0
-  t.test('prints lines that sign up, fetch a token and call the API', { skip: hasCurl ? false : 'curl is not installed' }, async t => {
+  t.test('prints lines that sign up, fetch a token and call the API', { skip: isInstalled('curl') ? false : 'curl is not installed' }, async t => {
     const lines = example.stdout.split('\n').filter(line => /^(curl|\w+=\$\(curl) /.test(line))
     t.equal(lines.length, 5)
     const folder = t.testdir({})
@@ -190,7 +94,7 @@ t.test('a port that the example cannot have is one line on stderr', async t => {
     t.test(`${name} is taken`, async t => {
       const [free] = await freePorts(t)
       const { port } = await take(t)
-      const example = start(t, [...TSX, 'examples/server.ts'], { AUTH_PORT: String(free), PORT: String(free), [name]: String(port) })
+      const example = start(t, project, [...TSX, 'examples/server.ts'], { AUTH_PORT: String(free), PORT: String(free), [name]: String(port) })
       t.strictSame(await example.exit, { code: 1, signal: null })
       t.equal(example.stderr, `Port ${port} is taken: set ${name} to another one\n`)
       t.notMatch(example.stdout, 'curl')
@@ -200,7 +104,7 @@ t.test('a port that the example cannot have is one line on stderr', async t => {
 
   t.test('both are the same', async t => {
     const [port] = await freePorts(t)
-    const example = start(t, [...TSX, 'examples/server.ts'], { AUTH_PORT: String(port), PORT: String(port) })
+    const example = start(t, project, [...TSX, 'examples/server.ts'], { AUTH_PORT: String(port), PORT: String(port) })
     t.strictSame(await example.exit, { code: 1, signal: null })
     t.equal(example.stderr, `Port ${port} is taken: set PORT to another one\n`)
   })
@@ -208,7 +112,7 @@ t.test('a port that the example cannot have is one line on stderr', async t => {
   const invalid = [['PORT', '65536'], ['PORT', '3e3'], ['AUTH_PORT', '0']] as const
   for (const [name, value] of invalid) {
     t.test(`${name} is ${value}`, async t => {
-      const example = start(t, [...TSX, 'examples/server.ts'], { [name]: value })
+      const example = start(t, project, [...TSX, 'examples/server.ts'], { [name]: value })
       t.strictSame(await example.exit, { code: 1, signal: null })
       t.equal(example.stderr, `${name} must be a port from 1 to 65535, got "${value}"\n`)
     })
@@ -219,7 +123,7 @@ t.test('examples/minimal.ts verifies tokens of the server at BETTER_AUTH_URL', a
   const auth = await startAuthServer()
   t.teardown(() => auth.close())
   const [port] = await freePorts(t)
-  const example = start(t, [...TSX, 'examples/minimal.ts'], { BETTER_AUTH_URL: auth.origin, PORT: String(port) })
+  const example = start(t, project, [...TSX, 'examples/minimal.ts'], { BETTER_AUTH_URL: auth.origin, PORT: String(port) })
   await example.printed('Server listening at')
   const { token, user } = await auth.signUp()
   t.match(await get(`http://localhost:${port}/me`, token), { status: 200, body: { id: user.id, email: user.email, name: user.name } })
@@ -243,7 +147,7 @@ t.test('README', async t => {
     t.ok(code.length >= 9)
     code.forEach((text, index) => { writeFileSync(join(folder, `${index}.ts`), text) })
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ extends: '../tsconfig.json', compilerOptions: { rootDir: '..' }, include: ['*.ts'] }))
-    const tsc = start(t, [process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'readme'])
+    const tsc = start(t, project, [process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'readme'])
     t.match(await tsc.exit, { code: 0 })
     t.equal(tsc.stdout, '')
   })
@@ -251,7 +155,7 @@ t.test('README', async t => {
   t.test('has CommonJS that runs', async t => {
     const [code] = blocks('js')
     writeFileSync(join(folder, 'app.cjs'), `${code}\napp.inject('/me').then(({ statusCode }) => console.log(statusCode))\n`)
-    const app = start(t, [process.execPath, 'readme/app.cjs'])
+    const app = start(t, project, [process.execPath, 'readme/app.cjs'])
     t.match(await app.exit, { code: 0 })
     t.equal(app.stdout, '401\n')
   })
@@ -273,21 +177,23 @@ t.test('README', async t => {
       }
       return []
     }
-    const names = known({ x: 1 }).flatMap(name => ['jwks', 'tokenCache'].includes(name) ? known({ [name]: { x: 1 } }) : [name])
+    const names = known({ x: 1 }).flatMap(name => ['jwks', 'tokenCache', 'sessionCookie'].includes(name) ? known({ [name]: { x: 1 } }) : [name])
+    // It is also an option by itself: `sessionCookie: true`.
+    names.push('sessionCookie')
     t.strictSame([...rows.keys()].sort(), names.sort())
   })
 
   t.test('lists all answers', async t => {
     const errors = [
-      new TokenMissingError(), new RequestInvalidError(), new TokenExpiredError(), new TokenInvalidError('token_malformed'), new ForbiddenError()
+      new TokenMissingError(), new RequestInvalidError(), new TokenExpiredError(), new TokenInvalidError('token_malformed'),
+      new TokenRevokedError(), new ForbiddenError(), new ForbiddenError('scope_missing', ['<scopes>']), new CsrfError(),
+      new RevocationUnavailableError(new Error()), new JwksUnavailableError(2000)
     ]
     const rows = table('Answers').slice(1).map(cells => cells.slice(1).map(cell => cell.replaceAll('`', '')))
-    t.strictSame(rows.slice(0, -1), errors.map(({ statusCode, code, message, headers }) => [
-      String(statusCode), code, message, `WWW-Authenticate: ${headers['WWW-Authenticate']}`
-    ]))
-    const { statusCode, code, message, headers } = new JwksUnavailableError(2000)
-    t.strictSame(rows.at(-1), [String(statusCode), code, message, 'Retry-After: <seconds>'])
-    t.strictSame(headers, { 'Retry-After': '2' })
+    t.strictSame(rows, errors.map(({ statusCode, code, message, headers }) => [
+      String(statusCode), code, message, Object.entries(headers).map(header => header.join(': ')).join('') || 'none'
+    ]).with(-1, ['503', 'FST_BETTER_AUTH_JWKS_UNAVAILABLE', 'Auth service unreachable', 'Retry-After: <seconds>']))
+    t.strictSame(errors.at(-1)!.headers, { 'Retry-After': '2' })
   })
 
   t.test('explains all reason words', async t => {

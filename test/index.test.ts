@@ -3,20 +3,21 @@ import t from 'tap'
 import * as entry from '../lib/index.js'
 import * as authenticate from '../lib/authenticate.js'
 import * as errors from '../lib/errors.js'
+import * as identity from '../lib/identity.js'
 import * as options from '../lib/options.js'
 import * as plugin from '../lib/plugin.js'
 import * as user from '../lib/user.js'
 
 t.test('exports what is public, and nothing else', async t => {
   t.strictSame(Object.keys(entry).sort(), [
-    'ALGORITHMS', 'AlreadyRegisteredError', 'ForbiddenError', 'InvalidOptionError', 'JwksUnavailableError',
-    'RequestInvalidError', 'TokenExpiredError',
-    'TokenInvalidError', 'TokenMissingError', 'UserSchema', 'betterAuthPlugin', 'default', 'isBetterAuthError'
+    'ALGORITHMS', 'AlreadyRegisteredError', 'CsrfError', 'ForbiddenError', 'InvalidOptionError', 'JwksUnavailableError',
+    'RequestInvalidError', 'RevocationUnavailableError', 'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError',
+    'TokenRevokedError', 'UserSchema', 'betterAuthPlugin', 'default', 'getUser', 'isBetterAuthError'
   ])
 })
 
 t.test('exports the things themselves', async t => {
-  const rooms: Record<string, unknown> = { ...authenticate, ...errors, ...options, ...plugin, ...user }
+  const rooms: Record<string, unknown> = { ...authenticate, ...errors, ...identity, ...options, ...plugin, ...user }
   for (const [name, value] of Object.entries(entry)) {
     if (name !== 'default') t.equal(value, rooms[name], name)
   }
@@ -36,6 +37,6 @@ t.test('the plugin says its name and for which Fastify it is', async t => {
   t.teardown(() => app.close())
   await app.register(entry.default, { authUrl: 'http://localhost:3000' })
   t.ok(app.hasPlugin('better-auth-fastify'))
-  for (const name of ['authenticate', 'betterAuth']) t.ok(app.hasDecorator(name), name)
+  for (const name of ['authenticate', 'authenticateOptional', 'authorize', 'betterAuth']) t.ok(app.hasDecorator(name), name)
   for (const name of ['user', 'claims']) t.ok(app.hasRequestDecorator(name), name)
 })

@@ -2,12 +2,18 @@ import { constants, createSecretKey, generateKeyPairSync, randomBytes, sign } fr
 import t from 'tap'
 import { ALGORITHMS, type Algorithm } from '../lib/index.js'
 import { importJwk } from '../lib/jwk.js'
-import { isSignedBy, parseJws, parseObject, type Jws } from '../lib/jws.js'
+import { isSignedBy, parseJws as parse, parseObject, type Jws, type JwsHeader } from '../lib/jws.js'
 import { createSigningKey, encode, signBytes, signHmac, signJws } from './fixtures/issuer.js'
 import { reasonOf } from './fixtures/reason.js'
 
 const ALL = new Set<string>([...ALGORITHMS, 'HS256'])
 const SECRET = randomBytes(32)
+
+/** With the types of an access token. */
+function parseJws (token: string, algorithms: ReadonlySet<string>, known?: ReadonlyMap<string, JwsHeader>): Jws {
+  return parse(token, { algorithms, types: [undefined, 'jwt', 'at+jwt'] }, known)
+}
+
 const KEYS = new Map(ALGORITHMS.map(alg => [alg, createSigningKey(alg)]))
 const KEY = KEYS.get('EdDSA')!
 

@@ -34,10 +34,15 @@ t.test('defaults', async t => {
     secret: undefined,
     clockTolerance: 5000,
     tokenCache: { max: 10_000 },
+    userSchema: undefined,
+    sessionCookie: false,
+    extractToken: undefined,
+    isRevoked: undefined,
     jwks: { maxAge: 600_000, staleWhileRevalidate: 60_000, staleIfError: 3_600_000, requestsPerMinute: 30, timeout: 5000 }
   }
   t.strictSame(resolve({}), defaults)
-  const names = ['authUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache', 'jwks']
+  const names = ['authUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache', 'jwks',
+    'userSchema', 'sessionCookie', 'extractToken', 'isRevoked']
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
   const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
   t.strictSame(resolve({ jwks, tokenCache: { max: undefined } }), defaults, 'undefined means unset, one level down')
@@ -322,7 +327,7 @@ t.test('jwks and tokenCache are objects', async t => {
 })
 
 t.test('options that do not exist', async t => {
-  const known = /; the options are authUrl, jwksPath, issuer, audience, algorithms, secret, clockTolerance, jwks, tokenCache$/
+  const known = /; the options are authUrl, jwksPath, issuer, audience, algorithms, secret, clockTolerance, jwks, tokenCache, userSchema, sessionCookie, extractToken, isRevoked$/
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor', '__proto__',
     'toString', 'hasOwnProperty', 'valueOf', 'prototype'
@@ -382,4 +387,31 @@ t.test('a bad option fails the boot', async t => {
     code: 'FST_BETTER_AUTH_INVALID_OPTION',
     message: 'Option "authUrl" must be an absolute http(s) URL without credentials, query or fragment, got \'id.example.com\''
   })
+})
+
+t.test('options that are only inherited are neither checked nor read', async t => {
+  t.equal(resolve(Object.create({ authUrl: 'ftp://inherited' })).authUrl, 'http://localhost:3000')
+})
+
+t.test('sessionCookie', async t => {
+  const names = (name: string) => [`__Host-${name}`, `__Secure-${name}`, name]
+  t.strictSame(resolve({ sessionCookie: true }).sessionCookie, { names: names('better-auth.session_data'), trustedOrigins: [] })
+  t.strictSame(resolve({ sessionCookie: {} }).sessionCookie, { names: names('better-auth.session_data'), trustedOrigins: [] })
+  t.strictSame(resolve({ sessionCookie: { prefix: 'shop' } }).sessionCookie, { names: names('shop.session_data'), trustedOrigins: [] })
+  t.strictSame(
+    resolve({ sessionCookie: { prefix: 'shop', name: 'sid', trustedOrigins: ['https://app.example.com'] } }).sessionCookie,
+    { names: names('sid'), trustedOrigins: ['https://app.example.com'] }
+  )
+  for (const sessionCookie of ['yes', 1, null]) t.match(messageOf({ sessionCookie }), 'Option "sessionCookie" must be an object, true or false')
+  for (const prefix of ['', 7, 'a b', 'a;b', 'a=b', 'a\n']) {
+    t.match(messageOf({ sessionCookie: { prefix } }), 'Option "sessionCookie.prefix" must be the name of a cookie')
+  }
+  t.match(messageOf({ sessionCookie: { trustedOrigin: [] } }), 'Unknown option "sessionCookie.trustedOrigin"')
+})
+
+t.test('callbacks are functions', async t => {
+  for (const name of ['extractToken', 'isRevoked']) {
+    t.equal(resolve({ [name]: Boolean })[name as 'isRevoked'], Boolean)
+    t.equal(messageOf({ [name]: 'Boolean' }), `Option "${name}" must be a function, got 'Boolean'`)
+  }
 })

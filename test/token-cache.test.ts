@@ -4,11 +4,12 @@ import betterAuthPlugin from '../lib/index.js'
 import { JwksUnavailableError, TokenInvalidError } from '../lib/errors.js'
 import { importJwk, type VerificationKey } from '../lib/jwk.js'
 import type { KeyStore } from '../lib/key-store.js'
-import { resolveOptions, type BetterAuthOptions } from '../lib/options.js'
+import type { BetterAuthOptions } from '../lib/options.js'
 import { createTokenCache } from '../lib/token-cache.js'
-import { createVerifier, type VerifiedToken } from '../lib/verifier.js'
+import type { VerifiedToken } from '../lib/verifier.js'
 import { createClaims, createSigningKey, signHmac, signJws, startJwksServer } from './fixtures/issuer.js'
 import { because } from './fixtures/refusal.js'
+import { createBearerVerifier } from './fixtures/verifier.js'
 
 const ISSUER = 'http://localhost:3000'
 const signer = createSigningKey()
@@ -32,7 +33,7 @@ function setUp (options: BetterAuthOptions = {}) {
   const { keys, state } = fakeKeys()
   // Ahead of the clock by which the tokens of a test are made: none of them is from the future.
   const clock = { now: Date.now() + 60_000 }
-  const verifier = createVerifier(resolveOptions({ authUrl: ISSUER, clockTolerance: 0, ...options }), keys, () => clock.now)
+  const verifier = createBearerVerifier({ authUrl: ISSUER, clockTolerance: 0, ...options }, keys, () => clock.now)
   return { verifier, state, clock }
 }
 
@@ -126,7 +127,16 @@ t.test('a token that shares its end with a cached one is another token', async t
 t.test('two tokens that end alike do not disturb each other', t => {
   const cache = createTokenCache(10, fakeKeys().keys, () => 0)
   const end = 'x'.repeat(40)
-  const entry = (token: string): VerifiedToken => ({ token, user: { id: token, email: null, name: null, emailVerified: false, image: null }, key, notBefore: -1, expiresAt: 1 })
+  const entry = (token: string): VerifiedToken => ({
+    token,
+    user: { id: token, email: null, name: null, emailVerified: false, image: null },
+    isFlat: true,
+    session: null,
+    grants: { roles: [], scopes: [], bannedUntil: undefined },
+    key,
+    notBefore: -1,
+    expiresAt: 1
+  })
   cache.set(entry(`a.${end}`))
   t.equal(cache.get(`b.${end}`), undefined)
   cache.set(entry(`b.${end}`))

@@ -2,9 +2,10 @@ import { Value } from '@sinclair/typebox/value'
 import Fastify from 'fastify'
 import t from 'tap'
 import { UserSchema } from '../lib/index.js'
-import { toUser, type Claims } from '../lib/user.js'
+import { createUserReader, type Claims } from '../lib/user.js'
 import { reasonOf } from './fixtures/reason.js'
 
+const toUser = createUserReader()
 const EMPTY = { id: 'u_1', email: null, name: null, emailVerified: false, image: null }
 const ROW = { email: 'ada@example.com', name: 'Ada', emailVerified: true, image: 'https://example.com/ada.png' }
 

@@ -3,10 +3,11 @@ import t from 'tap'
 import { ALGORITHMS, JwksUnavailableError, TokenInvalidError, type Algorithm } from '../lib/index.js'
 import { importJwk, type VerificationKey } from '../lib/jwk.js'
 import type { KeyStore } from '../lib/key-store.js'
-import { resolveOptions, type BetterAuthOptions } from '../lib/options.js'
-import { claimsOf, createVerifier, type Verifier } from '../lib/verifier.js'
+import type { BetterAuthOptions } from '../lib/options.js'
+import { claimsOf, type Verifier } from '../lib/verifier.js'
 import { createClaims, createSigningKey, encode, signHmac, signJws, type SigningKey } from './fixtures/issuer.js'
 import { reasonOf, refusalOf } from './fixtures/reason.js'
+import { createBearerVerifier } from './fixtures/verifier.js'
 
 const ISSUER = 'https://id.example.com'
 const KEYS = new Map(ALGORITHMS.map(alg => [alg, createSigningKey(alg)]))
@@ -43,7 +44,7 @@ interface Setup { verifier: Verifier, keys: Keys, clock: { now: number } }
 
 function setUp (options: BetterAuthOptions = {}, keys = new Keys([...KEYS.values()].map(importKey))): Setup {
   const clock = { now: Date.now() }
-  return { keys, clock, verifier: createVerifier(resolveOptions({ authUrl: ISSUER, ...options }, {}), keys, () => clock.now) }
+  return { keys, clock, verifier: createBearerVerifier({ authUrl: ISSUER, ...options }, keys, () => clock.now) }
 }
 
 const tokenOf = (

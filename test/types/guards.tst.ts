@@ -1,0 +1,135 @@
+import fastifyAuth from '@fastify/auth'
+import Fastify, {
+  type FastifyInstance, type FastifyRequest, type onRequestAsyncHookHandler, type onRequestHookHandler,
+  type preHandlerAsyncHookHandler, type preHandlerHookHandler, type preParsingAsyncHookHandler, type preParsingHookHandler,
+  type preValidationAsyncHookHandler, type preValidationHookHandler
+} from 'fastify'
+import { describe, expect, test } from 'tstyche'
+import betterAuthPlugin, {
+  getUser, type Authenticate, type BetterAuthOptions, type Claims, type Guard, type Session, type SessionCookieOptions, type User
+} from '../../lib/index.js'
+
+const app = Fastify()
+await app.register(betterAuthPlugin)
+await app.register(fastifyAuth)
+
+interface Route {
+  Params: { id: string }
+  Body: { text: string }
+  Reply: { 200: { ok: true }, 404: { error: string } }
+}
+
+const admin = app.authorize({ roles: ['admin'] })
+
+describe('fastify.authenticateOptional and fastify.authorize()', () => {
+  test('are typed', () => {
+    expect<FastifyInstance['authenticateOptional']>().type.toBe<Authenticate>()
+    expect<FastifyInstance['authorize']>().type.toBe<(guard: Guard) => Authenticate>()
+    expect(admin).type.toBe<Authenticate>()
+  })
+
+  test('are hooks of each kind', () => {
+    expect(app.authenticateOptional).type.toBeAssignableTo<onRequestHookHandler>()
+    expect(app.authenticateOptional).type.toBeAssignableTo<onRequestAsyncHookHandler>()
+    expect(app.authenticateOptional).type.toBeAssignableTo<preParsingHookHandler>()
+    expect(app.authenticateOptional).type.toBeAssignableTo<preParsingAsyncHookHandler>()
+    expect(app.authenticateOptional).type.toBeAssignableTo<preValidationHookHandler>()
+    expect(app.authenticateOptional).type.toBeAssignableTo<preValidationAsyncHookHandler>()
+    expect(app.authenticateOptional).type.toBeAssignableTo<preHandlerHookHandler>()
+    expect(app.authenticateOptional).type.toBeAssignableTo<preHandlerAsyncHookHandler>()
+    expect(admin).type.toBeAssignableTo<onRequestHookHandler>()
+    expect(admin).type.toBeAssignableTo<onRequestAsyncHookHandler>()
+    expect(admin).type.toBeAssignableTo<preParsingHookHandler>()
+    expect(admin).type.toBeAssignableTo<preParsingAsyncHookHandler>()
+    expect(admin).type.toBeAssignableTo<preValidationHookHandler>()
+    expect(admin).type.toBeAssignableTo<preValidationAsyncHookHandler>()
+    expect(admin).type.toBeAssignableTo<preHandlerHookHandler>()
+    expect(admin).type.toBeAssignableTo<preHandlerAsyncHookHandler>()
+  })
+
+  test('are hooks of a scope, and of a route', () => {
+    for (const hook of [app.authenticateOptional, admin]) {
+      app.addHook('onRequest', hook)
+      app.addHook('preParsing', hook)
+      app.addHook('preValidation', hook)
+      app.addHook('preHandler', hook)
+      app.addHook<Route>('onRequest', hook)
+      app.get('/a', { onRequest: hook, preParsing: hook, preValidation: hook, preHandler: hook }, async request => request.user)
+      app.get('/b', { onRequest: [hook], preParsing: [hook], preValidation: [hook], preHandler: [hook] }, async () => {})
+      app.post<Route>('/:id', { onRequest: hook, preParsing: [hook], preValidation: hook, preHandler: [hook] }, async request => {
+        expect(request.params.id).type.toBe<string>()
+        return { ok: true as const }
+      })
+      app.route<Route>({ method: 'POST', url: '/:id/c', onRequest: [hook], handler: async () => ({ ok: true as const }) })
+    }
+  })
+
+  test('serve in @fastify/auth and by hand', () => {
+    app.get('/auth', { onRequest: app.auth([admin, app.authenticateOptional]) }, async (request, reply) => {
+      expect(admin(request, reply)).type.toBe<Promise<void>>()
+      expect(app.authenticateOptional(request, reply)).type.toBe<Promise<void>>()
+    })
+  })
+})
+
+describe('a guard', () => {
+  test('names roles, scopes and a check', () => {
+    expect<keyof Guard>().type.toBe<'roles' | 'scopes' | 'check'>()
+    expect<Guard['roles']>().type.toBe<readonly string[] | undefined>()
+    expect<Guard['scopes']>().type.toBe<readonly string[] | undefined>()
+    expect<NonNullable<Guard['check']>>().type.toBe<(user: User, claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>>()
+    expect(app.authorize).type.toBeCallableWith({ roles: ['admin'] as const, scopes: ['read:orders'], check: async () => true })
+    expect(app.authorize).type.toBeCallableWith({ check: (user: User) => user.emailVerified })
+  })
+
+  test('that is misspelt or of another type is refused', () => {
+    expect(app.authorize).type.not.toBeCallableWith()
+    expect(app.authorize).type.not.toBeCallableWith({ role: ['admin'] })
+    expect(app.authorize).type.not.toBeCallableWith({ roles: 'admin' })
+    expect(app.authorize).type.not.toBeCallableWith({ scopes: 'read:orders' })
+    expect(app.authorize).type.not.toBeCallableWith({ check: () => 'yes' })
+    expect(app.authorize).type.not.toBeCallableWith({ check: () => undefined })
+    expect(app.authorize).type.not.toBeCallableWith({ check: async () => 1 })
+  })
+})
+
+describe('who is asking', () => {
+  test('is a User or null by getUser()', () => {
+    expect(getUser).type.toBe<(request: FastifyRequest) => User | null>()
+    app.get('/visitors', { onRequest: app.authenticateOptional }, async request => {
+      expect(getUser(request)).type.toBe<User | null>()
+    })
+    app.post<Route>('/:id/visitors', async request => {
+      expect(getUser).type.toBeCallableWith(request)
+      return { ok: true as const }
+    })
+  })
+
+  test('has a session, or null for a bearer token', () => {
+    expect<FastifyRequest['session']>().type.toBe<Session | null>()
+    expect<FastifyRequest<{ Params: { id: string } }>['session']>().type.toBe<Session | null>()
+    expect<Session['userId']>().type.toBe<string>()
+    expect<Session['token']>().type.toBe<string>()
+    expect<Session['expiresAt']>().type.toBe<string>()
+    expect<Session['ipAddress']>().type.toBe<unknown>()
+  })
+})
+
+describe('the options', () => {
+  test('are typed', () => {
+    expect<BetterAuthOptions['sessionCookie']>().type.toBe<boolean | SessionCookieOptions | undefined>()
+    expect<SessionCookieOptions>().type.toBe<{
+      prefix?: string | undefined, name?: string | undefined, trustedOrigins?: readonly string[] | undefined
+    }>()
+    expect<NonNullable<BetterAuthOptions['extractToken']>>().type.toBe<(request: FastifyRequest) => string | undefined>()
+    expect<NonNullable<BetterAuthOptions['isRevoked']>>()
+      .type.toBe<(claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>>()
+  })
+
+  test('of another type are refused', () => {
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { extractToken: async () => 'token' })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { isRevoked: () => undefined })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { userSchema: { type: 'object' } })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { sessionCookie: { trustedOrigin: 'https://app.example.com' } })
+  })
+})

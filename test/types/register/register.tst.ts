@@ -1,0 +1,82 @@
+import { Type, type Static } from '@sinclair/typebox'
+import Fastify, { type FastifyRequest } from 'fastify'
+import { describe, expect, test } from 'tstyche'
+import betterAuthPlugin, { getUser, UserSchema, type Claims, type Guard, type Register, type Session, type User } from 'better-auth-fastify'
+
+const MyUser = Type.Object({
+  ...UserSchema.properties,
+  plan: Type.Union([Type.Literal('free'), Type.Literal('pro')], { default: 'free' }),
+  tenant: Type.Optional(Type.Object({ id: Type.String() }))
+})
+
+// What an application writes once. It holds for a whole program: hence a folder, and a tsconfig.json, of its own.
+declare module 'better-auth-fastify' {
+  interface Register { user: Static<typeof MyUser> }
+}
+
+interface Expected {
+  id: string
+  email: string | null
+  name: string | null
+  emailVerified: boolean
+  image: string | null
+  plan: 'free' | 'pro'
+  tenant?: { id: string }
+}
+
+const app = Fastify()
+await app.register(betterAuthPlugin, { userSchema: MyUser })
+
+describe('a user of the application\'s own', () => {
+  test('is what was registered', () => {
+    expect<Register['user']>().type.toBe<Static<typeof MyUser>>()
+    expect<User>().type.toBe<Expected>()
+    expect<User>().type.not.toBe<Static<typeof UserSchema>>()
+    expect<keyof User>().type.toBe<keyof Expected>()
+  })
+
+  test('is request.user, in handlers, hooks and error handlers', () => {
+    expect<FastifyRequest['user']>().type.toBe<User>()
+    expect<FastifyRequest<{ Params: { id: string } }>['user']>().type.toBe<User>()
+    app.get('/', { onRequest: app.authenticate }, async ({ user }) => {
+      expect(user).type.toBe<User>()
+      expect(user.id).type.toBe<string>()
+      expect(user.plan).type.toBe<'free' | 'pro'>()
+      expect(user.tenant).type.toBe<{ id: string } | undefined>()
+      expect(user).type.not.toHaveProperty('role')
+    })
+    app.addHook('preHandler', async ({ user }) => { expect(user.plan).type.toBe<'free' | 'pro'>() })
+    app.setErrorHandler((_error, { user }) => { expect(user.plan).type.toBe<'free' | 'pro'>() })
+  })
+
+  test('is what getUser() gives, or null', () => {
+    expect<ReturnType<typeof getUser>>().type.toBe<User | null>()
+    app.get('/visitors', { onRequest: app.authenticateOptional }, async request => {
+      expect(getUser(request)).type.toBe<User | null>()
+      expect(getUser(request)).type.not.toBeAssignableTo<User>()
+      expect(getUser(request)?.plan).type.toBe<'free' | 'pro' | undefined>()
+    })
+  })
+
+  test('is what authorize() hands to its check', () => {
+    app.get('/pro', {
+      onRequest: app.authorize({
+        check: (user, claims, request) => {
+          expect(user).type.toBe<User>()
+          expect(user.plan).type.toBe<'free' | 'pro'>()
+          expect(claims).type.toBe<Claims>()
+          expect(claims.plan).type.toBe<unknown>()
+          expect(request).type.toBe<FastifyRequest>()
+          return user.plan === 'pro'
+        }
+      })
+    }, async () => {})
+    expect<Parameters<NonNullable<Guard['check']>>[0]>().type.toBe<User>()
+    expect(app.authorize).type.not.toBeCallableWith({ check: (user: { plan: number }) => user.plan === 1 })
+  })
+
+  test('leaves the rest as it is', () => {
+    expect<FastifyRequest['claims']>().type.toBe<Claims>()
+    expect<FastifyRequest['session']>().type.toBe<Session | null>()
+  })
+})
