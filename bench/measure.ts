@@ -11,7 +11,7 @@ export interface Measurement extends Timing { cpu: number, peak: number }
 
 /** Starts a server for the tokens of an issuer, and stops it when the work with it is done. */
 export async function withServer<Result> (
-  { alg, origin }: Issuer, config: Pick<ServerConfig, 'contender' | 'options'>, work: (server: Server) => Promise<Result>
+  { alg, origin }: Issuer, config: Pick<ServerConfig, 'contender' | 'options' | 'feature'>, work: (server: Server) => Promise<Result>
 ): Promise<Result> {
   const server: Server = await startChild('server.ts', {
     alg, origin, jwksUrl: `${origin}/.well-known/jwks.json`, ...config

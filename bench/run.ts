@@ -3,13 +3,14 @@ import { parseArgs } from 'node:util'
 import { drawChart } from './chart.js'
 import { targetsTable, type Section, type Settings } from './report.js'
 import { compare, type Row } from './scenarios/compare.js'
+import { features } from './scenarios/features.js'
 import { manyKeys } from './scenarios/many-keys.js'
 import { million } from './scenarios/million.js'
 import { slowRefresh } from './scenarios/slow-refresh.js'
 import { startup } from './scenarios/startup.js'
 
 const SCENARIOS: Record<string, (settings: Settings) => Promise<Section & { rows?: Row[] }>> = {
-  compare, 'slow-refresh': slowRefresh, 'many-keys': manyKeys, startup, million
+  compare, 'slow-refresh': slowRefresh, 'many-keys': manyKeys, features, startup, million
 }
 
 const { values: args } = parseArgs({

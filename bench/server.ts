@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance, type RouteShorthandOptions } from 'fastify'
 import type { BetterAuthOptions } from 'better-auth-fastify'
 import { answerParent, readConfig } from './child.js'
+import type { FEATURES } from './contenders/ours.js'
 import type { Algorithm } from './tokens.js'
 
 /** What a server is to be: one contender, for the tokens of one issuer. */
@@ -10,7 +11,8 @@ export interface ServerConfig {
   /** Issuer and audience of the tokens, and where their keys are. */
   origin: string
   jwksUrl: string
-  options?: BetterAuthOptions
+  options?: BetterAuthOptions | undefined
+  feature?: keyof typeof FEATURES | undefined
 }
 
 /** Makes an API ask for tokens. What it returns belongs to the route that is protected. */

@@ -3,9 +3,9 @@ import type { FastifyRequest } from 'fastify'
 import type { Check } from './authenticate.js'
 import { ForbiddenError } from './errors.js'
 import { userOf, verifiedToken } from './identity.js'
-import { claimsOf } from './verifier.js'
 import { checkOptions, InvalidOptionError } from './options.js'
 import type { Claims, User } from './user.js'
+import { claimsOf } from './verifier.js'
 
 /** What a route asks of its user; all that is given must hold. */
 export interface Guard {
@@ -16,6 +16,8 @@ export interface Guard {
   /** Anything else; only `true` lets the request pass. */
   check?: ((user: User, claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
 }
+
+const EMPTY_GUARD = 'authorize() must be given "roles", "scopes" or "check"'
 
 const GuardSchema: Record<keyof Guard, TSchema> = {
   // A comma separates roles in the claim, so that none can hold one.
@@ -30,10 +32,11 @@ const GuardSchema: Record<keyof Guard, TSchema> = {
  * @throws InvalidOptionError, at once, for a guard that asks for nothing or is misspelt.
  */
 export function createGuard (guard: Guard, authenticate: Check): Check {
+  if (typeof guard !== 'object' || guard === null) throw new InvalidOptionError(EMPTY_GUARD)
   checkOptions(guard, GuardSchema, 'authorize.')
   const { roles, scopes, check } = ownOptions(guard)
   if (roles === undefined && scopes === undefined && check === undefined) {
-    throw new InvalidOptionError('authorize() must be given "roles", "scopes" or "check"')
+    throw new InvalidOptionError(EMPTY_GUARD)
   }
 
   function judge (request: FastifyRequest): void | Promise<void> {

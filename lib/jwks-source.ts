@@ -158,7 +158,6 @@ function networkError (error: Error): JwksFetchError {
 function beforeAbort<T> (promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => { reject(signal.reason) }
-    if (signal.aborted) abort()
     signal.addEventListener('abort', abort, { once: true })
     promise.then(resolve, reject).finally(() => { signal.removeEventListener('abort', abort) })
   })

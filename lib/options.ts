@@ -213,7 +213,6 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
 
 /** @throws InvalidOptionError for an option that is unknown or of no use. */
 export function checkOptions (options: object, schemas: Record<string, TSchema>, prefix = ''): void {
-  if (typeof options !== 'object' || options === null) throw invalid(prefix.slice(0, -1) || 'options', 'an object', options)
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || (prefix === '' && FASTIFY_OPTIONS.includes(name))) continue
     const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined
