@@ -1,4 +1,4 @@
-/** What a scenario has to say: Markdown, and whether the targets of the issue are reached. */
+/** What a scenario has to say: Markdown, and whether its targets are reached. */
 export interface Section {
   readonly title: string
   readonly text: string

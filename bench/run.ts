@@ -48,7 +48,7 @@ if (out !== undefined) {
 
 async function results (): Promise<string> {
   const { quick, requests, warmup, rounds } = settings
-  const versions = await Promise.all(['fastify', 'jose', '@fastify/jwt', 'fast-jwt', 'get-jwks', 'fastify-jwt-jwks', 'autocannon'].map(version))
+  const versions = await Promise.all(['fastify', 'jose', '@fastify/jwt', 'get-jwks', 'fastify-jwt-jwks', 'autocannon'].map(version))
   return `# Results
 
 ${new Date().toISOString().slice(0, 10)}, Node.js ${process.versions.node}, ${versions.join(', ')}.

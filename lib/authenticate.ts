@@ -30,7 +30,7 @@ type Done = (error?: unknown) => void
 /** The verifiers of a registration; `cookie` where the session cookie is accepted. */
 export interface Verifiers {
   readonly bearer: Verifier
-  readonly cookie: Verifier
+  readonly cookie: Verifier | undefined
 }
 
 /** Whether a user whose token is right is let in: not banned, and the token not revoked by the application. */
@@ -77,7 +77,7 @@ export function createCheck (verifiers: Verifiers, admit: Admit, options: Resolv
       throw new TokenMissingError()
     }
     const { token, isCookie } = credential
-    const verified = (isCookie ? verifiers.cookie : verifiers.bearer).verify(token)
+    const verified = (isCookie ? verifiers.cookie! : verifiers.bearer).verify(token)
     return verified instanceof Promise
       ? verified.then(found => enter(request, found, isCookie))
       : enter(request, verified, isCookie)
@@ -94,23 +94,15 @@ export function createHook (check: Check): Authenticate {
   }
 
   function inHook (request: FastifyRequest, reply: FastifyReply, next: Done): void {
-    const fail = (error: unknown) => {
-      if (isBetterAuthError(error)) {
-        logRefusal(request, error)
-        // For @fastify/auth, which sets 401 where no status is set, and for error handlers that set none.
-        reply.code(error.statusCode)
-      }
-      next(error)
-    }
     let pending
     try {
       pending = check(request)
     } catch (error) {
-      fail(error)
+      next(refused(request, reply, error))
       return
     }
     if (pending === undefined) next()
-    else pending.then(() => { next() }, fail)
+    else pending.then(() => { next() }, (error: unknown) => { next(refused(request, reply, error)) })
   }
 
   async function byHand (request: FastifyRequest): Promise<void> {
@@ -123,4 +115,13 @@ export function createHook (check: Check): Authenticate {
   }
 
   return hook as Authenticate
+}
+
+function refused (request: FastifyRequest, reply: FastifyReply, error: unknown): unknown {
+  if (isBetterAuthError(error)) {
+    logRefusal(request, error)
+    // For @fastify/auth, which sets 401 where no status is set, and for error handlers that set none.
+    reply.code(error.statusCode)
+  }
+  return error
 }

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Check } from './authenticate.js'
 import { ForbiddenError } from './errors.js'
 import { userOf, verifiedToken } from './identity.js'
-import { checkOptions, InvalidOptionError } from './options.js'
+import { checkOptions, InvalidOptionError } from './option-check.js'
 import type { Claims, User } from './user.js'
 import { claimsOf } from './verifier.js'
 

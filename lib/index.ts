@@ -1,7 +1,8 @@
 export type {} from './types.js'
 
 export { betterAuthPlugin, betterAuthPlugin as default, AlreadyRegisteredError, type BetterAuth } from './plugin.js'
-export { ALGORITHMS, InvalidOptionError, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions } from './options.js'
+export { ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions } from './options.js'
+export { InvalidOptionError } from './option-check.js'
 export { UserSchema, type Claims, type Register, type User } from './user.js'
 export {
   CsrfError,

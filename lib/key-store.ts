@@ -166,7 +166,9 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
   }
 
   function distrust (kid: string, seenAt: number, error?: UnusableJwkError): TokenInvalidError {
-    if (trusted.delete(kid)) log.warn({ kid }, 'a key left the JWKS of the auth server; its tokens are refused')
+    if (trusted.delete(kid)) {
+      log.warn({ kid }, error === undefined ? 'a key left the JWKS of the auth server; its tokens are refused' : 'a key of the auth server is no longer usable; its tokens are refused')
+    }
     const fault = error?.fault
     if (fault !== undefined && absent.get(kid)?.fault !== fault) {
       if (fault === 'private') log.error({ kid }, 'the auth server publishes a private key: whoever read it can sign tokens')

@@ -1,8 +1,6 @@
-import { inspect } from 'node:util'
-import createError from '@fastify/error'
 import { Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
 import type { FastifyRequest } from 'fastify'
+import { checkOptions, invalid, InvalidOptionError } from './option-check.js'
 import { UserSchema, type Claims } from './user.js'
 
 /** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
@@ -12,9 +10,6 @@ export const ALGORITHMS = [
 
 /** A JWS algorithm that a key of the JWKS may be used for. */
 export type Algorithm = typeof ALGORITHMS[number]
-
-/** Thrown at registration, so that the server does not start: an option is unknown or has a value that cannot be used. */
-export const InvalidOptionError = createError<'FST_BETTER_AUTH_INVALID_OPTION', 500, [message: string]>('FST_BETTER_AUTH_INVALID_OPTION', '%s', 500)
 
 const DEFAULT_AUTH_URL = 'http://localhost:3000'
 const MIN_SECRET_BYTES = 32
@@ -48,7 +43,7 @@ export interface BetterAuthOptions {
   jwks?: JwksOptions | undefined
   /**
    * How many verified tokens are remembered, so that each is verified once and not on every request; `false` verifies every
-   * time. A token is forgotten at its `exp`, and when its key is no longer trusted. Default: `{ max: 10_000 }`.
+   * time. It serves until its `exp`, and no longer than its key is trusted. Default: `{ max: 10_000 }`.
    */
   tokenCache?: { max?: number | undefined } | false | undefined
   /**
@@ -91,7 +86,7 @@ export interface JwksOptions {
   staleWhileRevalidate?: number | undefined
   /** While the JWKS cannot be had, a key serves for this long since it was last confirmed. Default: 3 600 000 (1 hour). */
   staleIfError?: number | undefined
-  /** How many fetches a minute keys that are not known may cause; a few at once are let through. Default: 30. */
+  /** How many fetches a minute keys that are not known may cause; up to 10 at once are let through. Default: 30. */
   requestsPerMinute?: number | undefined
   /** How long one fetch may take, its body and the search for its address included. Default: 5000. */
   timeout?: number | undefined
@@ -168,9 +163,6 @@ export interface ResolvedSessionCookie {
   readonly trustedOrigins: readonly string[]
 }
 
-/** What Fastify itself reads from the options of any plugin. */
-const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
-
 /**
  * Checks the options and fills in the defaults.
  *
@@ -209,29 +201,6 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
       timeout: options.jwks?.timeout ?? 5000
     }
   }
-}
-
-/** @throws InvalidOptionError for an option that is unknown or of no use. */
-export function checkOptions (options: object, schemas: Record<string, TSchema>, prefix = ''): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || (prefix === '' && FASTIFY_OPTIONS.includes(name))) continue
-    const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined
-    if (schema === undefined) {
-      throw new InvalidOptionError(`Unknown option "${prefix}${name}"; the options are ${Object.keys(schemas).map(known => prefix + known).join(', ')}`)
-    }
-    if (!Value.Check(schema, value)) throw invalid(prefix + name, schema.expects, value)
-  }
-}
-
-function invalid (name: string, expects: string, value: unknown, source = ''): Error {
-  return new InvalidOptionError(`Option "${name}"${source} must be ${expects}, got ${describe(name, value)}`)
-}
-
-/** What was got, without what must not be seen: the secret, and a password in a URL. */
-function describe (name: string, value: unknown): string {
-  if (name !== 'secret' && name !== 'authUrl') return inspect(value, { breakLength: Infinity })
-  if (typeof value !== 'string') return `a value of type ${typeof value}`
-  return name === 'secret' ? `${Buffer.byteLength(value)} bytes` : inspect(value.replace(/^(\w+:\/\/)?.*@/s, '$1***@'))
 }
 
 function parseAuthUrl (text: string, fromEnv: boolean): URL {

@@ -7,7 +7,7 @@ const BURST = 10
 export interface Backoff {
   /** Whether the last fetch failed. */
   readonly failing: boolean
-  /** Milliseconds since the epoch at which the next try may be made; `null` while none has to wait. */
+  /** When the next try may be made, which may be past, in milliseconds since the epoch; `null` unless the last fetch failed. */
   readonly nextTryAt: number | null
   /** Milliseconds until the next try may be made. */
   remaining (): number

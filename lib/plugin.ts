@@ -42,13 +42,15 @@ export const betterAuthPlugin = fp<BetterAuthOptions>(betterAuth, { name: 'bette
 
 async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptions): Promise<void> {
   const options = resolveOptions(rawOptions)
-  refuseTwice(fastify)
+  refuseTwice(fastify, options)
 
   const source = createJwksSource(options.jwksUrls, options.jwks.timeout, fastify.log)
   const keys = createKeyStore({ source, policy: options.jwks, log: fastify.log, now: Date.now, random: Math.random })
   const readUser = createUserReader(options.userSchema)
   const bearer = createVerifier(accessTokens(options, readUser), options, keys, Date.now)
-  const cookie = createVerifier(sessionCookies(options, readUser), options, keys, Date.now)
+  const cookie = options.sessionCookie === false
+    ? undefined
+    : createVerifier(sessionCookies(options, readUser), options, keys, Date.now)
   const admit = createAdmission(options, Date.now)
   const check = createCheck({ bearer, cookie }, admit, options)
 
@@ -68,12 +70,15 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   fastify.addHook('onListen', async () => { keys.ready().catch(() => {}) })
 }
 
-function refuseTwice (fastify: FastifyInstance): void {
+function refuseTwice (fastify: FastifyInstance, { sessionCookie }: ResolvedOptions): void {
   if (fastify.hasDecorator('betterAuth')) {
     throw new AlreadyRegisteredError('better-auth-fastify is already registered in this scope; for a second auth server register it in a sibling scope')
   }
   if (fastify.hasDecorator('jwt')) {
     throw new AlreadyRegisteredError('@fastify/jwt is already registered in this scope; better-auth-fastify registers it itself')
+  }
+  if (sessionCookie !== false && fastify.hasRequestDecorator('session')) {
+    throw new AlreadyRegisteredError('request.session is taken in this scope, by @fastify/session for one; the option "sessionCookie" needs it')
   }
 }
 

@@ -10,7 +10,9 @@ import type { TokenKind } from './verifier.js'
 export interface Session {
   /** The user's id. */
   userId: string
+  /** The session's own token, a credential: do not send it to clients. */
   token: string
+  /** ISO 8601. */
   expiresAt: string
   [field: string]: unknown
 }

@@ -24,13 +24,17 @@ declare module 'fastify' {
      * @throws InvalidOptionError, at once, for a guard that asks for nothing or is misspelt.
      */
     authorize: (guard: Guard) => Authenticate
+    /** The auth server's keys: their address, state and readiness. */
     betterAuth: BetterAuth
   }
 
   interface FastifyRequest {
-    /** The verified payload of the token, on routes behind `fastify.authenticate`. */
+    /** The verified payload of the token; `null` at run time where nothing authenticated the request. */
     claims: Claims
-    /** Better Auth's session, where the session cookie authenticated the request; `null` for bearer tokens. */
+    /**
+     * Better Auth's session, where its cookie authenticated the request; `null` for bearer tokens. Only there with the option
+     * `sessionCookie`: without it no such property is added.
+     */
     session: Session | null
   }
 }

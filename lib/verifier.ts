@@ -69,8 +69,7 @@ export function createVerifier (kind: TokenKind, options: ResolvedOptions, keys:
     const { notBefore, expiresAt } = checkTimes(payload, options.clockTolerance, time)
     if (headers.size === MAX_HEADERS) headers.clear()
     headers.set(jws.headerSegment, { alg: jws.alg, kid: jws.kid, typ: jws.typ })
-    const isFlat = Object.values(user).every(value => typeof value !== 'object' || value === null)
-    const verified = { token, user, session, grants, isFlat, key, notBefore, expiresAt: Math.min(expiresAt, endsAt) }
+    const verified = { token, user, session, grants, isFlat: isFlat(user), key, notBefore, expiresAt: Math.min(expiresAt, endsAt) }
     cache?.set(verified)
     return verified
   }
@@ -91,6 +90,14 @@ export function createVerifier (kind: TokenKind, options: ResolvedOptions, keys:
       parseObject(parseJws(token, kind).payload)
     }
   }
+}
+
+function isFlat (user: object): boolean {
+  for (const name in user) {
+    const value = user[name as keyof typeof user] as unknown
+    if (typeof value === 'object' && value !== null) return false
+  }
+  return true
 }
 
 /** The payload of a token that was verified. */

@@ -4,6 +4,7 @@ import * as entry from '../lib/index.js'
 import * as authenticate from '../lib/authenticate.js'
 import * as errors from '../lib/errors.js'
 import * as identity from '../lib/identity.js'
+import * as optionCheck from '../lib/option-check.js'
 import * as options from '../lib/options.js'
 import * as plugin from '../lib/plugin.js'
 import * as user from '../lib/user.js'
@@ -17,7 +18,7 @@ t.test('exports what is public, and nothing else', async t => {
 })
 
 t.test('exports the things themselves', async t => {
-  const rooms: Record<string, unknown> = { ...authenticate, ...errors, ...identity, ...options, ...plugin, ...user }
+  const rooms: Record<string, unknown> = { ...authenticate, ...errors, ...identity, ...optionCheck, ...options, ...plugin, ...user }
   for (const [name, value] of Object.entries(entry)) {
     if (name !== 'default') t.equal(value, rooms[name], name)
   }
