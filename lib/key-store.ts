@@ -83,7 +83,7 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
     if (age < policy.staleIfError && (resting || (backoff.failing && fetching.has(key.kid)))) return key
     if (resting) throw unavailable()
     return refresh(key.kid).catch((error: unknown) => {
-      if (error instanceof JwksUnavailableError && trusted.get(key.kid) === entry && ageOf(entry) < policy.staleIfError) return key
+      if (error instanceof JwksUnavailableError && ageOf(entry) < policy.staleIfError) return key
       throw error
     })
   }
