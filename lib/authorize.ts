@@ -4,8 +4,9 @@ import type { Check } from './authenticate.js'
 import { ForbiddenError } from './errors.js'
 import { userOf, verifiedToken } from './identity.js'
 import { checkOptions, InvalidOptionError } from './option-check.js'
+import type { ResolvedOptions } from './options.js'
 import type { Claims, User } from './user.js'
-import { claimsOf } from './verifier.js'
+import { claimsOf, type VerifiedToken } from './verifier.js'
 
 /** What a route asks of its user; all that is given must hold. */
 export interface Guard {
@@ -31,7 +32,7 @@ const GuardSchema: Record<keyof Guard, TSchema> = {
  *
  * @throws InvalidOptionError, at once, for a guard that asks for nothing or is misspelt.
  */
-export function createGuard (guard: Guard, authenticate: Check): Check {
+export function createGuard (guard: Guard, authenticate: Check, options: ResolvedOptions): Check {
   if (typeof guard !== 'object' || guard === null) throw new InvalidOptionError(EMPTY_GUARD)
   checkOptions(guard, GuardSchema, 'authorize.')
   const { roles, scopes, check } = ownOptions(guard)
@@ -40,14 +41,15 @@ export function createGuard (guard: Guard, authenticate: Check): Check {
   }
 
   function judge (request: FastifyRequest): void | Promise<void> {
-    const { grants } = verifiedToken(request)!
+    const verified = verifiedToken(request, options)!
+    const { grants } = verified
     if (roles !== undefined && !roles.some(role => grants.roles.includes(role))) throw new ForbiddenError('role_missing')
     if (scopes !== undefined && !scopes.every(scope => grants.scopes.includes(scope))) throw new ForbiddenError('scope_missing', scopes)
-    if (check !== undefined) return judgeByCheck(request, check)
+    if (check !== undefined) return judgeByCheck(request, verified, check)
   }
 
   return request => {
-    if (verifiedToken(request) !== null) return judge(request)
+    if (verifiedToken(request, options) !== null) return judge(request)
     const pending = authenticate(request)
     return pending === undefined ? judge(request) : pending.then(() => judge(request))
   }
@@ -59,10 +61,10 @@ function ownOptions (guard: Guard): Guard {
   return { roles: roles && [...roles], scopes: scopes && [...scopes], check }
 }
 
-async function judgeByCheck (request: FastifyRequest, check: NonNullable<Guard['check']>): Promise<void> {
+async function judgeByCheck (request: FastifyRequest, verified: VerifiedToken, check: NonNullable<Guard['check']>): Promise<void> {
   let answer: unknown
   try {
-    answer = await check(userOf(verifiedToken(request)!), claimsOf(verifiedToken(request)!.token), request)
+    answer = await check(userOf(verified), claimsOf(verified.token), request)
   } catch (error) {
     throw new ForbiddenError('check_failed', [], error)
   }

@@ -14,6 +14,7 @@ export function checkOrigin (request: FastifyRequest, trustedOrigins: readonly s
   if (SAFE_METHODS.includes(request.method) && upgrade === undefined) return
   const isTrusted = origin === undefined
     ? site === 'same-origin'
-    : origin === `${request.protocol}://${request.host}` || trustedOrigins.includes(origin)
+    // Behind a proxy that ends TLS the API may take itself for http: the browser knows better which site the page is of.
+    : trustedOrigins.includes(origin) || (origin === `${request.protocol}://${request.host}` && (site === undefined || site === 'same-origin'))
   if (!isTrusted) throw new CsrfError()
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { ResolvedOptions } from './options.js'
 import type { Claims, User } from './user.js'
 import { claimsOf, type VerifiedToken } from './verifier.js'
 
@@ -7,7 +8,7 @@ const kVerified = Symbol('better-auth-fastify.verified')
 /** What `request.claims` comes from: the verified token, until somebody asks for its claims. */
 const kClaims = Symbol('better-auth-fastify.claims')
 
-type Carrier = FastifyRequest & { [kVerified]: VerifiedToken | null, [kClaims]: string | Claims | null }
+type Carrier = FastifyRequest & { [kVerified]?: VerifiedToken | null, [kClaims]: string | Claims | null }
 
 /** Adds `request.claims` and, for session cookies, `request.session`. `request.user` is added by @fastify/jwt. */
 export function decorateIdentity (fastify: FastifyInstance, withSession: boolean): void {
@@ -34,16 +35,21 @@ export function identify (request: FastifyRequest, verified: VerifiedToken): voi
   if (verified.session !== null) carrier.session = structuredClone(verified.session)
 }
 
-/** What `authenticate` found out about this request, or `null` if it did not run or let a visitor pass. */
-export function verifiedToken (request: FastifyRequest): VerifiedToken | null {
-  return (request as Carrier)[kVerified]
+/**
+ * What the `authenticate` of this registration found out about a request, or `null` if it did not run or let a visitor pass.
+ * What another registration found out is none of its business.
+ */
+export function verifiedToken (request: FastifyRequest, options: ResolvedOptions): VerifiedToken | null {
+  const verified = (request as Carrier)[kVerified]
+  return verified?.options === options ? verified : null
 }
 
 /** The user of a request, or `null` for a visitor: the honest type on routes behind `authenticateOptional`. */
 export function getUser (request: FastifyRequest): User | null {
-  return request.user as User | null
+  return (request.user as User | null | undefined) ?? null
 }
 
+/** A copy of the user for somebody to keep. */
 export function userOf ({ user, isFlat }: VerifiedToken): User {
   return isFlat ? { ...user } : structuredClone(user)
 }

@@ -21,7 +21,7 @@ export interface KeyStoreContext {
 export interface KeyStatus {
   /** The address of the JWKS, or `null` while it has not been found. */
   url: string | null
-  /** The keys that are trusted now; `alg` is `null` for a JWK that names none. Times are ISO 8601. */
+  /** The keys that are trusted now, or would be in an outage; `alg` is `null` for a JWK that names none. Times are ISO 8601. */
   keys: Array<{ kid: string, alg: string | null, confirmedAt: string }>
   /** Why the JWKS cannot be had, as one stable word (`timeout`, `ECONNREFUSED`, `no_jwks`, …), or `null` if it could last time. */
   lastError: string | null

@@ -190,7 +190,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     clockTolerance: options.clockTolerance ?? 5000,
     tokenCache: options.tokenCache === false ? false : { max: options.tokenCache?.max ?? 10_000 },
     userSchema: parseUserSchema(options.userSchema),
-    sessionCookie: parseSessionCookie(options.sessionCookie),
+    sessionCookie: parseSessionCookie(options.sessionCookie, authUrl.protocol === 'https:'),
     extractToken: options.extractToken,
     isRevoked: options.isRevoked,
     jwks: {
@@ -230,7 +230,7 @@ function jwksUrl (base: string, path: string): string {
 
 function list (value: BetterAuthOptions['issuer'], origin: string): readonly string[] | false {
   if (value === false) return false
-  return value === undefined ? [origin] : [value].flat()
+  return Object.freeze(value === undefined ? [origin] : [value].flat())
 }
 
 function parseSecret (secret: string | undefined): string | undefined {
@@ -250,11 +250,14 @@ function parseUserSchema (schema: TObject | undefined): TObject | undefined {
   return schema
 }
 
-function parseSessionCookie (option: BetterAuthOptions['sessionCookie'] = false): ResolvedSessionCookie | false {
+function parseSessionCookie (option: BetterAuthOptions['sessionCookie'] = false, isHttps: boolean): ResolvedSessionCookie | false {
   if (option === false) return false
   const { prefix = 'better-auth', name = `${prefix}.session_data`, trustedOrigins = [] } = option === true ? {} : option
   for (const origin of trustedOrigins) {
     if (!URL.canParse(origin) || new URL(origin).origin !== origin || origin.includes('*')) throw invalid('sessionCookie.trustedOrigins', SessionCookieSchema.trustedOrigins.expects, origin)
   }
-  return { names: [`__Host-${name}`, `__Secure-${name}`, name], trustedOrigins: [...trustedOrigins] }
+  const names = [`__Host-${name}`, `__Secure-${name}`]
+  // On https Better Auth writes only the names that a sibling host cannot set.
+  const isPlainRead = !isHttps || (option !== true && option.name !== undefined)
+  return { names: isPlainRead ? [...names, name] : names, trustedOrigins: [...trustedOrigins] }
 }

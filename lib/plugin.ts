@@ -59,7 +59,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   decorateRefusals(fastify)
   fastify.decorate('authenticate', createHook(check))
   fastify.decorate('authenticateOptional', createHook(createCheck({ bearer, cookie }, admit, options, true)))
-  fastify.decorate('authorize', (guard: Guard) => createHook(createGuard(guard, check)))
+  fastify.decorate('authorize', (guard: Guard) => createHook(createGuard(guard, check, options)))
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },
     status: keys.status,

@@ -27,6 +27,7 @@ export function createTokenCache (max: number, keys: KeyStore, now: () => number
       const verified = cache.get(token.slice(-KEY_LENGTH))
       if (verified === undefined || verified.token !== token) return undefined
       const time = now()
+      if (time >= verified.expiresAt) cache.delete(token.slice(-KEY_LENGTH))
       if (time >= verified.expiresAt || time < verified.notBefore || !isKeyTrusted(verified, keys)) return undefined
       return verified
     },

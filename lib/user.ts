@@ -99,7 +99,8 @@ function withDefaults (schema: TSchema, value: unknown): unknown {
     if (schema.default === undefined) return undefined
     value = structuredClone(schema.default)
   }
-  if (schema.type === 'array' && Array.isArray(value)) return value.map(one => withDefaults(schema.items, one))
+  // The items of a tuple are a list of schemas, or none: they are taken as they are.
+  if (schema.type === 'array' && Array.isArray(value) && schema.items?.type !== undefined) return value.map(one => withDefaults(schema.items, one))
   // A record, say, has no properties that could be filled in.
   if (schema.properties === undefined || typeof value !== 'object' || value === null || Array.isArray(value)) return value
   const filled: Record<string, unknown> = {}

@@ -32,6 +32,8 @@ export interface Subject {
 /** A token that is right in every respect, and when it is. Shared between requests: nobody may write to it. */
 export interface VerifiedToken extends Omit<Subject, 'endsAt'>, Lifetime {
   readonly token: string
+  /** Of the registration that verified it. */
+  readonly options: ResolvedOptions
   /** Whether `user` holds nothing but plain values. */
   readonly isFlat: boolean
   /** The key that verified it; `undefined` for the shared secret. */
@@ -53,6 +55,8 @@ export interface Verifier {
 /** What Node.js accepts as all headers of a request by default: no honest token is longer. */
 const MAX_TOKEN_LENGTH = 16_384
 const MAX_HEADERS = 100
+/** How deep a payload may be nested: what walks through thousands of levels runs out of stack. */
+const MAX_DEPTH = 100
 
 export function createVerifier (kind: TokenKind, options: ResolvedOptions, keys: KeyStore, now: () => number): Verifier {
   const secretKey = options.secret === undefined ? undefined : createSecretKey(options.secret, 'utf8')
@@ -64,12 +68,13 @@ export function createVerifier (kind: TokenKind, options: ResolvedOptions, keys:
     if (key !== undefined && !(key.algorithms as readonly string[]).includes(jws.alg)) throw new TokenInvalidError('algorithm_mismatch')
     if (!isSignedBy(jws, key === undefined ? secretKey! : key.publicKey)) throw new TokenInvalidError('signature_invalid')
     const payload = parseObject(jws.payload)
+    if (isTooDeep(payload, MAX_DEPTH)) throw new TokenInvalidError('token_malformed')
     const time = now()
     const { user, session, grants, endsAt } = kind.read(payload, jws, time)
     const { notBefore, expiresAt } = checkTimes(payload, options.clockTolerance, time)
     if (headers.size === MAX_HEADERS) headers.clear()
     headers.set(jws.headerSegment, { alg: jws.alg, kid: jws.kid, typ: jws.typ })
-    const verified = { token, user, session, grants, isFlat: isFlat(user), key, notBefore, expiresAt: Math.min(expiresAt, endsAt) }
+    const verified = { token, options, user, session, grants, isFlat: isFlat(user), key, notBefore, expiresAt: Math.min(expiresAt, endsAt) }
     cache?.set(verified)
     return verified
   }
@@ -90,6 +95,11 @@ export function createVerifier (kind: TokenKind, options: ResolvedOptions, keys:
       parseObject(parseJws(token, kind).payload)
     }
   }
+}
+
+function isTooDeep (value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some(one => isTooDeep(one, levels - 1))
 }
 
 function isFlat (user: object): boolean {

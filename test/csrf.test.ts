@@ -314,3 +314,11 @@ t.test('trustedOrigins that are no origins fail the boot', async t => {
     )
   }
 })
+
+t.test('an origin that looks like the own one is refused when the browser says that the page is of another site', async t => {
+  const { send } = await createApi(t)
+  t.equal((await send('POST', { origin: OWN, 'sec-fetch-site': 'cross-site' })).status, 403)
+  t.equal((await send('POST', { origin: OWN, 'sec-fetch-site': 'same-site' })).status, 403)
+  t.equal((await send('POST', { origin: OWN, 'sec-fetch-site': 'same-origin' })).status, 200)
+  t.equal((await send('POST', { origin: APP, 'sec-fetch-site': 'cross-site' })).status, 200, 'a trusted one is of another site')
+})

@@ -402,6 +402,10 @@ t.test('sessionCookie', async t => {
     resolve({ sessionCookie: { prefix: 'shop', name: 'sid', trustedOrigins: ['https://app.example.com'] } }).sessionCookie,
     { names: names('sid'), trustedOrigins: ['https://app.example.com'] }
   )
+  const https = (sessionCookie: unknown) => resolve({ authUrl: ORIGIN, sessionCookie }).sessionCookie
+  t.strictSame(https({ prefix: 'shop' }), { names: names('shop.session_data').slice(0, 2), trustedOrigins: [] }, 'on https not the plain name')
+  t.strictSame(https(true), { names: names('better-auth.session_data').slice(0, 2), trustedOrigins: [] })
+  t.strictSame(https({ name: 'sid' }), { names: names('sid'), trustedOrigins: [] }, 'unless it is asked for')
   for (const sessionCookie of ['yes', 1, null]) t.match(messageOf({ sessionCookie }), 'Option "sessionCookie" must be an object, true or false')
   for (const prefix of ['', 7, 'a b', 'a;b', 'a=b', 'a\n']) {
     t.match(messageOf({ sessionCookie: { prefix } }), 'Option "sessionCookie.prefix" must be the name of a cookie')

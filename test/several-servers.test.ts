@@ -216,3 +216,23 @@ t.test('a second registration', async t => {
     t.not(scope.betterAuth, app.betterAuth)
   })
 })
+
+t.test('a guard of one registration does not take the word of another', async t => {
+  const [a, b] = [createSigningKey(), createSigningKey()]
+  const [serverA, serverB] = [await startJwksServer([a.jwk]), await startJwksServer([b.jwk])]
+  t.teardown(() => Promise.all([serverA.stop(), serverB.stop()]))
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(async scope => {
+    await scope.register(betterAuthPlugin, { authUrl: serverA.origin })
+    scope.addHook('onRequest', scope.authenticate)
+    // Late, so that the guard of the registration outside can be had.
+    scope.get('/staff', { preHandler: async (request, reply) => app.authorize({ roles: ['admin'] })(request, reply) }, async () => 'served')
+  })
+  await app.register(betterAuthPlugin, { authUrl: serverB.origin })
+  app.get('/outside', { onRequest: app.authorize({ roles: ['admin'] }) }, async () => 'served')
+  const tokenOfA = signJws(a, createClaims(serverA.origin, { role: 'admin' }))
+  const headers = { authorization: `Bearer ${tokenOfA}` }
+  t.equal((await app.inject({ url: '/staff', headers })).statusCode, 401)
+  t.equal((await app.inject({ url: '/outside', headers })).statusCode, 401)
+})

@@ -4,7 +4,7 @@ import betterAuthPlugin from '../lib/index.js'
 import { JwksUnavailableError, TokenInvalidError } from '../lib/errors.js'
 import { importJwk, type VerificationKey } from '../lib/jwk.js'
 import type { KeyStore } from '../lib/key-store.js'
-import type { BetterAuthOptions } from '../lib/options.js'
+import { resolveOptions, type BetterAuthOptions } from '../lib/options.js'
 import { createTokenCache } from '../lib/token-cache.js'
 import type { VerifiedToken } from '../lib/verifier.js'
 import { createClaims, createSigningKey, signHmac, signJws, startJwksServer } from './fixtures/issuer.js'
@@ -129,6 +129,7 @@ t.test('two tokens that end alike do not disturb each other', t => {
   const end = 'x'.repeat(40)
   const entry = (token: string): VerifiedToken => ({
     token,
+    options: resolveOptions({}),
     user: { id: token, email: null, name: null, emailVerified: false, image: null },
     isFlat: true,
     session: null,

@@ -332,3 +332,9 @@ t.test('a record is taken as it is, and what it holds is checked', async t => {
   })
   t.throws(() => read({ sub: 'u_1', limits: { cpu: 'two' } }), because('claim_invalid'))
 })
+
+t.test('a tuple is taken as it is, an empty one too', async t => {
+  const read = createUserReader(Type.Object({ ...UserSchema.properties, pair: Type.Tuple([Type.String(), Type.Number()]), none: Type.Tuple([]) }))
+  t.match(read({ sub: 'u_1', pair: ['a', 1], none: [] }), { pair: ['a', 1], none: [] })
+  t.throws(() => read({ sub: 'u_1', pair: ['a'], none: [] }), because('claim_invalid'))
+})

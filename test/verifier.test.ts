@@ -342,3 +342,10 @@ t.test('an HMAC over another digest is not HS256', async t => {
   const signature = createHmac('sha512', SECRET).update(input).digest('base64url')
   t.equal(await outcome(setUp({ secret: SECRET }).verifier, `${input}.${signature}`), 'signature_invalid')
 })
+
+t.test('a payload that is nested too deep is refused, however right its signature', async t => {
+  const { verifier } = setUp()
+  const nested = (levels: number) => `{"sub":"u_1","iss":"${ISSUER}","aud":"${ISSUER}","exp":9999999999,"x":${'['.repeat(levels)}${']'.repeat(levels)}}`
+  t.ok(await verifier.verify(signJws(KEY, nested(99))))
+  for (const levels of [100, 5000]) t.equal(await reasonOf(() => verifier.verify(signJws(KEY, nested(levels)))), 'token_malformed', String(levels))
+})
