@@ -615,3 +615,18 @@ t.test('a session that ends while its cookie is remembered', async t => {
     await t.rejects(refused(verifier, cookie), because('token_expired'))
   })
 })
+
+t.test('request.session that something else has taken is said at boot, and only matters with the option', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.decorateRequest('session', null)
+  await t.rejects(
+    async () => { await app.register(betterAuthPlugin, { sessionCookie: true }) },
+    { code: 'FST_BETTER_AUTH_ALREADY_REGISTERED', message: /request\.session is taken/ }
+  )
+  const other = Fastify()
+  t.teardown(() => other.close())
+  other.decorateRequest('session', null)
+  await other.register(betterAuthPlugin)
+  t.ok(other.hasDecorator('authenticate'))
+})
