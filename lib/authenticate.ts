@@ -3,6 +3,7 @@ import type {
 } from 'fastify'
 import { findCredential } from './credential.js'
 import { checkOrigin } from './csrf.js'
+import { publishVerification, verificationChannel, type Trace } from './diagnostics.js'
 import { ForbiddenError, isBetterAuthError, RevocationUnavailableError, TokenMissingError, TokenRevokedError } from './errors.js'
 import { identify } from './identity.js'
 import type { ResolvedOptions } from './options.js'
@@ -69,7 +70,7 @@ export function createCheck (verifiers: Verifiers, admit: Admit, options: Resolv
     identify(request, verified)
   }
 
-  return request => {
+  function check (request: FastifyRequest, trace?: Trace): void | Promise<void> {
     const credential = findCredential(request, options)
     if (credential === undefined) {
       // Another scheme in the header is not the absence of credentials.
@@ -77,11 +78,18 @@ export function createCheck (verifiers: Verifiers, admit: Admit, options: Resolv
       throw new TokenMissingError()
     }
     const { token, isCookie } = credential
-    const verified = (isCookie ? verifiers.cookie! : verifiers.bearer).verify(token)
+    const verifier = isCookie ? verifiers.cookie! : verifiers.bearer
+    if (trace !== undefined) {
+      trace.credential = isCookie ? 'cookie' : 'bearer'
+      trace.cached = verifier.isCached(token)
+    }
+    const verified = verifier.verify(token)
     return verified instanceof Promise
       ? verified.then(found => enter(request, found, isCookie))
       : enter(request, verified, isCookie)
   }
+
+  return request => verificationChannel.hasSubscribers ? publishVerification(options.authUrl, request, check) : check(request)
 }
 
 /** Makes a hook out of a check. What it throws is made an answer by Fastify, and by the hook in refusal.ts. */

@@ -56,7 +56,7 @@ export function createGuard (guard: Guard, authenticate: Check, options: Resolve
 }
 
 /** Its own properties, as they are now: what it inherits was not checked. */
-function ownOptions (guard: Guard): Guard {
+export function ownOptions (guard: Guard): Guard {
   const { roles, scopes, check }: Guard = { __proto__: null, ...guard } as Guard
   return { roles: roles && [...roles], scopes: scopes && [...scopes], check }
 }

@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /**
  * Why a request was refused: one stable word, for logs, metrics and alerts. It is written as `reason` to `request.log` and is

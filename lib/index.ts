@@ -19,8 +19,11 @@ export {
   type RefusalDetails,
   type RefusalReason
 } from './errors.js'
+export { CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage } from './diagnostics.js'
+export { betterAuthCookieSecuritySchemes, betterAuthSecuritySchemes } from './openapi.js'
 export type { Authenticate } from './authenticate.js'
 export type { Guard } from './authorize.js'
 export { getUser } from './identity.js'
 export type { Session } from './session-cookie.js'
 export type { KeyStatus } from './key-store.js'
+export type { DoctorReport } from './doctor/report.js'

@@ -39,19 +39,21 @@ const MAX_KID_LENGTH = 512
  * @throws TokenInvalidError
  */
 export function parseJws (token: string, accepts: Accepts, known?: ReadonlyMap<string, JwsHeader>): Jws {
-  const segments = token.split('.', 6)
-  if (segments.length === 5) throw new TokenInvalidError('token_encrypted')
-  if (segments.length !== 3) throw new TokenInvalidError('token_malformed')
-  const [headerSegment, payloadSegment, signatureSegment] = segments as [string, string, string]
+  const headerEnd = token.indexOf('.')
+  const payloadEnd = token.indexOf('.', headerEnd + 1)
+  if (payloadEnd === -1 || token.includes('.', payloadEnd + 1)) {
+    throw new TokenInvalidError(token.split('.', 6).length === 5 ? 'token_encrypted' : 'token_malformed')
+  }
+  const headerSegment = token.slice(0, headerEnd)
   const { alg, kid, typ } = known?.get(headerSegment) ?? parseHeader(headerSegment, accepts)
   return {
     alg,
     kid,
     typ,
     headerSegment,
-    payload: decodeSegment(payloadSegment),
-    signature: decodeSegment(signatureSegment),
-    signingInput: Buffer.from(token.slice(0, headerSegment.length + 1 + payloadSegment.length), 'latin1')
+    payload: decodeSegment(token.slice(headerEnd + 1, payloadEnd)),
+    signature: decodeSegment(token.slice(payloadEnd + 1)),
+    signingInput: Buffer.from(token.slice(0, payloadEnd), 'latin1')
   }
 }
 
@@ -99,6 +101,7 @@ export function isSignedBy (jws: Jws, key: KeyObject): boolean {
 /** Decodes base64url strictly: no other characters, no padding, no bits to spare, so that each token has one spelling. */
 function decodeSegment (segment: string): Buffer {
   const bytes = Buffer.from(segment, 'base64url')
+  // Writing it again is cheaper than looking at each character.
   if (bytes.length === 0 || bytes.toString('base64url') !== segment) throw new TokenInvalidError('token_malformed')
   return bytes
 }

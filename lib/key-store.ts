@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { createAbsentKeys } from './absent-keys.js'
+import { jwksFetchChannel, keyChangeChannel, type JwksFetchMessage, type KeyChangeMessage } from './diagnostics.js'
 import { JwksUnavailableError, TokenInvalidError } from './errors.js'
 import { importJwk, isSameKey, UnusableJwkError, type JwkFault, type VerificationKey } from './jwk.js'
 import { JwksFetchError, type Jwk, type JwksSource } from './jwks-source.js'
@@ -8,6 +9,8 @@ import { createBackoff, createBudget } from './pace.js'
 
 /** What is handed to a key store: the policy, and all that a test wants to move. */
 export interface KeyStoreContext {
+  /** Whose keys these are, for who listens to the diagnostics. */
+  readonly authUrl: string
   readonly source: JwksSource
   readonly policy: ResolvedOptions['jwks']
   readonly log: FastifyBaseLogger
@@ -54,7 +57,7 @@ const ABSENT_LATELY = 60_000
 /** A name that no key has: what is asked for is the JWKS. */
 const ANY = ''
 
-export function createKeyStore ({ source, policy, log, now, random }: KeyStoreContext): KeyStore {
+export function createKeyStore ({ authUrl, source, policy, log, now, random }: KeyStoreContext): KeyStore {
   const trusted = new Map<string, Trusted>()
   const absent = createAbsentKeys(now)
   const fetching = new Map<string, Promise<VerificationKey>>()
@@ -127,18 +130,31 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
     try {
       const jwk = await source.fetchJwk(kid)
       succeeded()
+      publishFetch(startedAt, null)
       return jwk
     } catch (error) {
-      failed(startedAt, error)
+      const code = error instanceof JwksFetchError ? error.code : 'unexpected'
+      failed(startedAt, code)
+      publishFetch(startedAt, code)
       throw unavailable()
     }
   }
 
-  function failed (startedAt: number, error: unknown): void {
-    lastError = error instanceof JwksFetchError ? error.code : 'unexpected'
+  function publishFetch (startedAt: number, code: string | null): void {
+    if (!jwksFetchChannel.hasSubscribers) return
+    const outcome = code === null ? 'ok' : 'error'
+    jwksFetchChannel.publish({ authUrl, url: source.url, outcome, code, duration: now() - startedAt } satisfies JwksFetchMessage)
+  }
+
+  function publishChange (kid: string, change: KeyChangeMessage['change']): void {
+    if (keyChangeChannel.hasSubscribers) keyChangeChannel.publish({ authUrl, kid, change } satisfies KeyChangeMessage)
+  }
+
+  function failed (startedAt: number, code: string): void {
+    lastError = code
     if (!backoff.failing) {
       failingSince = startedAt
-      log.warn({ code: lastError, keys: trusted.size }, `the JWKS of the auth server is unreachable since ${new Date(startedAt).toISOString()}`)
+      log.warn({ code, keys: trusted.size }, `the JWKS of the auth server is unreachable since ${new Date(startedAt).toISOString()}`)
     }
     backoff.fail(startedAt)
   }
@@ -157,6 +173,7 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
     if (!isSame) {
       if (known !== undefined) log.warn({ kid: key.kid }, 'the auth server replaced a key under the same kid')
       else log.info({ kid: key.kid, algorithms: key.algorithms }, trusted.size === 0 ? 'found a key of the auth server' : 'the auth server rotated its keys: found a new one')
+      publishChange(key.kid, known === undefined ? 'found' : 'replaced')
     }
     absent.delete(key.kid)
     dropExpired()
@@ -168,6 +185,7 @@ export function createKeyStore ({ source, policy, log, now, random }: KeyStoreCo
   function distrust (kid: string, seenAt: number, error?: UnusableJwkError): TokenInvalidError {
     if (trusted.delete(kid)) {
       log.warn({ kid }, error === undefined ? 'a key left the JWKS of the auth server; its tokens are refused' : 'a key of the auth server is no longer usable; its tokens are refused')
+      publishChange(kid, error === undefined ? 'removed' : 'unusable')
     }
     const fault = error?.fault
     if (fault !== undefined && absent.get(kid)?.fault !== fault) {

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 

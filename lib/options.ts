@@ -66,6 +66,11 @@ export interface BetterAuthOptions {
    * pass, `true` is a 401, and a throw or anything else a 503. Default: nobody is asked.
    */
   isRevoked?: ((claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
+  /**
+   * Where @fastify/swagger is registered, protected routes say so in the OpenAPI document, and which refusals to expect.
+   * Default: true.
+   */
+  openapi?: boolean | undefined
 }
 
 /** How Better Auth's session cookie is found, and who may send it. */
@@ -116,7 +121,8 @@ const OptionsSchema: Record<keyof BetterAuthOptions, TSchema> = {
   userSchema: Type.Object({ type: Type.Literal('object'), properties: Type.Object({}) }, { expects: 'a TypeBox object that has the properties of UserSchema' }),
   sessionCookie: Type.Union([Type.Object({}), Type.Boolean()], { expects: 'an object, true or false' }),
   extractToken: Callback,
-  isRevoked: Callback
+  isRevoked: Callback,
+  openapi: Type.Boolean({ expects: 'true or false' })
 }
 
 const CookieName = Type.String({ pattern: "^[\\w!#$%&'*+.^`|~-]+$", expects: 'the name of a cookie' })
@@ -154,6 +160,7 @@ export interface ResolvedOptions {
   readonly sessionCookie: ResolvedSessionCookie | false
   readonly extractToken: BetterAuthOptions['extractToken']
   readonly isRevoked: BetterAuthOptions['isRevoked']
+  readonly openapi: boolean
   readonly jwks: Readonly<Record<keyof JwksOptions, number>>
 }
 
@@ -193,6 +200,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     sessionCookie: parseSessionCookie(options.sessionCookie, authUrl.protocol === 'https:'),
     extractToken: options.extractToken,
     isRevoked: options.isRevoked,
+    openapi: options.openapi ?? true,
     jwks: {
       maxAge: options.jwks?.maxAge ?? 600_000,
       staleWhileRevalidate: options.jwks?.staleWhileRevalidate ?? 60_000,

@@ -1,15 +1,16 @@
 import fastifyJwt, { type TokenOrHeader } from '@fastify/jwt'
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { accessTokens } from './access-token.js'
 import { createAdmission, createCheck, createHook, type Admit } from './authenticate.js'
-import { createGuard, type Guard } from './authorize.js'
+import { createGuard, ownOptions, type Guard } from './authorize.js'
 import { bearerToken } from './bearer.js'
 import { TokenMissingError } from './errors.js'
 import { decorateIdentity } from './identity.js'
 import { createJwksSource } from './jwks-source.js'
 import { createKeyStore, type KeyStatus } from './key-store.js'
+import { documentRoutes } from './openapi-routes.js'
 import { resolveOptions, type BetterAuthOptions, type ResolvedOptions } from './options.js'
 import { decorateRefusals } from './refusal.js'
 import { sessionCookies } from './session-cookie.js'
@@ -45,7 +46,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   refuseTwice(fastify, options)
 
   const source = createJwksSource(options.jwksUrls, options.jwks.timeout, fastify.log)
-  const keys = createKeyStore({ source, policy: options.jwks, log: fastify.log, now: Date.now, random: Math.random })
+  const keys = createKeyStore({ authUrl: options.authUrl, source, policy: options.jwks, log: fastify.log, now: Date.now, random: Math.random })
   const readUser = createUserReader(options.userSchema)
   const bearer = createVerifier(accessTokens(options, readUser), options, keys, Date.now)
   const cookie = options.sessionCookie === false
@@ -57,9 +58,13 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   await registerJwt(fastify, options, { verifier: bearer, admit, readUser })
   decorateIdentity(fastify, options.sessionCookie !== false)
   decorateRefusals(fastify)
-  fastify.decorate('authenticate', createHook(check))
-  fastify.decorate('authenticateOptional', createHook(createCheck({ bearer, cookie }, admit, options, true)))
-  fastify.decorate('authorize', (guard: Guard) => createHook(createGuard(guard, check, options)))
+  const describe = documentRoutes(fastify, options)
+  fastify.decorate('authenticate', describe(createHook(check), { isOptional: false }))
+  fastify.decorate('authenticateOptional', describe(createHook(createCheck({ bearer, cookie }, admit, options, true)), { isOptional: true }))
+  fastify.decorate('authorize', (guard: Guard) => {
+    const hook = createHook(createGuard(guard, check, options))
+    return describe(hook, { isOptional: false, guard: ownOptions(guard) })
+  })
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },
     status: keys.status,

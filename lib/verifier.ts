@@ -48,6 +48,8 @@ export interface Verifier {
    * @throws TokenInvalidError, TokenExpiredError, JwksUnavailableError
    */
   verify (token: string): VerifiedToken | Promise<VerifiedToken>
+  /** Whether `verify` would answer out of the token cache. */
+  isCached (token: string): boolean
   /** Refuses what does not even look like a token that could be verified. @throws TokenInvalidError */
   inspect (token: string): void
 }
@@ -72,8 +74,10 @@ export function createVerifier (kind: TokenKind, options: ResolvedOptions, keys:
     const time = now()
     const { user, session, grants, endsAt } = kind.read(payload, jws, time)
     const { notBefore, expiresAt } = checkTimes(payload, options.clockTolerance, time)
-    if (headers.size === MAX_HEADERS) headers.clear()
-    headers.set(jws.headerSegment, { alg: jws.alg, kid: jws.kid, typ: jws.typ })
+    if (!headers.has(jws.headerSegment)) {
+      if (headers.size === MAX_HEADERS) headers.clear()
+      headers.set(jws.headerSegment, { alg: jws.alg, kid: jws.kid, typ: jws.typ })
+    }
     const verified = { token, options, user, session, grants, isFlat: isFlat(user), key, notBefore, expiresAt: Math.min(expiresAt, endsAt) }
     cache?.set(verified)
     return verified
@@ -90,6 +94,7 @@ export function createVerifier (kind: TokenKind, options: ResolvedOptions, keys:
       const key = keys.get(jws.kid)
       return key instanceof Promise ? key.then(found => verifyWith(token, jws, found)) : verifyWith(token, jws, key)
     },
+    isCached: token => cache?.get(token) !== undefined,
     inspect (token) {
       if (token.length > MAX_TOKEN_LENGTH) throw new TokenInvalidError('token_too_long')
       parseObject(parseJws(token, kind).payload)
@@ -99,7 +104,9 @@ export function createVerifier (kind: TokenKind, options: ResolvedOptions, keys:
 
 function isTooDeep (value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
-  return levels === 0 || Object.values(value).some(one => isTooDeep(one, levels - 1))
+  if (levels === 0) return true
+  for (const name in value) if (isTooDeep(value[name as keyof typeof value], levels - 1)) return true
+  return false
 }
 
 function isFlat (user: object): boolean {

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { createKeyStore, type KeyStore } from '../lib/key-store.js'
 import { JwksFetchError, type JwksSource } from '../lib/jwks-source.js'
-import { createClock, DEFAULT_POLICY, recordLog, type Clock } from './fixtures/clock.js'
+import { AUTH_URL, createClock, DEFAULT_POLICY, recordLog, type Clock } from './fixtures/clock.js'
 import { createSigningKey } from './fixtures/issuer.js'
 
 const SECOND = 1000
@@ -130,7 +130,7 @@ async function simulate (instances: number, seed = 1): Promise<Fleet> {
   for (let i = 0; i < instances; i++) {
     const confirmedAt = new Map<string, number>()
     const { log } = recordLog()
-    const store = createKeyStore({ source: createSource(clock, confirmedAt), policy: DEFAULT_POLICY, log, now: clock.now, random })
+    const store = createKeyStore({ authUrl: AUTH_URL, source: createSource(clock, confirmedAt), policy: DEFAULT_POLICY, log, now: clock.now, random })
     queue.add(start + random() * SECOND, () => {
       store.ready().catch(() => {})
       live({ store, confirmedAt })

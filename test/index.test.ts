@@ -2,23 +2,28 @@ import Fastify from 'fastify'
 import t from 'tap'
 import * as entry from '../lib/index.js'
 import * as authenticate from '../lib/authenticate.js'
+import * as diagnostics from '../lib/diagnostics.js'
 import * as errors from '../lib/errors.js'
 import * as identity from '../lib/identity.js'
 import * as optionCheck from '../lib/option-check.js'
+import * as openapi from '../lib/openapi.js'
 import * as options from '../lib/options.js'
 import * as plugin from '../lib/plugin.js'
 import * as user from '../lib/user.js'
 
 t.test('exports what is public, and nothing else', async t => {
   t.strictSame(Object.keys(entry).sort(), [
-    'ALGORITHMS', 'AlreadyRegisteredError', 'CsrfError', 'ForbiddenError', 'InvalidOptionError', 'JwksUnavailableError',
+    'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CsrfError', 'ForbiddenError', 'InvalidOptionError', 'JwksUnavailableError',
     'RequestInvalidError', 'RevocationUnavailableError', 'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError',
-    'TokenRevokedError', 'UserSchema', 'betterAuthPlugin', 'default', 'getUser', 'isBetterAuthError'
+    'TokenRevokedError', 'UserSchema', 'betterAuthCookieSecuritySchemes', 'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default',
+    'getUser', 'isBetterAuthError'
   ])
 })
 
 t.test('exports the things themselves', async t => {
-  const rooms: Record<string, unknown> = { ...authenticate, ...errors, ...identity, ...optionCheck, ...options, ...plugin, ...user }
+  const rooms: Record<string, unknown> = {
+    ...authenticate, ...diagnostics, ...errors, ...identity, ...openapi, ...optionCheck, ...options, ...plugin, ...user
+  }
   for (const [name, value] of Object.entries(entry)) {
     if (name !== 'default') t.equal(value, rooms[name], name)
   }

@@ -38,11 +38,12 @@ t.test('defaults', async t => {
     sessionCookie: false,
     extractToken: undefined,
     isRevoked: undefined,
+    openapi: true,
     jwks: { maxAge: 600_000, staleWhileRevalidate: 60_000, staleIfError: 3_600_000, requestsPerMinute: 30, timeout: 5000 }
   }
   t.strictSame(resolve({}), defaults)
   const names = ['authUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache', 'jwks',
-    'userSchema', 'sessionCookie', 'extractToken', 'isRevoked']
+    'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi']
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
   const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
   t.strictSame(resolve({ jwks, tokenCache: { max: undefined } }), defaults, 'undefined means unset, one level down')
@@ -327,7 +328,7 @@ t.test('jwks and tokenCache are objects', async t => {
 })
 
 t.test('options that do not exist', async t => {
-  const known = /; the options are authUrl, jwksPath, issuer, audience, algorithms, secret, clockTolerance, jwks, tokenCache, userSchema, sessionCookie, extractToken, isRevoked$/
+  const known = /; the options are authUrl, jwksPath, issuer, audience, algorithms, secret, clockTolerance, jwks, tokenCache, userSchema, sessionCookie, extractToken, isRevoked, openapi$/
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor', '__proto__',
     'toString', 'hasOwnProperty', 'valueOf', 'prototype'
@@ -411,6 +412,11 @@ t.test('sessionCookie', async t => {
     t.match(messageOf({ sessionCookie: { prefix } }), 'Option "sessionCookie.prefix" must be the name of a cookie')
   }
   t.match(messageOf({ sessionCookie: { trustedOrigin: [] } }), 'Unknown option "sessionCookie.trustedOrigin"')
+})
+
+t.test('openapi is true or false', async t => {
+  for (const value of [true, false]) t.equal(resolve({ openapi: value }).openapi, value)
+  for (const value of ['yes', 1, null]) t.match(messageOf({ openapi: value }), /^Option "openapi" must be true or false, got/)
 })
 
 t.test('callbacks are functions', async t => {
