@@ -4,9 +4,8 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions, type HTTPMeth
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions, type SessionCookieOptions } from '../lib/index.js'
 import { bearer, captureLog, type LogCapture } from './fixtures/api.js'
-import { createClaims, createSigningKey, signJws, startJwksServer } from './fixtures/issuer.js'
+import { startIssuer, USER } from './fixtures/test-issuer.js'
 
-const KEY = createSigningKey()
 const APP = 'https://app.example.com'
 const HOST = 'api.example.com'
 const OWN = `http://${HOST}`
@@ -25,28 +24,22 @@ interface Api {
 interface Sent { status: number, body: unknown, headers: Record<string, unknown> }
 
 async function createApi (t: Test, sessionCookie: SessionCookieOptions | true = { trustedOrigins: [APP] }, server: FastifyServerOptions = {}, options: BetterAuthOptions = {}): Promise<Api> {
-  const jwks = await startJwksServer([KEY.jwk])
-  t.teardown(() => jwks.stop())
+  const issuer = await startIssuer(t)
   const log = captureLog()
   const app = Fastify({ ...server, logger: log.logger, forceCloseConnections: true })
   t.teardown(() => app.close())
-  await app.register(betterAuthPlugin, { authUrl: jwks.origin, sessionCookie, ...options })
+  await app.register(betterAuthPlugin, { authUrl: issuer.authUrl, sessionCookie, ...options })
   const method: HTTPMethods[] = ['GET', 'OPTIONS', 'TRACE', ...UNSAFE]
   app.route({ method, url: '/', onRequest: app.authenticate, handler: async ({ user }) => user.id })
   app.route({ method, url: '/maybe', onRequest: app.authenticateOptional, handler: async () => 'served' })
   app.route({ method, url: '/admin', onRequest: app.authorize({ check: () => true }), handler: async () => 'served' })
 
-  const claims = createClaims(jwks.origin)
-  const session = { token: 'session-token', userId: 'u_1', expiresAt: new Date(Date.now() + 600_000).toISOString() }
-  const user = { id: 'u_1', email: 'ada@example.com', name: 'Ada', emailVerified: true, image: null }
-  const content = { iat: claims.iat, exp: claims.exp, iss: jwks.origin, aud: 'better-auth:session-cache', sub: 'u_1', sid: session.token, session, user }
-  const cookie = `better-auth.session_data=${signJws(KEY, content, { typ: 'better-auth.session-cache+jwt' })}`
-
+  const cookie = issuer.sessionCookie()
   return {
     app,
     log,
     cookie,
-    token: signJws(KEY, claims),
+    token: issuer.token(),
     async send (method, headers = {}, url = '/') {
       const response = await app.inject({ method: method as 'GET', url, headers: { host: HOST, cookie, ...headers } })
       const isJson = String(response.headers['content-type']).startsWith('application/json')
@@ -123,7 +116,7 @@ t.test('an unsafe request with the cookie must come from the API\'s own origin o
       const lines = log.refusals().slice(before)
       if (isTrusted) {
         t.equal(status, 200, what)
-        t.equal(body, 'u_1', what)
+        t.equal(body, USER.id, what)
         t.strictSame(lines, [], what)
         continue
       }

@@ -6,6 +6,7 @@ import tls from 'node:tls'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import type { BetterAuthOptions } from '../lib/index.js'
+import { createTestIssuer, type Fault as IssuerFault } from '../lib/testing/index.js'
 import { createClock, startClockedApi, type ClockedAnswer, type ClockedApi } from './fixtures/clock.js'
 import { createClaims, createSigningKey, encode, JWKS_PATH, signJws, startJwksServer, type JwksServer } from './fixtures/issuer.js'
 
@@ -14,17 +15,23 @@ type Respond = (request: IncomingMessage, response: ServerResponse) => void
 const MAX_AGE = 60_000
 const STALE_AFTER = 2 * MAX_AGE
 const STALE_IF_ERROR = 10 * MAX_AGE
-const TIMEOUT = 300
+/** For servers that would otherwise never be done with. */
+const TIMEOUT = 500
+/** For those that answer at once, however busy the machine is. */
+const AMPLE_TIMEOUT = 4000
 /** Within this an answer came in time: the timeout, and all that a busy machine may add. */
 const IN_TIME = TIMEOUT + 4000
 const LONGEST_PAUSE = 15_000
+/** What no log line may hold: the hand-held server's words, and the test issuer's. */
 const MARKER = 'said by the server'
+const ISSUER_MARKER = 'Something went wrong'
 const MB = 2 ** 20
 
 t.setTimeout(180_000)
 
 const good = createSigningKey('EdDSA', 'good')
 
+/** A fault that the shipped test issuer does not have, in a server that does what it is told. */
 interface Fault {
   begin (server: JwksServer): unknown
   end? (server: JwksServer): unknown
@@ -32,6 +39,20 @@ interface Fault {
   lastError: RegExp
   authUrl? (server: JwksServer, t: Test): string | Promise<string>
 }
+
+/** An auth server with a fault, whoever plays it. */
+interface Subject {
+  readonly authUrl: string
+  readonly issuer: string
+  readonly kid: string
+  readonly hits: number
+  /** A new token each time, so that no cache answers. */
+  token (): string
+  begin (): unknown
+  end (): unknown
+}
+
+interface Case { lastError: RegExp, start (t: Test): Promise<Subject> }
 
 function responding (lastError: RegExp, respond: Respond): Fault {
   return { lastError, begin (server) { server.respond = respond }, end (server) { server.respond = undefined } }
@@ -73,14 +94,12 @@ const FAULTS: Record<string, Fault> = {
   },
   'answers with a TLS alert': raw(/^HPE_/, Buffer.from('15030100020246', 'hex')),
   'does not speak HTTP': raw(/^HPE_/, 'SSH-2.0-OpenSSH_9.6\r\n'),
-  'accepts and hangs': responding(/^timeout$/, () => {}),
   'sends headers and then nothing': responding(/^timeout$/, (_request, response) => { response.writeHead(200).flushHeaders() }),
   'sends its body in drips': responding(/^timeout$/, (_request, response) => {
     const drip = setInterval(() => { response.write(' ') }, 10)
     response.on('close', () => clearInterval(drip))
   }),
   'closes without an answer': responding(/^(ECONNRESET|UND_ERR_SOCKET)$/, (_request, response) => { response.socket!.end() }),
-  'resets before an answer': responding(/^(ECONNRESET|UND_ERR_SOCKET)$/, (_request, response) => { response.socket!.resetAndDestroy() }),
   'resets in mid-body': responding(/^(ECONNRESET|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/, (_request, response) => {
     response.writeHead(200, { 'content-length': jwks.length })
     response.write(jwks.slice(0, 20), () => { response.socket!.resetAndDestroy() })
@@ -90,7 +109,6 @@ const FAULTS: Record<string, Fault> = {
     response.write(jwks.slice(0, 20), () => { response.socket!.end() })
   }),
   'answers 500 with JSON': responding(/^no_jwks$/, send(500, `{"message":"${MARKER}"}`)),
-  'answers 500 with HTML': responding(/^no_jwks$/, send(500, `<h1>${MARKER}</h1>`)),
   'answers 500 with no body': responding(/^no_jwks$/, send(500, '')),
   'answers 500 with a JWKS': responding(/^no_jwks$/, send(500, jwks)),
   'answers 503 with Retry-After': responding(/^no_jwks$/, send(503, '', { 'retry-after': '100000' })),
@@ -98,8 +116,6 @@ const FAULTS: Record<string, Fault> = {
   'answers 401': responding(/^no_jwks$/, send(401, `{"message":"${MARKER}"}`)),
   'answers 404 with no body': responding(/^no_jwks$/, send(404, '')),
   'answers 204': responding(/^no_jwks$/, send(204, '')),
-  'answers 200 with HTML': responding(/^no_jwks$/, send(200, `<html>${MARKER}</html>`, { 'content-type': 'text/html' })),
-  'answers 200 with no body': responding(/^no_jwks$/, send(200, '')),
   'sends invalid JSON': json(`{"keys":[${MARKER}`),
   'sends JSON without keys': json(`{"message":"${MARKER}"}`),
   'sends keys that are an object': json('{"keys":{"0":{}}}'),
@@ -126,19 +142,67 @@ const FAULTS: Record<string, Fault> = {
   'sends what is no gzip as such': responding(/^(no_jwks|Z_DATA_ERROR|network)$/, send(200, jwks, { 'content-encoding': 'gzip' }))
 }
 
-function options (authUrl: string, issuer: string): BetterAuthOptions {
+/** What the test issuer plays. */
+const ISSUER_FAULTS: Record<string, { kind: IssuerFault, lastError: RegExp }> = {
+  'accepts and hangs': { kind: 'hang', lastError: /^timeout$/ },
+  'answers too late': { kind: 'slow', lastError: /^timeout$/ },
+  'resets before an answer': { kind: 'down', lastError: /^(ECONNRESET|UND_ERR_SOCKET)$/ },
+  'answers 500 with HTML': { kind: 'error', lastError: /^no_jwks$/ },
+  'answers 200 with HTML': { kind: 'html', lastError: /^no_jwks$/ },
+  'answers 200 with no body': { kind: 'empty', lastError: /^no_jwks$/ },
+  'redirects to where its keys are': { kind: 'redirect', lastError: /^no_jwks$/ },
+  'sends half of its JSON': { kind: 'malformed', lastError: /^no_jwks$/ }
+}
+
+const CASES: Array<[name: string, one: Case]> = [
+  ...Object.entries(FAULTS).map(([name, fault]): [string, Case] => [name, { lastError: fault.lastError, start: t => startHandHeld(t, fault) }]),
+  ...Object.entries(ISSUER_FAULTS).map(([name, { kind, lastError }]): [string, Case] => [name, { lastError, start: t => startIssuer(t, kind) }])
+]
+
+async function startHandHeld (t: Test, fault: Fault): Promise<Subject> {
+  const server = await startServer(t)
+  return {
+    authUrl: await fault.authUrl?.(server, t) ?? server.origin,
+    issuer: server.origin,
+    kid: good.kid,
+    get hits () { return server.hits },
+    token: () => signJws(good, claimsOf(server)),
+    begin: () => fault.begin(server),
+    end: () => fault.end?.(server)
+  }
+}
+
+async function startIssuer (t: Test, kind: IssuerFault): Promise<Subject> {
+  const issuer = await createTestIssuer()
+  t.teardown(() => issuer.close())
+  return {
+    authUrl: issuer.authUrl,
+    issuer: issuer.authUrl,
+    kid: issuer.kid!,
+    get hits () { return issuer.requests },
+    token: () => issuer.token(longLived()),
+    begin: () => issuer.fail(kind),
+    end: () => issuer.recover()
+  }
+}
+
+function options (authUrl: string, issuer: string, timeout = AMPLE_TIMEOUT): BetterAuthOptions {
   return {
     authUrl,
     issuer,
     audience: issuer,
-    jwks: { maxAge: MAX_AGE, staleWhileRevalidate: MAX_AGE, staleIfError: STALE_IF_ERROR, timeout: TIMEOUT }
+    jwks: { maxAge: MAX_AGE, staleWhileRevalidate: MAX_AGE, staleIfError: STALE_IF_ERROR, timeout }
   }
 }
 
 /** Issued an hour ago and good for a day, whatever the clock of the test does; a new one each time, so that no cache answers. */
-function claimsOf ({ origin }: JwksServer): Record<string, unknown> {
+function longLived (): Record<string, unknown> {
   const iat = Math.floor(Date.now() / 1000) - 3600
-  return createClaims(origin, { iat, exp: iat + 86_400, jti: randomBytes(8).toString('hex') })
+  return { iat, exp: iat + 86_400, jti: randomBytes(8).toString('hex') }
+}
+
+function claimsOf ({ origin }: JwksServer): Record<string, unknown> {
+  return createClaims(origin, longLived())
 }
 
 async function startServer (t: Test, keys: unknown[] = [good.jwk]): Promise<JwksServer> {
@@ -160,68 +224,68 @@ function isUnavailable (t: Test, { status, body, retryAfter }: ClockedAnswer, me
 }
 
 function saysNothingOfIt (t: Test, { log }: ClockedApi): void {
-  t.notMatch(JSON.stringify(log.lines), MARKER, 'no body in the log')
+  for (const marker of [MARKER, ISSUER_MARKER]) t.notMatch(JSON.stringify(log.lines), marker, 'no body in the log')
   t.equal(elsewhere.hits, 0, 'no redirect was followed')
 }
 
-for (const [name, fault] of Object.entries(FAULTS)) {
+for (const [name, { lastError, start }] of CASES) {
+  const timeout = lastError.test('timeout') ? TIMEOUT : AMPLE_TIMEOUT
+
   t.test(`when the auth server ${name}`, async t => {
     t.test('a cold API answers 503 in time, and 200 after it', async t => {
-      const server = await startServer(t)
-      const authUrl = await fault.authUrl?.(server, t) ?? server.origin
+      const auth = await start(t)
       const clock = createClock(Date.now())
-      await fault.begin(server)
-      const api = await startClockedApi(t, options(authUrl, server.origin), clock)
-      t.match(api.app.betterAuth.status().lastError, fault.lastError)
+      await auth.begin()
+      const api = await startClockedApi(t, options(auth.authUrl, auth.issuer, timeout), clock)
+      t.match(api.app.betterAuth.status().lastError, lastError)
 
-      isUnavailable(t, await call(api, server), 'during the back-off of the check at start-up')
+      isUnavailable(t, await api.call(auth.token()), 'during the back-off of the check at start-up')
       for (let i = 0; i < 2; i++) {
         clock.advance(LONGEST_PAUSE)
         const startedAt = performance.now()
-        isUnavailable(t, await call(api, server), 'by a fetch of its own')
+        isUnavailable(t, await api.call(auth.token()), 'by a fetch of its own')
         const took = performance.now() - startedAt
         t.ok(took < IN_TIME, `in time: ${Math.round(took)} ms`)
-        const { hits } = server
-        isUnavailable(t, await call(api, server), 'and then at once')
-        t.equal(server.hits, hits)
+        const { hits } = auth
+        isUnavailable(t, await api.call(auth.token()), 'and then at once')
+        t.equal(auth.hits, hits)
       }
       await t.rejects(api.app.betterAuth.ready())
-      t.match(api.app.betterAuth.status(), { keys: [], lastError: fault.lastError, nextTryAt: /Z$/ })
+      t.match(api.app.betterAuth.status(), { keys: [], lastError, nextTryAt: /Z$/ })
       t.equal(api.log.lines.filter(({ msg }) => msg.includes('unreachable since')).length, 1)
 
-      await fault.end?.(server)
+      await auth.end()
       clock.advance(LONGEST_PAUSE)
-      t.equal((await call(api, server)).status, 200)
-      t.match(api.app.betterAuth.status(), { url: `${authUrl}${JWKS_PATH}`, keys: [{ kid: 'good' }], lastError: null, nextTryAt: null })
+      t.equal((await api.call(auth.token())).status, 200)
+      t.match(api.app.betterAuth.status(), { url: `${auth.authUrl}${JWKS_PATH}`, keys: [{ kid: auth.kid }], lastError: null, nextTryAt: null })
       await t.resolves(api.app.betterAuth.ready())
       saysNothingOfIt(t, api)
     })
 
     t.test('a warm API answers 200 throughout', async t => {
-      const server = await startServer(t)
-      const authUrl = await fault.authUrl?.(server, t) ?? server.origin
+      const auth = await start(t)
       const clock = createClock(Date.now())
-      const api = await startClockedApi(t, options(authUrl, server.origin), clock)
-      t.equal((await call(api, server)).status, 200)
+      const api = await startClockedApi(t, options(auth.authUrl, auth.issuer, timeout), clock)
+      t.equal((await api.call(auth.token())).status, 200)
       const confirmedAt = clock.now()
 
-      await fault.begin(server)
+      await auth.begin()
       for (const age of [1, MAX_AGE, STALE_AFTER - 1, STALE_AFTER, STALE_AFTER + LONGEST_PAUSE, STALE_IF_ERROR - 1]) {
         clock.set(confirmedAt + age)
         const startedAt = performance.now()
-        const answers = await Promise.all([call(api, server), call(api, server), call(api, server)])
+        const answers = await Promise.all([api.call(auth.token()), api.call(auth.token()), api.call(auth.token())])
         t.same(answers.map(({ status }) => status), [200, 200, 200], `at ${age} ms`)
         t.ok(performance.now() - startedAt < IN_TIME, 'in time')
       }
-      t.match(api.app.betterAuth.status(), { keys: [{ kid: 'good', confirmedAt: new Date(confirmedAt).toISOString() }], lastError: fault.lastError })
+      t.match(api.app.betterAuth.status(), { keys: [{ kid: auth.kid, confirmedAt: new Date(confirmedAt).toISOString() }], lastError })
 
       clock.set(confirmedAt + STALE_IF_ERROR)
-      isUnavailable(t, await call(api, server), 'but not for ever')
+      isUnavailable(t, await api.call(auth.token()), 'but not for ever')
 
-      await fault.end?.(server)
+      await auth.end()
       clock.advance(LONGEST_PAUSE)
-      t.equal((await call(api, server)).status, 200)
-      t.match(api.app.betterAuth.status(), { keys: [{ kid: 'good', confirmedAt: new Date(clock.now()).toISOString() }], lastError: null })
+      t.equal((await api.call(auth.token())).status, 200)
+      t.match(api.app.betterAuth.status(), { keys: [{ kid: auth.kid, confirmedAt: new Date(clock.now()).toISOString() }], lastError: null })
       saysNothingOfIt(t, api)
     })
   })

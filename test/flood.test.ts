@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
+import { createTestIssuer, type TestIssuer } from '../lib/testing/index.js'
 import { createClock, startClockedApi, type Clock, type ClockedApi } from './fixtures/clock.js'
-import { createClaims, createSigningKey, signJws, startJwksServer, type JwksServer, type SigningKey } from './fixtures/issuer.js'
 
 const TOKENS = 20_000
 const AT_A_TIME = 50
@@ -12,31 +12,41 @@ const PER_MINUTE = 30
 const MINUTE = 60_000
 const MB = 2 ** 20
 
-const attacker = createSigningKey('EdDSA')
-
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void
 
 t.setTimeout(180_000)
 
-interface Setup { server: JwksServer, clock: Clock, api: ClockedApi, good: SigningKey, goodToken: () => string, hits (): number }
+interface Setup {
+  issuer: TestIssuer
+  clock: Clock
+  api: ClockedApi
+  /** The key that is published from the start. */
+  goodKid: string
+  goodToken: () => string
+  hits (): number
+}
 
 async function setUp (t: Test): Promise<Setup> {
-  const good = createSigningKey('EdDSA', 'good')
-  const server = await startJwksServer([good.jwk])
-  t.teardown(() => server.stop())
+  const issuer = await createTestIssuer()
+  t.teardown(() => issuer.close())
   const clock = createClock(Date.now())
-  const api = await startClockedApi(t, { authUrl: server.origin }, clock, 'silent')
-  const before = server.hits
-  const goodToken = () => tokenOf({ server, clock }, good)
+  const api = await startClockedApi(t, { authUrl: issuer.authUrl }, clock, 'silent')
+  const before = issuer.requests
+  const goodKid = issuer.kid!
+  const goodToken = () => tokenOf({ issuer, clock }, goodKid)
   t.equal((await api.call(goodToken())).status, 200)
-  return { server, clock, api, good, goodToken, hits: () => server.hits - before - 1 }
+  return { issuer, clock, api, goodKid, goodToken, hits: () => issuer.requests - before - 1 }
 }
 
 /** Issued now, by the clock of the test, and different from any other. */
-function tokenOf ({ server, clock }: Pick<Setup, 'server' | 'clock'>, key: SigningKey, kid = key.kid): string {
-  const iat = Math.floor(clock.now() / 1000)
-  return signJws(key, createClaims(server.origin, { iat, exp: iat + 900, jti: randomUUID() }), { kid })
+function tokenOf ({ issuer, clock }: Pick<Setup, 'issuer' | 'clock'>, kid = issuer.kid): string {
+  return issuer.token({ iat: Math.floor(clock.now() / 1000), jti: randomUUID() }, { kid })
+}
+
+/** It names a key that nobody has. */
+function unknownToken ({ issuer, clock }: Pick<Setup, 'issuer' | 'clock'>): string {
+  return issuer.token({ iat: Math.floor(clock.now() / 1000), jti: randomUUID() }, { header: { kid: randomUUID() } })
 }
 
 /** Sends tokens of random keys, many at once, each batch with a good one in it, and counts the answers. */
@@ -46,7 +56,7 @@ async function flood (setup: Setup, count: number, during: number): Promise<Reco
   const batches = count / AT_A_TIME
   for (let batch = 0; batch < batches; batch++) {
     const calls = Array.from({ length: AT_A_TIME }, async () => {
-      const { status, retryAfter } = await api.call(tokenOf(setup, attacker, randomUUID()))
+      const { status, retryAfter } = await api.call(unknownToken(setup))
       return status === 503 ? `503 ${retryAfter !== undefined && retryAfter >= 1 && retryAfter <= 2 ? 'in time' : retryAfter}` : String(status)
     })
     calls.push(api.call(goodToken()).then(({ status }) => `good ${status}`))
@@ -58,7 +68,7 @@ async function flood (setup: Setup, count: number, during: number): Promise<Reco
 
 t.test(`${TOKENS} tokens of random keys within 40 minutes, beside good ones`, async t => {
   const setup = await setUp(t)
-  const { clock, api, server } = setup
+  const { clock, api, issuer, goodKid } = setup
   await flood(setup, 2000, 4 * MINUTE)
   gc()
   const heapBefore = process.memoryUsage().heapUsed
@@ -75,12 +85,11 @@ t.test(`${TOKENS} tokens of random keys within 40 minutes, beside good ones`, as
   t.same(Object.keys(answers).sort(), ['401', '503 in time', 'good 200'], JSON.stringify(answers))
   t.equal(answers['good 200'], (TOKENS - 2000) / AT_A_TIME, 'no good request was refused')
   t.ok(growth < 6, `the heap grew by ${growth.toFixed(2)} MB`)
-  t.same(api.app.betterAuth.status().keys.map(({ kid }) => kid), ['good'])
+  t.same(api.app.betterAuth.status().keys.map(({ kid }) => kid), [goodKid])
   t.equal(api.app.betterAuth.status().lastError, null)
 
-  const rotated = createSigningKey('ES256', 'rotated')
-  server.keys.push(rotated.jwk)
-  const token = () => tokenOf(setup, rotated)
+  await issuer.rotate()
+  const token = () => tokenOf(setup)
   let refused = 0
   const publishedAt = clock.now()
   for (;;) {
@@ -103,21 +112,20 @@ t.test('any number of tokens of random keys within one moment cost the burst', a
   t.same(answers, { 401: BURST - 1, '503 in time': 2001 - BURST, 'good 200': 2000 / AT_A_TIME }, 'the good key had the tenth')
   t.equal(setup.hits(), BURST - 1)
 
-  const rotated = createSigningKey('RS256', 'rotated')
-  setup.server.keys = [setup.good.jwk, rotated.jwk]
-  const first = await setup.api.call(tokenOf(setup, rotated))
+  await setup.issuer.rotate()
+  const first = await setup.api.call(tokenOf(setup))
   t.equal(first.status, 503)
   t.equal(first.retryAfter, 2)
   setup.clock.advance(1999)
-  t.equal((await setup.api.call(tokenOf(setup, rotated))).status, 503, 'one millisecond before')
+  t.equal((await setup.api.call(tokenOf(setup))).status, 503, 'one millisecond before')
   setup.clock.advance(1)
-  t.equal((await setup.api.call(tokenOf(setup, rotated))).status, 200)
+  t.equal((await setup.api.call(tokenOf(setup))).status, 200)
   t.equal(setup.hits(), BURST)
 })
 
 t.test('one token of an unknown key, sent again and again, costs one fetch in three seconds', async t => {
   const setup = await setUp(t)
-  const token = tokenOf(setup, attacker, 'unknown')
+  const token = unknownToken(setup)
   for (let second = 0; second < 30; second++) {
     const statuses = await Promise.all(Array.from({ length: 20 }, async () => (await setup.api.call(token)).status))
     t.ok(statuses.every(status => status === 401))

@@ -3,18 +3,9 @@ import t, { type Test } from 'tap'
 import betterAuthPlugin, { getUser, type BetterAuthOptions } from '../lib/index.js'
 import { bearer, captureLog, CHANNELS, type LogCapture } from './fixtures/api.js'
 import { startAuthServer } from './fixtures/auth-server.js'
-import { createClaims, createSigningKey, signJws, startJwksServer, type JwksServer } from './fixtures/issuer.js'
+import { segment, startIssuer, USER } from './fixtures/test-issuer.js'
 
-const KEY = createSigningKey()
-const FOREIGN_KEY = createSigningKey()
-const USER = { id: 'u_1', email: 'ada@example.com', name: 'Ada', emailVerified: true, image: null }
 const POSITIONS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
-
-async function startJwks (t: Test): Promise<JwksServer> {
-  const jwks = await startJwksServer([KEY.jwk])
-  t.teardown(() => jwks.stop())
-  return jwks
-}
 
 async function createApi (t: Test, options: BetterAuthOptions, log: LogCapture = captureLog()): Promise<FastifyInstance> {
   const app = Fastify({ logger: log.logger })
@@ -29,9 +20,9 @@ async function createApi (t: Test, options: BetterAuthOptions, log: LogCapture =
 }
 
 t.test('a visitor, without any credentials', async t => {
-  const jwks = await startJwks(t)
+  const issuer = await startIssuer(t)
   const log = captureLog()
-  const app = await createApi(t, { authUrl: jwks.origin }, log)
+  const app = await createApi(t, { authUrl: issuer.authUrl }, log)
   for (const [channel, call] of Object.entries(CHANNELS)) {
     for (const position of POSITIONS) {
       const { status, headers, body } = await call(app, { url: `/${position}` })
@@ -45,29 +36,31 @@ t.test('a visitor, without any credentials', async t => {
 })
 
 t.test('a user, with a token that is right', async t => {
-  const jwks = await startJwks(t)
-  const app = await createApi(t, { authUrl: jwks.origin })
-  const claims = createClaims(jwks.origin)
+  const issuer = await startIssuer(t)
+  const app = await createApi(t, { authUrl: issuer.authUrl })
+  const token = issuer.token()
+  const claims = segment(token, 1)
   for (const [channel, call] of Object.entries(CHANNELS)) {
     for (const position of POSITIONS) {
-      const { status, body } = await call(app, { url: `/${position}`, headers: bearer(signJws(KEY, claims)) })
+      const { status, body } = await call(app, { url: `/${position}`, headers: bearer(token) })
       t.strictSame({ status, body: JSON.parse(body) }, { status: 200, body: { user: USER, same: true, claims } }, `${position} by ${channel}`)
     }
   }
 })
 
 t.test('credentials that are wrong are never taken for none', async t => {
-  const jwks = await startJwks(t)
+  const issuer = await startIssuer(t)
   const log = captureLog()
-  const app = await createApi(t, { authUrl: jwks.origin }, log)
+  const app = await createApi(t, { authUrl: issuer.authUrl }, log)
   const expired = { iat: 1_700_000_000, exp: 1_700_000_900 }
-  const token = (claims = {}, key = KEY) => `Bearer ${signJws(key, createClaims(jwks.origin, claims))}`
+  const foreign = await startIssuer(t, { issuer: issuer.authUrl, audience: issuer.authUrl })
+  const token = (claims = {}, { token } = issuer) => `Bearer ${token(claims)}`
   const missing = { status: 401, code: 'FST_BETTER_AUTH_TOKEN_MISSING', challenge: 'Bearer' }
   const malformed = { status: 400, code: 'FST_BETTER_AUTH_REQUEST_INVALID', challenge: 'Bearer error="invalid_request"' }
   const invalid = { status: 401, code: 'FST_BETTER_AUTH_TOKEN_INVALID', challenge: 'Bearer error="invalid_token"' }
   for (const { name, authorization, refusal, reason } of [
     { name: 'an expired token', authorization: token(expired), refusal: { ...invalid, code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' }, reason: 'token_expired' },
-    { name: 'a foreign key', authorization: token({}, FOREIGN_KEY), refusal: invalid, reason: 'unknown_key' },
+    { name: 'a foreign key', authorization: token({}, foreign), refusal: invalid, reason: 'unknown_key' },
     { name: 'a foreign issuer', authorization: token({ iss: 'https://evil.example.com' }), refusal: invalid, reason: 'issuer_mismatch' },
     { name: 'no user', authorization: token({ sub: undefined, id: undefined }), refusal: invalid, reason: 'claim_missing' },
     { name: 'a malformed token', authorization: 'Bearer abc', refusal: invalid, reason: 'token_malformed' },
@@ -91,12 +84,12 @@ t.test('credentials that are wrong are never taken for none', async t => {
 })
 
 t.test('keys that are not to be had are a 503, and no visitor', async t => {
-  const jwks = await startJwks(t)
-  await jwks.stop()
-  const app = await createApi(t, { authUrl: jwks.origin })
+  const issuer = await startIssuer(t)
+  issuer.fail('down')
+  const app = await createApi(t, { authUrl: issuer.authUrl })
   for (const [channel, call] of Object.entries(CHANNELS)) {
     for (const position of POSITIONS) {
-      const { status, headers, body } = await call(app, { url: `/${position}`, headers: bearer(signJws(KEY, createClaims(jwks.origin))) })
+      const { status, headers, body } = await call(app, { url: `/${position}`, headers: bearer(issuer.token()) })
       t.strictSame([status, JSON.parse(body).code], [503, 'FST_BETTER_AUTH_JWKS_UNAVAILABLE'], `${position} by ${channel}`)
       t.match(headers['retry-after'], /^[1-9]\d*$/)
     }
@@ -105,29 +98,30 @@ t.test('keys that are not to be had are a 503, and no visitor', async t => {
 })
 
 t.test('by hand: what was refused and caught leaves no user behind', async t => {
-  const jwks = await startJwks(t)
-  const app = await createApi(t, { authUrl: jwks.origin })
+  const issuer = await startIssuer(t)
+  const app = await createApi(t, { authUrl: issuer.authUrl })
   app.get('/by-hand', async (request, reply) => {
     const code: unknown = await app.authenticateOptional(request, reply).then(() => null, error => error.code)
     return { code, user: getUser(request), raw: request.user, claims: request.claims ?? null }
   })
   const answer = async (headers = {}) => (await app.inject({ url: '/by-hand', headers })).json()
-  const claims = createClaims(jwks.origin)
+  const token = issuer.token()
+  const claims = segment(token, 1)
   t.strictSame(await answer(), { code: null, user: null, raw: null, claims: null })
-  t.strictSame(await answer(bearer(signJws(KEY, claims))), { code: null, user: USER, raw: USER, claims })
+  t.strictSame(await answer(bearer(token)), { code: null, user: USER, raw: USER, claims })
   for (const [authorization, code] of [
     ['Bearer abc', 'FST_BETTER_AUTH_TOKEN_INVALID'],
     ['Bearer', 'FST_BETTER_AUTH_REQUEST_INVALID'],
     ['Basic abc', 'FST_BETTER_AUTH_TOKEN_MISSING'],
-    [`Bearer ${signJws(KEY, { ...claims, banned: true })}`, 'FST_BETTER_AUTH_FORBIDDEN']
+    [`Bearer ${issuer.token({ banned: true })}`, 'FST_BETTER_AUTH_FORBIDDEN']
   ]) t.strictSame(await answer({ authorization }), { code, user: null, raw: null, claims: null })
 })
 
 t.test('getUser() knows no user where nothing authenticates', async t => {
-  const jwks = await startJwks(t)
-  const app = await createApi(t, { authUrl: jwks.origin })
+  const issuer = await startIssuer(t)
+  const app = await createApi(t, { authUrl: issuer.authUrl })
   app.get('/open', async request => ({ user: getUser(request) }))
-  t.strictSame((await app.inject({ url: '/open', headers: bearer(signJws(KEY, createClaims(jwks.origin))) })).json(), { user: null })
+  t.strictSame((await app.inject({ url: '/open', headers: bearer(issuer.token()) })).json(), { user: null })
 })
 
 t.test('serves visitors and the users of a real Better Auth server on one route', async t => {

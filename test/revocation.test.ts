@@ -1,19 +1,12 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions, type Claims } from '../lib/index.js'
+import type { TestIssuer } from '../lib/testing/index.js'
 import { bearer, captureLog, CHANNELS, type LogCapture } from './fixtures/api.js'
 import { startAuthServer } from './fixtures/auth-server.js'
-import { createClaims, createSigningKey, signJws, startJwksServer, type JwksServer } from './fixtures/issuer.js'
+import { segment, startIssuer, USER } from './fixtures/test-issuer.js'
 
-const KEY = createSigningKey()
-const USER = { id: 'u_1', email: 'ada@example.com', name: 'Ada', emailVerified: true, image: null }
 type IsRevoked = NonNullable<BetterAuthOptions['isRevoked']>
-
-async function startJwks (t: Test): Promise<JwksServer> {
-  const jwks = await startJwksServer([KEY.jwk])
-  t.teardown(() => jwks.stop())
-  return jwks
-}
 
 const ROUTES = ['/authenticate', '/optional', '/authorize']
 
@@ -35,22 +28,23 @@ async function createApi (t: Test, options: BetterAuthOptions, log: LogCapture =
   return app
 }
 
-const claimsFor = ({ origin }: JwksServer, claims = {}) => createClaims(origin, { role: 'admin', jti: 't_1', ...claims })
+const tokenOf = (issuer: TestIssuer, claims = {}) => issuer.token({ role: 'admin', jti: 't_1', ...claims })
 const untyped = (answer: unknown): IsRevoked => () => answer as boolean
 
 t.test('a token that is not revoked', async t => {
-  const jwks = await startJwks(t)
+  const issuer = await startIssuer(t)
   const answers: Record<string, IsRevoked> = {
     false: () => false,
     'a promise of false': async () => false,
     'something to wait for that becomes false': untyped({ then (resolve: (value: boolean) => void) { resolve(false) } })
   }
   for (const [name, isRevoked] of Object.entries(answers)) {
-    const app = await createApi(t, { authUrl: jwks.origin, isRevoked })
-    const claims = claimsFor(jwks)
+    const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked })
+    const token = tokenOf(issuer)
+    const claims = segment(token, 1)
     for (const [channel, call] of Object.entries(CHANNELS)) {
       for (const url of ROUTES) {
-        const { status, body } = await call(app, { url, headers: bearer(signJws(KEY, claims)) })
+        const { status, body } = await call(app, { url, headers: bearer(token) })
         t.strictSame([status, JSON.parse(body)], [200, { user: USER, claims }], `passes: ${name}, ${url} by ${channel}`)
       }
     }
@@ -58,11 +52,11 @@ t.test('a token that is not revoked', async t => {
 })
 
 t.test('a token that is revoked', async t => {
-  const jwks = await startJwks(t)
+  const issuer = await startIssuer(t)
   for (const [name, isRevoked] of Object.entries<IsRevoked>({ true: () => true, 'a promise of true': async () => true })) {
     const log = captureLog()
-    const app = await createApi(t, { authUrl: jwks.origin, isRevoked }, log)
-    const headers = bearer(signJws(KEY, claimsFor(jwks)))
+    const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked }, log)
+    const headers = bearer(tokenOf(issuer))
     for (const [channel, call] of Object.entries(CHANNELS)) {
       for (const url of ROUTES) {
         log.lines.length = 0
@@ -84,7 +78,7 @@ t.test('a token that is revoked', async t => {
 })
 
 t.test('an application that cannot tell', async t => {
-  const jwks = await startJwks(t)
+  const issuer = await startIssuer(t)
   const raise = (what: unknown): never => { throw what }
   for (const [name, isRevoked] of Object.entries<IsRevoked>({
     'a throw': () => { throw new Error('redis://user:hunter2@deny-list is down') },
@@ -108,8 +102,8 @@ t.test('an application that cannot tell', async t => {
   })) {
     t.test(name, async t => {
       const log = captureLog()
-      const app = await createApi(t, { authUrl: jwks.origin, isRevoked }, log)
-      const headers = bearer(signJws(KEY, claimsFor(jwks)))
+      const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked }, log)
+      const headers = bearer(tokenOf(issuer))
       for (const [channel, call] of Object.entries(CHANNELS)) {
         for (const url of ROUTES) {
           log.lines.length = 0
@@ -133,27 +127,27 @@ t.test('an application that cannot tell', async t => {
 
   t.test('the log says what it threw', async t => {
     const log = captureLog()
-    const app = await createApi(t, { authUrl: jwks.origin, isRevoked () { throw new Error('deny list is down') } }, log)
-    await app.inject({ url: '/authenticate', headers: bearer(signJws(KEY, claimsFor(jwks))) })
+    const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked () { throw new Error('deny list is down') } }, log)
+    await app.inject({ url: '/authenticate', headers: bearer(tokenOf(issuer)) })
     t.match(log.refusals(), [{ reason: 'revocation_unavailable', err: { message: 'deny list is down' } }])
   })
 })
 
 t.test('it is asked on every request, cached tokens included', async t => {
-  const jwks = await startJwks(t)
+  const issuer = await startIssuer(t)
   for (const tokenCache of [undefined, false] as const) {
     const denied = new Set<unknown>()
     const asked: unknown[] = []
     const app = await createApi(t, {
-      authUrl: jwks.origin,
+      authUrl: issuer.authUrl,
       tokenCache,
       isRevoked ({ jti }, request) {
         asked.push(`${jti} ${request.url}`)
         return denied.has(jti)
       }
     })
-    const first = bearer(signJws(KEY, claimsFor(jwks)))
-    const second = bearer(signJws(KEY, claimsFor(jwks, { jti: 't_2' })))
+    const first = bearer(tokenOf(issuer))
+    const second = bearer(tokenOf(issuer, { jti: 't_2' }))
     const status = async (url: string, headers: object) => (await app.inject({ url, headers: { ...headers } })).statusCode
     for (const url of ROUTES) t.strictSame([await status(url, first), await status(url, first), await status(url, second)], [200, 200, 200])
     denied.add('t_1')
@@ -169,48 +163,48 @@ t.test('it is asked on every request, cached tokens included', async t => {
 })
 
 t.test('it is only asked about tokens that would pass', async t => {
-  const jwks = await startJwks(t)
+  const issuer = await startIssuer(t)
   let asked = 0
-  const app = await createApi(t, { authUrl: jwks.origin, isRevoked () { asked++; return false } })
-  const foreign = createSigningKey()
+  const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked () { asked++; return false } })
+  const foreign = await startIssuer(t, { issuer: issuer.authUrl, audience: issuer.authUrl })
   for (const [name, headers, status] of [
     ['no token', {}, 401],
     ['a malformed header', { authorization: 'Bearer' }, 400],
     ['a malformed token', bearer('abc'), 401],
-    ['a foreign key', bearer(signJws(foreign, claimsFor(jwks))), 401],
-    ['an expired token', bearer(signJws(KEY, claimsFor(jwks, { iat: 1e9, exp: 1e9 }))), 401],
-    ['a foreign issuer', bearer(signJws(KEY, claimsFor(jwks, { iss: 'https://evil.example.com' }))), 401],
-    ['a claim of the wrong type', bearer(signJws(KEY, claimsFor(jwks, { email: 7 }))), 401],
-    ['a banned user', bearer(signJws(KEY, claimsFor(jwks, { banned: true }))), 403]
+    ['a foreign key', bearer(foreign.token()), 401],
+    ['an expired token', bearer(tokenOf(issuer, { iat: 1e9, exp: 1e9 })), 401],
+    ['a foreign issuer', bearer(tokenOf(issuer, { iss: 'https://evil.example.com' })), 401],
+    ['a claim of the wrong type', bearer(tokenOf(issuer, { email: 7 })), 401],
+    ['a banned user', bearer(tokenOf(issuer, { banned: true })), 403]
   ] as const) {
     t.equal((await app.inject({ url: '/authenticate', headers })).statusCode, status, name)
     if (name !== 'no token') t.equal((await app.inject({ url: '/optional', headers })).statusCode, status, name)
   }
   t.equal((await app.inject('/optional')).statusCode, 200, 'a visitor')
   t.equal(asked, 0)
-  const dead = await startJwks(t)
-  await dead.stop()
-  const down = await createApi(t, { authUrl: dead.origin, isRevoked () { asked++; return false } })
-  t.equal((await down.inject({ url: '/authenticate', headers: bearer(signJws(KEY, claimsFor(dead))) })).statusCode, 503)
+  const dead = await startIssuer(t)
+  dead.fail('down')
+  const down = await createApi(t, { authUrl: dead.authUrl, isRevoked () { asked++; return false } })
+  t.equal((await down.inject({ url: '/authenticate', headers: bearer(tokenOf(dead)) })).statusCode, 503)
   t.equal(asked, 0)
-  await app.inject({ url: '/authenticate', headers: bearer(signJws(KEY, claimsFor(jwks))) })
+  await app.inject({ url: '/authenticate', headers: bearer(tokenOf(issuer)) })
   t.equal(asked, 1, 'and about those it is')
 })
 
 t.test('a guard after authenticate does not ask again', async t => {
-  const jwks = await startJwks(t)
+  const issuer = await startIssuer(t)
   let asked = 0
-  const app = await createApi(t, { authUrl: jwks.origin, isRevoked () { asked++; return false } })
+  const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked () { asked++; return false } })
   app.get('/both', { onRequest: app.authenticate, preHandler: app.authorize({ roles: ['admin'] }) }, async () => 'in')
-  t.equal((await app.inject({ url: '/both', headers: bearer(signJws(KEY, claimsFor(jwks))) })).statusCode, 200)
+  t.equal((await app.inject({ url: '/both', headers: bearer(tokenOf(issuer)) })).statusCode, 200)
   t.equal(asked, 1)
 })
 
 t.test('the claims that it gets are its own', async t => {
-  const jwks = await startJwks(t)
+  const issuer = await startIssuer(t)
   const seen: Claims[] = []
   const app = await createApi(t, {
-    authUrl: jwks.origin,
+    authUrl: issuer.authUrl,
     isRevoked (claims, request) {
       seen.push(structuredClone(claims))
       t.equal(request.user, null, 'nobody is signed in yet')
@@ -221,8 +215,9 @@ t.test('the claims that it gets are its own', async t => {
       return false
     }
   })
-  const claims = claimsFor(jwks, { role: 'user', org: { plan: 'pro' } })
-  const headers = bearer(signJws(KEY, claims))
+  const token = tokenOf(issuer, { role: 'user', org: { plan: 'pro' } })
+  const claims = segment(token, 1)
+  const headers = bearer(token)
   for (const memory of ['cold', 'warm', 'warm again']) {
     t.strictSame((await app.inject({ url: '/authenticate', headers })).json(), { user: USER, claims }, `what it writes is not seen by the request, ${memory}`)
   }
@@ -232,10 +227,10 @@ t.test('the claims that it gets are its own', async t => {
 })
 
 t.test('request.jwtVerify() asks it too', async t => {
-  const jwks = await startJwks(t)
-  const headers = bearer(signJws(KEY, claimsFor(jwks)))
+  const issuer = await startIssuer(t)
+  const headers = bearer(tokenOf(issuer))
   for (const [isRevoked, status] of [[() => false, 200], [() => true, 401], [untyped('yes'), 503]] as const) {
-    const app = await createApi(t, { authUrl: jwks.origin, isRevoked })
+    const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked })
     t.equal((await app.inject({ url: '/jwt-verify', headers })).statusCode, status)
   }
 })

@@ -5,6 +5,7 @@ import betterAuthPlugin, { AlreadyRegisteredError, UserSchema, type BetterAuthOp
 import { bearer, captureLog, type LogCapture } from './fixtures/api.js'
 import { startAuthServer, type AuthServer } from './fixtures/auth-server.js'
 import { createClaims, createSigningKey, signJws, startJwksServer } from './fixtures/issuer.js'
+import { startIssuer } from './fixtures/test-issuer.js'
 
 async function startAuth (t: Test): Promise<AuthServer> {
   const auth = await startAuthServer()
@@ -126,16 +127,14 @@ t.test('two servers with the same key name, issuer and audience', async t => {
 })
 
 t.test('each scope has options of its own, even for the same server', async t => {
-  const key = createSigningKey()
-  const jwks = await startJwksServer([key.jwk])
-  t.teardown(() => jwks.stop())
-  const authUrl = jwks.origin
+  const issuer = await startIssuer(t)
+  const { authUrl } = issuer
   const app = createApp(t)
   const userSchema = Type.Object({ ...UserSchema.properties, team: Type.String() })
   const extractToken: BetterAuthOptions['extractToken'] = request => request.headers['x-token'] as string | undefined
   const a = await addScope(app, '/a', { authUrl, audience: ['a', 'both'], userSchema, isRevoked: ({ jti }) => jti === 'revoked' })
   const b = await addScope(app, '/b', { authUrl, audience: ['b', 'both'], sessionCookie: true, extractToken })
-  const tokenFor = (aud: string, claims = {}) => signJws(key, createClaims(authUrl, { aud, team: 'red', ...claims }))
+  const tokenFor = (aud: string, claims = {}) => issuer.token({ aud, team: 'red', ...claims })
 
   t.equal(await statusOf(app, '/a/me', tokenFor('a')), 200)
   t.equal(await statusOf(app, '/b/me', tokenFor('a')), 401)
@@ -218,21 +217,18 @@ t.test('a second registration', async t => {
 })
 
 t.test('a guard of one registration does not take the word of another', async t => {
-  const [a, b] = [createSigningKey(), createSigningKey()]
-  const [serverA, serverB] = [await startJwksServer([a.jwk]), await startJwksServer([b.jwk])]
-  t.teardown(() => Promise.all([serverA.stop(), serverB.stop()]))
+  const [a, b] = [await startIssuer(t), await startIssuer(t)]
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(async scope => {
-    await scope.register(betterAuthPlugin, { authUrl: serverA.origin })
+    await scope.register(betterAuthPlugin, { authUrl: a.authUrl })
     scope.addHook('onRequest', scope.authenticate)
     // Late, so that the guard of the registration outside can be had.
     scope.get('/staff', { preHandler: async (request, reply) => app.authorize({ roles: ['admin'] })(request, reply) }, async () => 'served')
   })
-  await app.register(betterAuthPlugin, { authUrl: serverB.origin })
+  await app.register(betterAuthPlugin, { authUrl: b.authUrl })
   app.get('/outside', { onRequest: app.authorize({ roles: ['admin'] }) }, async () => 'served')
-  const tokenOfA = signJws(a, createClaims(serverA.origin, { role: 'admin' }))
-  const headers = { authorization: `Bearer ${tokenOfA}` }
+  const headers = bearer(a.token({ role: 'admin' }))
   t.equal((await app.inject({ url: '/staff', headers })).statusCode, 401)
   t.equal((await app.inject({ url: '/outside', headers })).statusCode, 401)
 })

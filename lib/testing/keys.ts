@@ -1,0 +1,76 @@
+import { constants, createHmac, generateKeyPair, randomUUID, sign, type SigningOptions } from 'node:crypto'
+import { promisify } from 'node:util'
+import type { Algorithm } from '../options.js'
+
+/** What an issuer can sign with: whatever the plugin verifies. */
+export type TestAlgorithm = Algorithm | 'HS256'
+
+/** What signs tokens: a key pair, or a secret, which has no name and no JWK. */
+export interface Signer {
+  readonly alg: TestAlgorithm
+  readonly kid: string | undefined
+  /** The public key as a JWKS shows it (RFC 7517 §4), with `alg` and `kid`, and without `use`, as Better Auth's. */
+  readonly jwk: Readonly<Record<string, unknown>> | undefined
+  sign (input: Buffer): Buffer
+}
+
+const generate = promisify(generateKeyPair)
+const ec = (namedCurve: string) => () => generate('ec', { namedCurve })
+const rsa = () => generate('rsa', { modulusLength: 2048 })
+
+// Both integers, each padded to the size of the curve (RFC 7518 §3.4).
+const ECDSA: SigningOptions = { dsaEncoding: 'ieee-p1363' }
+// The salt is as long as the digest (RFC 7518 §3.5).
+const PSS: SigningOptions = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+
+/** How each algorithm makes its keys and signs (RFC 7518 §3.1, RFC 8037 §3.1). */
+const SCHEMES = {
+  EdDSA: { generate: () => generate('ed25519'), digest: null, options: {} },
+  ES256: { generate: ec('P-256'), digest: 'sha256', options: ECDSA },
+  ES384: { generate: ec('P-384'), digest: 'sha384', options: ECDSA },
+  ES512: { generate: ec('P-521'), digest: 'sha512', options: ECDSA },
+  RS256: { generate: rsa, digest: 'sha256', options: {} },
+  RS384: { generate: rsa, digest: 'sha384', options: {} },
+  RS512: { generate: rsa, digest: 'sha512', options: {} },
+  PS256: { generate: rsa, digest: 'sha256', options: PSS },
+  PS384: { generate: rsa, digest: 'sha384', options: PSS },
+  PS512: { generate: rsa, digest: 'sha512', options: PSS }
+} satisfies Record<Algorithm, unknown>
+
+export const ALGORITHMS: readonly TestAlgorithm[] = [...Object.keys(SCHEMES) as Algorithm[], 'HS256']
+
+/** A new key pair with a name of its own. */
+export async function createKeySigner (alg: Algorithm): Promise<Signer> {
+  const { generate, digest, options } = SCHEMES[alg]
+  const { publicKey, privateKey } = await generate()
+  const kid = randomUUID()
+  return {
+    alg,
+    kid,
+    jwk: { alg, ...publicKey.export({ format: 'jwk' }), kid },
+    sign: input => sign(digest, input, { key: privateKey, ...options })
+  }
+}
+
+export function createSecretSigner (secret: string): Signer {
+  return {
+    alg: 'HS256',
+    kid: undefined,
+    jwk: undefined,
+    sign: input => createHmac('sha256', secret).update(input).digest()
+  }
+}
+
+/**
+ * A compact JWS (RFC 7515 §7.1).
+ *
+ * @param header - laid over `alg` and `kid` of the signer; what is `undefined` is left out.
+ */
+export function signJwt ({ alg, kid, sign }: Signer, payload: object, header: object = {}): string {
+  const input = `${encode({ alg, kid, ...header })}.${encode(payload)}`
+  return `${input}.${sign(Buffer.from(input)).toString('base64url')}`
+}
+
+function encode (value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
