@@ -37,7 +37,7 @@ interface Description { answer: string, trouble: boolean }
 
 // No compression: a JWKS is small, and an honest server then sends nothing that could grow while it is unpacked. No kept-alive
 // connection: minutes pass between two fetches, and one that the server closes just then would look like an outage.
-const HEADERS = { accept: 'application/json', 'accept-encoding': 'identity', connection: 'close' }
+export const HEADERS = { accept: 'application/json', 'accept-encoding': 'identity', connection: 'close' }
 
 /**
  * The JWKS behind one of several addresses: the first that answers with a JWKS is kept until it stops doing so.
@@ -101,7 +101,8 @@ export function createJwksSource (urls: readonly string[], timeout: number, log:
   }
 }
 
-async function ask (url: string, kid: string, signal: AbortSignal): Promise<Answer> {
+/** Asks one address for a JWKS and a key of it. @throws JwksFetchError when the network fails, or the time is over. */
+export async function ask (url: string, kid: string, signal: AbortSignal): Promise<Answer> {
   const { origin, pathname } = new URL(url)
   // One get-jwks for one fetch: its own cache would answer for keys that are gone, and its signal serves only once.
   const jwks = buildGetJwks({ max: 1, jwksPath: pathname, fetchOptions: { signal, redirect: 'manual', headers: HEADERS } })

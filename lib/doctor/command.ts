@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { InvalidOptionError } from '../option-check.js'
+import type { Algorithm, BetterAuthOptions } from '../options.js'
+import { examine } from './examine.js'
+import { print } from './print.js'
+import { escapeText, toSafeJson } from './text.js'
+
+/** What a command needs of a process. */
+export interface Streams {
+  readonly stdin: AsyncIterable<Uint8Array | string> & { readonly isTTY?: boolean }
+  readonly stdout: { write (text: string): unknown }
+  readonly stderr: { write (text: string): unknown }
+  readonly env: NodeJS.ProcessEnv
+}
+
+/** A mistake in how the command was called: one line for a person. */
+class UsageError extends Error {}
+
+const MAX_STDIN = 65_536
+
+const HELP = `Usage: better-auth-fastify doctor [authUrl] [options]
+
+Looks for the keys of a Better Auth server as the plugin does, and says what it found and what is
+unsafe; with a token, whether the plugin would accept it, claim by claim, and which option to set.
+
+  authUrl               the option authUrl (default: BETTER_AUTH_URL, else http://localhost:3000)
+  --token -             read a token from standard input; it is never printed
+  --issuer <iss>        the option issuer; may be repeated
+  --audience <aud>      the option audience; may be repeated
+  --jwks-path <path>    the option jwksPath
+  --algorithms <a,b>    the option algorithms
+  --json                one JSON document instead of text
+  --help, --version
+
+Exit status: 0 if a usable key was found and nothing is refused, else 1.
+`
+
+const FLAGS = {
+  token: { type: 'string' },
+  issuer: { type: 'string', multiple: true },
+  audience: { type: 'string', multiple: true },
+  'jwks-path': { type: 'string' },
+  algorithms: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+  version: { type: 'boolean' }
+} as const
+
+/**
+ * Runs the command line.
+ *
+ * @param argv - the arguments, without `node` and the script.
+ * @returns the exit status: 0 or 1.
+ */
+export async function main (argv: readonly string[], streams: Streams): Promise<number> {
+  try {
+    return await run(argv, streams)
+  } catch (error) {
+    if (!(error instanceof UsageError || error instanceof InvalidOptionError)) throw error
+    streams.stderr.write(`${escapeText(error.message)}\nTry: better-auth-fastify --help\n`)
+    return 1
+  }
+}
+
+async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Streams): Promise<number> {
+  const { values, positionals: [command, authUrl, ...rest] } = parse(argv)
+  if (values.help || values.version) {
+    stdout.write(values.help ? HELP : `${version()}\n`)
+    return 0
+  }
+  if (command === undefined) throw new UsageError('A command is missing: doctor')
+  if (command !== 'doctor') throw new UsageError('Unknown command: the only one is doctor')
+  if (rest.length > 0) throw new UsageError('Too many arguments: doctor takes one address')
+  if (values.token !== undefined && values.token !== '-') throw new UsageError(TOKEN_AS_ARGUMENT)
+
+  const options: BetterAuthOptions = {
+    authUrl,
+    jwksPath: values['jwks-path'],
+    issuer: values.issuer,
+    audience: values.audience,
+    algorithms: values.algorithms?.split(',') as Algorithm[] | undefined
+  }
+  if (values.token !== undefined && stdin.isTTY === true) stderr.write('Paste the token, then press Enter and Ctrl+D.\n')
+  const pasted = values.token === undefined ? undefined : await readToken(stdin)
+  const report = await examine(options, pasted, env).catch((error: Error) => { throw withoutValue(error, authUrl) })
+  stdout.write(values.json ? `${toSafeJson(report)}\n` : print(report))
+  return report.ok ? 0 : 1
+}
+
+const TOKEN_AS_ARGUMENT = 'A token is only read from standard input (--token -): arguments are visible to others'
+
+function parse (argv: readonly string[]) {
+  // Wherever it stands: nothing may print it.
+  if (argv.some(argument => /(?:eyJ|eyA|ewo|ew0)[\w-]*\./.test(argument))) throw new UsageError(TOKEN_AS_ARGUMENT)
+  try {
+    return parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true })
+  } catch (error) {
+    throw new UsageError((error as Error).message.split(/[.\n]/, 1)[0])
+  }
+}
+
+/** The message of the plugin names what it got. What does not even look like an address may be a token of some kind. */
+function withoutValue (error: Error, authUrl: string | undefined): Error {
+  if (authUrl === undefined || /^https?:/i.test(authUrl)) return error
+  return new UsageError(error.message.replace(/, got .*$/s, ''))
+}
+
+/** @throws UsageError */
+async function readToken (stdin: Streams['stdin']): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of stdin) {
+    chunks.push(Buffer.from(chunk as string))
+    size += chunk.length
+    if (size > MAX_STDIN) throw new UsageError('Standard input is longer than 64 kB: that is no token')
+  }
+  const text = Buffer.concat(chunks).toString()
+  if (text.trim() === '') throw new UsageError('There is no token on standard input')
+  return text
+}
+
+function version (): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  return version
+}

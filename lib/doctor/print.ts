@@ -1,0 +1,74 @@
+import type { DoctorFinding, DoctorKey, DoctorPart, DoctorReport, DoctorToken } from './report.js'
+import { duration, printable, wrap } from './text.js'
+
+const MAX_PARTS = 60
+
+/** The report for a person: plain text without colours. What came from outside is escaped. */
+export function print (report: DoctorReport): string {
+  const { authUrl, authUrlFrom, issuer, audience, tried, keys, token, findings } = report
+  const from = { argument: '', BETTER_AUTH_URL: ' (from BETTER_AUTH_URL)', default: ' (the default)' }[authUrlFrom]
+  const sections = [
+    `Auth server  ${authUrl}${from}\n` +
+    `Accepted     ${wrap(`iss ${list(issuer)}, aud ${list(audience)}`, ' '.repeat(13)).trim()}`,
+    `Search\n${rows(tried.map(({ url, found, answer }) => [found ? 'found' : 'no', `${url}: ${answer}`]))}`,
+    ...jwksSection(report),
+    ...keys.length > 0 ? [`Keys\n${rows(keys.map(keyRow))}`] : [],
+    ...token === null ? [] : [tokenSection(token)],
+    ...findings.length > 0 ? [`To do\n${findings.map(finding).join('\n')}`] : [],
+    [
+      ...token === null ? [] : [`Token        ${token.verdict.accepted ? 'accepted' : `refused: ${token.verdict.reason}`}`],
+      `Verdict      ${report.ok ? 'all is well' : 'not well, see "To do" (exit status 1)'}`
+    ].join('\n')
+  ]
+  return `${sections.join('\n\n')}\n`
+}
+
+function list (accepted: readonly string[] | false): string {
+  return accepted === false ? 'any' : accepted.map(printable).join(' or ')
+}
+
+function rows (cells: ReadonlyArray<readonly [mark: string, text: string]>): string {
+  return cells.map(([mark, text]) => `  ${mark.padEnd(8)} ${wrap(text, ' '.repeat(11)).trim()}`).join('\n')
+}
+
+function jwksSection ({ jwks }: DoctorReport): string[] {
+  if (jwks === null) return []
+  const { status, milliseconds, ageSeconds, maxAgeSeconds, fault } = jwks
+  if (fault !== null) return [`JWKS         ${fault} after ${milliseconds} ms`]
+  const age = ageSeconds === null ? 'fresh (no Age)' : `${duration(ageSeconds)} old`
+  const cache = maxAgeSeconds === null ? 'no max-age' : `max-age ${duration(maxAgeSeconds)}`
+  return [`JWKS         HTTP ${status} in ${milliseconds} ms, ${age}, ${cache}`]
+}
+
+function keyRow ({ kid, alg, kty, crv, algorithms, fault }: DoctorKey): [string, string] {
+  const words = [
+    kid === null ? 'no kid' : `"${printable(kid)}"`,
+    [kty, crv].map(word => word === null ? '' : printable(word)).join(' ').trim() || 'no kty',
+    alg === null ? 'no alg' : `alg ${printable(alg)}`
+  ]
+  return fault === null
+    ? ['usable', `${words.join(', ')}: verifies ${algorithms.join(', ')}`]
+    : ['NOT USED', `${words.join(', ')}: ${fault}`]
+}
+
+function tokenSection ({ notes, segments, signature, header, claims }: DoctorToken): string {
+  const proof = { right: 'signature right', wrong: 'signature wrong', unchecked: 'signature not checked' }[signature]
+  return [
+    wrap(['Token', `${segments} segment${segments === 1 ? '' : 's'}`, proof, ...notes].join('; '), ''),
+    ...parts('header', header),
+    ...parts('claims', claims)
+  ].join('\n')
+}
+
+function parts (title: string, all: readonly DoctorPart[]): string[] {
+  if (all.length === 0) return []
+  const shown = all.slice(0, MAX_PARTS)
+  const lines = rows(shown.map(({ name, says, reason }) => [
+    reason === null ? 'ok' : 'REFUSED', `${printable(name)}: ${says}${reason === null ? '' : ` (${reason})`}`
+  ]))
+  return [`  ${title}`, lines, ...all.length > MAX_PARTS ? [`  and ${all.length - MAX_PARTS} more`] : []]
+}
+
+function finding ({ level, about, text, fix }: DoctorFinding): string {
+  return `  ${level === 'error' ? '!' : '-'} ${wrap(`${about}: ${text}`, '    ').trim()}\n${wrap(fix, '      ')}`
+}
