@@ -1,17 +1,9 @@
 import { connect } from 'node:net'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import {
-  ALGORITHMS, CsrfError, ForbiddenError, JwksUnavailableError, RequestInvalidError, RevocationUnavailableError, TokenExpiredError,
-  TokenInvalidError, TokenMissingError, TokenRevokedError, type BetterAuthOptions
-} from '../lib/index.js'
-import { resolveOptions } from '../lib/options.js'
 import { startAuthServer } from './fixtures/auth-server.js'
-import { copyProject, freePorts, get, isFree, isInstalled, paste, ROOT, start, take, TSX, type Running } from './fixtures/program.js'
+import { copyProject, freePorts, get, isFree, isInstalled, paste, start, take, TSX, type Running } from './fixtures/program.js'
 
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const project = copyProject(t)
 
 async function startExample (t: Test, command: readonly string[]): Promise<{ example: Running, authPort: number, apiPort: number }> {
@@ -30,6 +22,7 @@ t.test('npm run example', async t => {
   t.test('prints lines that sign up, fetch a token and call the API', { skip: isInstalled('curl') ? false : 'curl is not installed' }, async t => {
     const lines = example.stdout.split('\n').filter(line => /^(curl|\w+=\$\(curl) /.test(line))
     t.equal(lines.length, 5)
+    t.match(example.stdout, `open ${apiUrl} in a browser`)
     const folder = t.testdir({})
     const [signUp, me, secret, token, ...refused] = paste([...lines.slice(0, 4), 'echo $TOKEN', lines[4]!], folder)
 
@@ -53,6 +46,75 @@ t.test('npm run example', async t => {
     }
   })
 
+  t.test('lets pages of the listed origins, and no others, read answers and send cookies', async t => {
+    const routes = [[`http://localhost:${authPort}/api/auth/sign-in/email`, 'content-type'], [`${apiUrl}/notes`, 'authorization, content-type']] as const
+    for (const [url, headers] of routes) {
+      for (const [origin, isAllowed] of [[apiUrl, true], ['http://localhost:5173', true], ['http://evil.example', false], ['null', false]] as const) {
+        const preflight = await fetch(url, {
+          method: 'OPTIONS',
+          headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': headers }
+        })
+        t.equal(preflight.headers.get('access-control-allow-origin'), isAllowed ? origin : null, `${url} from ${origin}`)
+        if (!isAllowed) continue
+        t.equal(preflight.status, 204)
+        t.equal(preflight.headers.get('access-control-allow-credentials'), 'true')
+        t.match(preflight.headers.get('access-control-allow-methods'), 'POST')
+        t.equal(preflight.headers.get('access-control-allow-headers')!.toLowerCase(), headers)
+      }
+    }
+    const { headers } = await fetch(`${apiUrl}/me`, { headers: { origin: 'http://localhost:5173' } })
+    t.equal(headers.get('access-control-expose-headers'), 'WWW-Authenticate, Retry-After')
+  })
+
+  t.test('takes sign-ins and cookies from pages of the listed origins only', async t => {
+    const post = (url: string, headers: Record<string, string>, body: object) => fetch(url, {
+      method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body)
+    })
+    const signUp = (origin: string) => post(`http://localhost:${authPort}/api/auth/sign-up/email`, { origin }, {
+      name: 'Grace', email: 'grace@example.com', password: 'correct horse battery staple'
+    })
+    t.equal((await signUp('http://evil.example')).status, 403)
+    const answer = await signUp('http://localhost:5173')
+    t.equal(answer.status, 200)
+    const cookie = answer.headers.getSetCookie().map(one => one.split(';')[0]).join('; ')
+    for (const [origin, status] of [[apiUrl, 201], ['http://localhost:5173', 201], ['http://evil.example', 403]] as const) {
+      t.equal((await post(`${apiUrl}/notes`, { cookie, origin }, {})).status, status, origin)
+    }
+  })
+
+  t.test('serves a page that can load and call nothing but the two servers', async t => {
+    const page = await fetch(apiUrl)
+    const html = await page.text()
+    t.match(page.headers.get('content-type'), 'text/html')
+    t.equal(page.headers.get('content-security-policy'), [
+      "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", `connect-src 'self' http://localhost:${authPort}`,
+      "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"
+    ].join('; '))
+    const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(match => match[1]!)
+    t.ok(files.includes('/page/page.js'))
+    for (const file of files) t.equal((await fetch(apiUrl + file)).status, 200, file)
+    t.match(await fetch(`http://127.0.0.1:${apiPort}/`, { redirect: 'manual' }), { status: 302 }, 'under one name, which the cookies know')
+  })
+
+  t.test('lets only its own page take the auth server down or change keys and roles', async t => {
+    for (const path of ['down', 'up', 'rotate', 'withdraw', 'token', 'role']) {
+      for (const headers of [{}, { origin: 'http://evil.example' }, { origin: 'null' }, { origin: 'http://localhost:5173' }]) {
+        t.equal((await fetch(`${apiUrl}/demo/${path}`, { method: 'POST', headers })).status, 403, `${path} ${JSON.stringify(headers)}`)
+      }
+    }
+  })
+
+  t.test('documents its protected routes at /docs', async t => {
+    const { paths, components } = await (await fetch(`${apiUrl}/docs/json`)).json() as {
+      paths: Record<string, Record<string, { security?: object[] }>>, components: { securitySchemes: object }
+    }
+    const [bearer, cookie] = Object.keys(components.securitySchemes)
+    const both = [{ [bearer!]: [] }, { [cookie!]: [] }]
+    t.strictSame(Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, Object.values(methods)[0]!.security])), {
+      '/open': undefined, '/hello': [...both, {}], '/me': both, '/protected-resource': both, '/admin': both, '/notes': both
+    })
+  })
+
   t.test('is not reachable from other machines', async t => {
     const addresses = Object.values(networkInterfaces()).flatMap(all => all ?? []).filter(one => !one.internal && one.family === 'IPv4')
     for (const { address } of addresses) {
@@ -69,7 +131,7 @@ t.test('npm run example', async t => {
   t.test('ends with 0 on Ctrl-C and leaves both ports free', async t => {
     process.kill(-example.pid, 'SIGINT')
     t.strictSame(await example.exit, { code: 0, signal: null })
-    t.equal(example.stderr, '')
+    t.match(example.stderr, /^\S+ ERROR \[Better Auth\]: Invalid origin: http:\/\/evil\.example\n$/, 'with nothing on stderr but what a test above has done')
     t.ok(await isFree(t, authPort))
     t.ok(await isFree(t, apiPort))
   })
@@ -128,80 +190,4 @@ t.test('examples/minimal.ts verifies tokens of the server at BETTER_AUTH_URL', a
   const { token, user } = await auth.signUp()
   t.match(await get(`http://localhost:${port}/me`, token), { status: 200, body: { id: user.id, email: user.email, name: user.name } })
   t.match(await get(`http://localhost:${port}/me`), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
-})
-
-t.test('README', async t => {
-  const blocks = (language: string) => [...README.matchAll(/^```(\w+)\n(.*?)^```$/gms)].filter(match => match[1] === language).map(match => match[2]!)
-  /** The cells of the table below a heading, without its head. */
-  const table = (heading: string) => README.split(/^##+ /m).find(section => section.startsWith(`${heading}\n`))!
-    .split('\n').filter(line => line.startsWith('|')).slice(2).map(line => line.slice(2, -2).split(' | ').map(cell => cell.trim()))
-  const folder = join(project, 'readme')
-  mkdirSync(folder)
-
-  t.test('shows examples/minimal.ts as it is', async t => {
-    t.ok(blocks('ts').includes(readFileSync(join(ROOT, 'examples/minimal.ts'), 'utf8')))
-  })
-
-  t.test('has TypeScript that compiles', async t => {
-    const code = blocks('ts')
-    t.ok(code.length >= 9)
-    code.forEach((text, index) => { writeFileSync(join(folder, `${index}.ts`), text) })
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ extends: '../tsconfig.json', compilerOptions: { rootDir: '..' }, include: ['*.ts'] }))
-    const tsc = start(t, project, [process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'readme'])
-    t.match(await tsc.exit, { code: 0 })
-    t.equal(tsc.stdout, '')
-  })
-
-  t.test('has CommonJS that runs', async t => {
-    const [code] = blocks('js')
-    writeFileSync(join(folder, 'app.cjs'), `${code}\napp.inject('/me').then(({ statusCode }) => console.log(statusCode))\n`)
-    const app = start(t, project, [process.execPath, 'readme/app.cjs'])
-    t.match(await app.exit, { code: 0 })
-    t.equal(app.stdout, '401\n')
-  })
-
-  t.test('lists all options with their defaults', async t => {
-    const { clockTolerance, jwks, tokenCache } = resolveOptions({}, {})
-    const below = (option: string, values: object) => Object.fromEntries(Object.entries(values).map(([name, value]) => [`${option}.${name}`, value]))
-    const numbers = { clockTolerance, ...below('jwks', jwks), ...below('tokenCache', tokenCache || {}) }
-    const rows = new Map(table('Options').map(([name, byDefault]) => [name!.replaceAll('`', ''), byDefault!]))
-    for (const [name, value] of Object.entries(numbers)) t.match(rows.get(name), new RegExp(`^\`${value}\``), name)
-    t.equal(rows.get('algorithms')!.replaceAll('`', ''), ALGORITHMS.join(', '))
-    t.match(rows.get('authUrl'), '`http://localhost:3000`')
-
-    const known = (options: object): string[] => {
-      try {
-        resolveOptions(options as BetterAuthOptions, {})
-      } catch (error) {
-        return (error as Error).message.split('the options are ')[1]!.split(', ')
-      }
-      return []
-    }
-    const names = known({ x: 1 }).flatMap(name => ['jwks', 'tokenCache', 'sessionCookie'].includes(name) ? known({ [name]: { x: 1 } }) : [name])
-    // It is also an option by itself: `sessionCookie: true`.
-    names.push('sessionCookie')
-    t.strictSame([...rows.keys()].sort(), names.sort())
-  })
-
-  t.test('lists all answers', async t => {
-    const errors = [
-      new TokenMissingError(), new RequestInvalidError(), new TokenExpiredError(), new TokenInvalidError('token_malformed'),
-      new TokenRevokedError(), new ForbiddenError(), new ForbiddenError('scope_missing', ['<scopes>']), new CsrfError(),
-      new RevocationUnavailableError(new Error()), new JwksUnavailableError(2000)
-    ]
-    const rows = table('Answers').slice(1).map(cells => cells.slice(1).map(cell => cell.replaceAll('`', '')))
-    t.strictSame(rows, errors.map(({ statusCode, code, message, headers }) => [
-      String(statusCode), code, message, Object.entries(headers).map(header => header.join(': ')).join('') || 'none'
-    ]).with(-1, ['503', 'FST_BETTER_AUTH_JWKS_UNAVAILABLE', 'Auth service unreachable', 'Retry-After: <seconds>']))
-    t.strictSame(errors.at(-1)!.headers, { 'Retry-After': '2' })
-  })
-
-  t.test('explains all reason words', async t => {
-    const source = readFileSync(join(ROOT, 'lib/errors.ts'), 'utf8')
-    const words = [...source.matchAll(/^ {2}\| '(\w+)'$/gm)].map(match => match[1]!)
-    t.ok(words.includes('token_missing'))
-    t.strictSame(table('Log').map(([word]) => word!.replaceAll('`', '')), words)
-    const mentioned = table('Troubleshooting').flatMap(([word]) => word!.replaceAll('`', '').split(', '))
-    t.strictSame(mentioned.filter(word => !words.includes(word)), [])
-  })
 })

@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto'
+import cors from '@fastify/cors'
+import { betterAuth } from 'better-auth'
+import { memoryAdapter } from 'better-auth/adapters/memory'
+import { fromNodeHeaders } from 'better-auth/node'
+import { admin, jwt } from 'better-auth/plugins'
+import Fastify, { type FastifyInstance } from 'fastify'
+
+/** Better Auth's side, for pages of other origins: people sign up there, and it signs their tokens. */
+export type AuthServer = ReturnType<typeof createAuthServer>
+
+/**
+ * A Better Auth server inside a Fastify server of its own. Its tables are in memory and gone with the process.
+ *
+ * @param pages - origins of the pages whose scripts may sign people in.
+ */
+export function createAuthServer (port: number, pages: readonly string[]) {
+  const url = `http://localhost:${port}`
+  const tables = {
+    user: [] as Array<{ id: string, role: string }>,
+    session: [],
+    account: [],
+    verification: [],
+    jwks: [] as Array<{ createdAt: Date, expiresAt?: Date }>
+  }
+  const auth = betterAuth({
+    baseURL: url,
+    secret: randomBytes(32).toString('hex'),
+    database: memoryAdapter(tables),
+    emailAndPassword: { enabled: true },
+    telemetry: { enabled: false },
+    trustedOrigins: [...pages],
+    // The session cookie becomes a JWT that the keys of jwt() sign, so that the API can verify it too.
+    session: { cookieCache: { enabled: true, strategy: 'jwt' } },
+    plugins: [jwt({ sessionCookieCache: true }), admin()]
+  })
+  let app: FastifyInstance | undefined
+
+  async function createApp (): Promise<FastifyInstance> {
+    const app = Fastify({ forceCloseConnections: true })
+    // `trustedOrigins` is what Better Auth accepts, CORS what the browser lets those pages send and read: it takes both.
+    await app.register(cors, { origin: [...pages], methods: ['GET', 'POST'], allowedHeaders: ['Content-Type'], credentials: true })
+
+    // Better Auth reads the body itself.
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
+    app.route<{ Body?: Buffer }>({
+      method: ['GET', 'POST'],
+      url: '/api/auth/*',
+      handler: ({ method, url: path, headers, body }) => auth.handler(new Request(new URL(path, url), {
+        method, headers: fromNodeHeaders(headers), ...body && { body: new Uint8Array(body) }
+      }))
+    })
+    return app
+  }
+
+  return {
+    url,
+    auth,
+    tables,
+    get isUp () { return app !== undefined },
+    /** Listens; once down, it can come up again, with all its people and keys. */
+    async up (): Promise<void> {
+      if (app !== undefined) return
+      const created = await createApp()
+      await created.listen({ port, host: 'localhost' })
+      app = created
+    },
+    async down (): Promise<void> {
+      const closing = app
+      app = undefined
+      await closing?.close()
+    }
+  }
+}
