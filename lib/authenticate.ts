@@ -79,11 +79,8 @@ export function createCheck (verifiers: Verifiers, admit: Admit, options: Resolv
     }
     const { token, isCookie } = credential
     const verifier = isCookie ? verifiers.cookie! : verifiers.bearer
-    if (trace !== undefined) {
-      trace.credential = isCookie ? 'cookie' : 'bearer'
-      trace.cached = verifier.isCached(token)
-    }
-    const verified = verifier.verify(token)
+    if (trace !== undefined) trace.credential = isCookie ? 'cookie' : 'bearer'
+    const verified = verifier.verify(token, trace)
     return verified instanceof Promise
       ? verified.then(found => enter(request, found, isCookie))
       : enter(request, verified, isCookie)

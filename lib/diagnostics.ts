@@ -2,13 +2,16 @@ import { channel } from 'node:diagnostics_channel'
 import type { FastifyRequest } from 'fastify'
 import { isBetterAuthError, type RefusalReason } from './errors.js'
 
-/** The names of the channels, for `diagnostics_channel.subscribe()`. They are of the process: `authUrl` tells registrations apart. */
+/**
+ * The names of the channels, for `diagnostics_channel.subscribe()`. They are of the process: `authUrl` tells registrations apart.
+ * What a listener throws changes no answer, but is an uncaught exception, as with every channel of Node.js.
+ */
 export const CHANNELS = {
   /** A {@link JwksFetchMessage} at the end of each fetch of the JWKS. */
   jwksFetch: 'better-auth-fastify:jwks-fetch',
   /** A {@link KeyChangeMessage} when a key of the auth server is found, replaced, removed or unusable. */
   keyChange: 'better-auth-fastify:key-change',
-  /** A {@link VerificationMessage} for each request that was asked who it comes from. */
+  /** A {@link VerificationMessage} each time that a request is asked who it comes from. */
   verification: 'better-auth-fastify:verification'
 } as const
 

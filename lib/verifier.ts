@@ -45,11 +45,10 @@ export interface Verifier {
   /**
    * Verifies a token: at once if its key is at hand, else as a promise. Throws or rejects alike.
    *
+   * @param trace - is told whether the token cache had it.
    * @throws TokenInvalidError, TokenExpiredError, JwksUnavailableError
    */
-  verify (token: string): VerifiedToken | Promise<VerifiedToken>
-  /** Whether `verify` would answer out of the token cache. */
-  isCached (token: string): boolean
+  verify (token: string, trace?: { cached: boolean }): VerifiedToken | Promise<VerifiedToken>
   /** Refuses what does not even look like a token that could be verified. @throws TokenInvalidError */
   inspect (token: string): void
 }
@@ -84,17 +83,19 @@ export function createVerifier (kind: TokenKind, options: ResolvedOptions, keys:
   }
 
   return {
-    verify (token) {
+    verify (token, trace) {
       if (token.length > MAX_TOKEN_LENGTH) throw new TokenInvalidError('token_too_long')
       const cached = cache?.get(token)
-      if (cached !== undefined) return cached
+      if (cached !== undefined) {
+        if (trace !== undefined) trace.cached = true
+        return cached
+      }
       const jws = parseJws(token, kind, headers)
       // Only HS256 goes without a `kid`, and only with the option `secret` is HS256 let this far.
       if (jws.kid === undefined) return verifyWith(token, jws, undefined)
       const key = keys.get(jws.kid)
       return key instanceof Promise ? key.then(found => verifyWith(token, jws, found)) : verifyWith(token, jws, key)
     },
-    isCached: token => cache?.get(token) !== undefined,
     inspect (token) {
       if (token.length > MAX_TOKEN_LENGTH) throw new TokenInvalidError('token_too_long')
       parseObject(parseJws(token, kind).payload)

@@ -91,6 +91,20 @@ t.test('a session cookie is named as such', async t => {
   t.strictSame(messages, [{ authUrl: auth.origin, credential: 'cookie', outcome: 'accepted', reason: null, cached: false }])
 })
 
+t.test('who listens does not make the key store be asked twice', async t => {
+  listen<VerificationMessage>(t, CHANNELS.verification)
+  const key = createSigningKey()
+  const options = resolveOptions({ authUrl: AUTH_URL }, {})
+  const { store } = createTestStore([key.jwk])
+  const asked: string[] = []
+  const keys = { ...store, get: (kid: string) => { asked.push(kid); return store.get(kid) } }
+  const verifier = createBearerVerifier({ authUrl: AUTH_URL }, keys, Date.now)
+  const check = createCheck({ bearer: verifier, cookie: undefined }, () => {}, options)
+  const request = { headers: bearer(signJws(key, createClaims(AUTH_URL))), raw: { rawHeaders: [] } } as unknown as Parameters<typeof check>[0]
+  for (let i = 0; i < 2; i++) await check(request)
+  t.strictSame(asked, [key.kid, key.kid])
+})
+
 t.test('an error that is no refusal goes on as it is, and is published without a reason', async t => {
   const messages = listen<VerificationMessage>(t, CHANNELS.verification)
   const options = resolveOptions({ authUrl: AUTH_URL, sessionCookie: true }, {})
