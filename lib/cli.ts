@@ -1,4 +1,8 @@
 #!/usr/bin/env node
 import { main } from './doctor/command.js'
 
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Whoever read it has seen enough: `doctor | head -1`.
+  if (error.code !== 'EPIPE') throw error
+})
 process.exitCode = await main(process.argv.slice(2), process)

@@ -51,24 +51,25 @@ export function documentRoutes (fastify: FastifyInstance, { openapi, sessionCook
       })
 
       for (const detail of details(schemes)) {
-        const restore = protectedRoutes.map(({ options, protections }) => replaceSchema(options, protections, detail))
+        const replaced: Array<() => void> = []
         try {
+          for (const { options, protections } of protectedRoutes) replaced.push(replaceSchema(options, protections, detail))
           const document = swagger(options)
-          if (detail.schemes.length < schemes.length) warn()
+          if (detail.schemes.length < schemes.length) warnOfSchemes()
           return document
         } catch {
           // Thrown for a scheme that is not declared, and by a `transform` that takes no JSON Schema: say less.
         } finally {
-          for (const undo of restore) undo()
+          for (const undo of replaced) undo()
         }
       }
       const document = swagger(options)
-      warn()
+      fastify.log.warn('OpenAPI: protected routes are documented as if they were open: a transform of @fastify/swagger does not take what would be said of them')
       return document
     }
   }
 
-  function warn (): void {
+  function warnOfSchemes (): void {
     const constant = hasCookie ? 'betterAuthCookieSecuritySchemes' : 'betterAuthSecuritySchemes'
     fastify.log.warn(`OpenAPI: a security scheme is not declared, and protected routes do not show it; put ${constant} into openapi.components.securitySchemes of @fastify/swagger`)
   }
@@ -84,18 +85,29 @@ function swaggerOwner (scope: FastifyInstance): SwaggerOwner | undefined {
   if (!scope.hasPlugin('@fastify/swagger') || !scope.hasDecorator('swagger')) return undefined
   let owner: object = scope
   while (!Object.hasOwn(owner, 'swagger')) owner = Object.getPrototypeOf(owner)
-  return owner as SwaggerOwner
+  // Under another `decorator`, that name is free for anything of the application.
+  return isSwaggerOwner(owner) ? owner : undefined
+}
+
+function isSwaggerOwner (owner: object): owner is SwaggerOwner {
+  return 'swagger' in owner && typeof owner.swagger === 'function'
 }
 
 /** From all that can be said to the least. */
 function details (schemes: readonly SchemeName[]): Detail[] {
-  return schemes.flatMap((_, index) => [true, false].map(responses => ({ schemes: schemes.slice(0, schemes.length - index), responses })))
+  const fewerAndFewer = [schemes, ...schemes.map((_, index) => schemes.slice(0, schemes.length - 1 - index))]
+  return fewerAndFewer.flatMap(schemes => [true, false].map(responses => ({ schemes, responses })))
 }
 
+/**
+ * Leaves options alone that cannot be changed, such as frozen ones.
+ *
+ * @returns what undoes it.
+ */
 function replaceSchema (options: RouteOptions, protections: readonly Protection[], detail: Detail): () => void {
   const { schema } = options
-  Object.assign(options, { schema: documentProtection(schema as RouteSchema | undefined, protections, detail) })
-  return () => { Object.assign(options, { schema }) }
+  Reflect.set(options, 'schema', documentProtection(schema as RouteSchema ?? {}, protections, detail))
+  return () => { Reflect.set(options, 'schema', schema) }
 }
 
 function hooksOf ({ options, scope }: Route): object[] {

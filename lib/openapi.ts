@@ -41,12 +41,15 @@ export interface Protection {
 
 /** How much of it to say. */
 export interface Detail {
+  /** Without any, nothing is said of `security`. */
   readonly schemes: readonly SchemeName[]
   readonly responses: boolean
 }
 
 /** The schema of a route, as far as it is read here. */
 export interface RouteSchema {
+  readonly security?: unknown
+  readonly 'x-better-auth-guards'?: unknown
   readonly response?: Readonly<Record<string, unknown>> | null
   readonly produces?: readonly string[]
 }
@@ -67,15 +70,18 @@ const RetryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds unt
 
 /**
  * A copy of a route's schema that says how the route is protected. What the route says itself of `security` and of a status
- * stands as it is.
+ * stands as it is; `undefined` says nothing.
  */
-export function documentProtection (schema: RouteSchema | undefined, protections: readonly Protection[], { schemes, responses }: Detail): object {
+export function documentProtection (schema: RouteSchema, protections: readonly Protection[], { schemes, responses }: Detail): object {
   const guards = protections.flatMap(({ guard }) => guard ?? [])
+  // The lists are empty: OpenAPI 3.0 allows names in them for OAuth 2 and OpenID Connect alone. The names are below.
+  const needed = [...schemes.map(name => ({ [name]: [] })), ...protections.every(({ isOptional }) => isOptional) ? [{}] : []]
+  const { security = schemes.length > 0 ? needed : undefined } = schema
+  const { 'x-better-auth-guards': named = guards.length > 0 ? guards.map(plain) : undefined } = schema
   return {
-    // The lists are empty: OpenAPI 3.0 allows names in them for OAuth 2 and OpenID Connect alone. The names are below.
-    security: [...schemes.map(name => ({ [name]: [] })), ...protections.every(({ isOptional }) => isOptional) ? [{}] : []],
-    ...guards.length > 0 && { 'x-better-auth-guards': guards.map(plain) },
     ...schema,
+    ...security !== undefined && { security },
+    ...named !== undefined && { 'x-better-auth-guards': named },
     ...responses && { response: addResponses(schema, guards) }
   }
 }
@@ -84,7 +90,7 @@ function plain ({ roles, scopes, check }: Guard): object {
   return { ...roles && { roles }, ...scopes && { scopes }, ...check && { check: true } }
 }
 
-function addResponses ({ response, produces }: RouteSchema = {}, guards: readonly Guard[]): object {
+function addResponses ({ response, produces }: RouteSchema, guards: readonly Guard[]): object {
   const own = Object.keys(response ?? {}).map(status => status.toUpperCase())
   const added = {
     401: { description: 'No valid credentials', headers: Challenge },

@@ -105,12 +105,23 @@ t.test('an error that is none of the user is not hidden', async t => {
 
 t.test('the program sets the exit status of its process', async t => {
   const { argv, exitCode } = process
-  t.teardown(() => { process.argv = argv; process.exitCode = exitCode })
+  const before = process.stdout.listeners('error')
+  const added = () => process.stdout.listeners('error')
+    .filter((listener): listener is (error: Error) => void => !before.includes(listener))
+  t.teardown(() => {
+    process.argv = argv
+    process.exitCode = exitCode
+    for (const listener of added()) process.stdout.off('error', listener)
+  })
   process.argv = [process.execPath, 'cli.js', '--bogus']
   const written = t.capture(process.stderr, 'write', () => true)
   await import('../lib/cli.js')
   t.equal(process.exitCode, 1)
   t.match(written(), [{ args: ["Unknown option '--bogus'\nTry: better-auth-fastify --help\n"] }])
+  const [onError, ...others] = added()
+  t.equal(others.length, 0)
+  onError!(Object.assign(new Error('write'), { code: 'EPIPE' }))
+  t.throws(() => { onError!(Object.assign(new Error('write'), { code: 'EIO' })) }, { code: 'EIO' })
 })
 
 /** The compiled program, outside of the project: what a child process loads in it would count as not covered. */
@@ -129,12 +140,15 @@ t.test('the compiled program', async t => {
   t.teardown(() => server.close())
   const { token } = await server.signUp()
 
-  function run (args: readonly string[], input: string): Promise<{ code: number | null, stdout: string, stderr: string }> {
+  interface Output { code: number | null, stdout: string, stderr: string }
+
+  function run (args: readonly string[], input: string, isRead = true): Promise<Output> {
     const child = spawn(process.execPath, [program, ...args], { env: {}, timeout: 60_000 })
     const output = { stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (text: string) => { output.stdout += text })
     child.stderr.setEncoding('utf8').on('data', (text: string) => { output.stderr += text })
     child.stdin.on('error', () => {}).end(input)
+    if (!isRead) child.stdout.destroy()
     return new Promise(resolve => { child.on('close', code => { resolve({ code, ...output }) }) })
   }
 
@@ -150,4 +164,6 @@ t.test('the compiled program', async t => {
   const long = await run(['doctor', server.origin, '--token', '-'], 'a'.repeat(1_000_000))
   t.match(long, { code: 1, stdout: '', stderr: /longer than 64 kB/ })
   t.match(await run(['--version'], ''), { code: 0, stdout: `${version}\n`, stderr: '' })
+  const unread = await run(['doctor', server.origin], '', false)
+  t.strictSame(unread, { code: 0, stdout: '', stderr: '' }, 'nobody reads what it prints')
 })

@@ -243,6 +243,12 @@ t.test('says of each token what an API says of it, and what to do', async t => {
     garbage: { token: 'abcde.fghij.klmno', reason: 'token_malformed', fix: newToken },
     'a payload that is no object': { token: signJws(good, ['a']), reason: 'token_malformed', fix: newToken },
     'base64 instead of base64url': { token: `${head}.${body}.${signature}==`, reason: 'token_malformed', fix: newToken },
+    'a signature that is missing': { token: `${head}.${body}.`, reason: 'token_malformed', fix: newToken },
+    'a payload nested deeper than is walked through': {
+      token: sign({ deep: JSON.parse(`${'['.repeat(101)}${']'.repeat(101)}`) as unknown }),
+      reason: 'token_malformed',
+      fix: /^put less into it/
+    },
     'a header nested deeper than can be written': {
       token: signJws(good, claims(), Buffer.from(`{"alg":"EdDSA","kid":"good","typ":${'['.repeat(5500)}${']'.repeat(5500)}}`)),
       reason: 'typ_not_allowed',
@@ -282,6 +288,22 @@ function weakPair (): Pick<SigningKey, 'publicKey' | 'privateKey'> {
   return generateKeyPairSync('rsa', { modulusLength: 1024 })
 }
 
+t.test('a token that leaves no room for other headers is told to be long', async t => {
+  const { origin } = await startJwks(t)
+  const sign = (length: number) => {
+    const token = signJws(good, createClaims(origin, { text: '' }))
+    return signJws(good, createClaims(origin, { text: 'x'.repeat(Math.floor((length - token.length) * 3 / 4)) }))
+  }
+  const [short, long] = [sign(14_950), sign(16_300)]
+  t.ok(short.length > 14_900 && short.length <= 15_000 && long.length > 16_200 && long.length < 16_384)
+  t.match(await runDoctor(origin, short), { status: 0, report: { findings: { length: 0 } } })
+  t.match(await runDoctor(origin, long), {
+    status: 0, report: { token: { verdict: { accepted: true } }, findings: [{ level: 'warning', about: 'token', text: /431/ }] }
+  })
+  const { report } = await runDoctor(origin, sign(17_000))
+  t.strictSame(report.findings.map(({ text }) => text), ['it is longer than 16 kB'])
+})
+
 t.test('the options say what is accepted', async t => {
   const { origin } = await startJwks(t)
   const token = signJws(good, createClaims(origin, { iss: 'a', aud: 'b' }))
@@ -310,7 +332,9 @@ t.test('what people paste', async t => {
     [`  ${token}\n\n`, [/white space/]],
     [`Authorization: Bearer ${token}`, [/Bearer/]],
     [`{"token":"${token}"}\n`, [/JSON/]],
-    [`"bearer ${token}"`, [/JSON/, /Bearer/]]
+    [`"bearer ${token}"`, [/JSON/, /Bearer/]],
+    [`better-auth.session_data=${token}\n`, [/cookie/]],
+    [`__Secure-better-auth.session_data=${token}; Path=/; HttpOnly`, [/cookie/]]
   ]
   for (const [text, notes] of pasted) {
     const { ok, token } = await examine({ authUrl: origin }, text, {})
@@ -393,10 +417,12 @@ t.test('an auth server that does not serve its keys', async t => {
     let asked = 0
     server.respond = (request, response) => {
       if (request.url === JWKS_PATH) return jwks()(request, response)
-      return ++asked === 1 ? page(request, response) : response.socket!.destroy()
+      // The bounded reading, the plugin's fetch, and its question for the status.
+      return ++asked <= 2 ? page(request, response) : response.socket!.destroy()
     }
     const report = await examine({ authUrl: server.origin }, undefined, {})
     t.ok(report.ok)
+    t.equal(asked, 3)
     t.strictSame(report.tried.map(({ answer }) => answer), ['UND_ERR_SOCKET', 'a JWKS'])
   })
 
@@ -404,25 +430,114 @@ t.test('an auth server that does not serve its keys', async t => {
   t.match(addressAdvice('DEPTH_ZERO_SELF_SIGNED_CERT'), /NODE_EXTRA_CA_CERTS/)
 })
 
-t.test('a JWKS that answers otherwise when it is read as a whole', async t => {
-  const hang: Respond = (_request, response) => { response.writeHead(200).write('{"keys":[') }
-  const elsewhere = await startJwks(t)
-  const SECOND: Array<[fault: string, Respond]> = [
-    ['unreadable', send(302, '', { location: elsewhere.origin + JWKS_PATH })],
-    ['timeout', hang],
-    ['too_long', send(200, `{"keys":[]}${' '.repeat(2 ** 20)}`)],
-    ['unreadable', send(200, '<html>')],
-    ['unreadable', send(200, '{"keys":"abc"}')],
-    ['unreadable', (_request, response) => { response.socket!.destroy() }]
+t.test('one address that answers something else than 404 is what it is about', async t => {
+  const ANSWERS: Array<[Respond, findings: Array<{ text: RegExp, fix: RegExp }>]> = [
+    [send(302, '', { location: '/' }), [{ text: /HTTP 302/, fix: /never followed/ }]],
+    [send(500, ''), [{ text: /HTTP 500/, fix: /its log/ }]],
+    [send(404, ''), [{ text: /HTTP 404/, fix: /plugin jwt/ }]]
   ]
-  for (const [fault, second] of SECOND) {
+  for (const [respond, findings] of ANSWERS) {
     const server = await startJwks(t)
-    server.respond = inTurn(jwks(), second)
-    const report = await examine({ authUrl: server.origin, jwks: { timeout: 300 } }, undefined, {})
-    t.match(report, { ok: false, jwks: { fault } }, fault)
+    server.respond = inTurn(respond)
+    const { report } = await runDoctor(server.origin)
+    t.ok(report.tried.some(({ answer }) => answer === 'HTTP 404'))
+    t.match(report.findings, findings)
+    t.equal(report.findings.length, 1)
+  }
+})
+
+t.test('a JWKS with null behind the key of the token: the token is accepted, and the JWKS is not well', async t => {
+  const server = await startJwks(t, [good.jwk, null])
+  const { report, status } = await runDoctor(server.origin, signJws(good, createClaims(server.origin)))
+  t.equal(status, 0)
+  t.match(report, { jwks: null, token: { verdict: { accepted: true } } })
+  t.match(report.findings, [
+    { level: 'warning', about: 'auth server', text: /malformed/, fix: /null, which hides what is behind it/ }
+  ])
+  t.match(await runDoctor(server.origin), { status: 1, report: { findings: [{ level: 'error', text: /malformed/ }] } })
+})
+
+t.test('an answer without an end is not read to its end', { timeout: 20_000 }, async t => {
+  const chunk = Buffer.alloc(65_536, ' ')
+  let sent = 0
+  const endless = (status: number): Respond => (_request, response) => {
+    response.writeHead(status)
+    const go = () => {
+      if (response.destroyed) return
+      sent += chunk.length
+      response.write(chunk, () => setImmediate(go))
+    }
+    go()
+  }
+  const server = await startJwks(t)
+  const token = signJws(good, createClaims(server.origin))
+  const timeout = 2000
+  const run = (pasted?: string) => examine({ authUrl: server.origin, jwks: { timeout } }, pasted, {})
+  const bounded = (what: string) => {
+    // What the sockets have room for comes on top.
+    t.ok(sent < 2 ** 24, `${what}: ${sent} bytes`)
+    sent = 0
+  }
+
+  server.respond = endless(200)
+  const report = await run()
+  bounded('no token')
+  t.match(report, {
+    ok: true, jwks: { status: 200, fault: 'too_long' }, keys: [], tried: [{ found: false, answer: 'longer than 1 MB' }]
+  })
+  t.equal(report.tried.length, 1, 'the plugin may take it for the JWKS, so the search ends')
+  t.match(report.findings, [{ level: 'warning', about: 'auth server', fix: /no JWKS is that long/ }])
+  t.match(print(report), /^JWKS {9}too_long after \d+ ms$/m)
+  const withToken = await run(token)
+  bounded('a token')
+  t.match(withToken, {
+    ok: false, token: null, findings: [{ level: 'warning' }, { level: 'error', about: 'token', text: /^not looked at: .* 1 MB$/ }]
+  })
+
+  for (const status of [404, 302, 500]) {
+    server.respond = (request, response) => {
+      const respond = request.url === JWKS_PATH ? jwks() : endless(status)
+      respond(request, response)
+    }
+    const report = await run(token)
+    bounded(`status ${status}`)
+    t.match(report, { ok: true, tried: [{ answer: `HTTP ${status}` }, { found: true }], token: { verdict: { accepted: true } } })
+  }
+  // The last one: 1 MB and not a byte more is a JWKS.
+  const whole = JSON.stringify({ keys: [good.jwk] })
+  server.respond = inTurn(send(200, whole + ' '.repeat(2 ** 20 - whole.length)))
+  t.match(await run(token), { ok: true, jwks: { fault: null }, token: { verdict: { accepted: true } } })
+})
+
+t.test('the time of the plugin is for its own questions, and is over when it is over', async t => {
+  const later = (ms: number, respond: Respond): Respond =>
+    (request, response) => { setTimeout(() => { respond(request, response) }, ms) }
+  const server = await startJwks(t)
+  const run = () => examine({ authUrl: server.origin, jwks: { timeout: 1500 } }, undefined, {})
+  server.respond = inTurn(later(950, jwks()))
+  t.match(await run(), { ok: true, tried: [{}, { found: true }] })
+  server.respond = later(600, send(404, '{}'))
+  const { tried } = await run()
+  t.match([tried[0], tried.at(-1)], [{ answer: 'HTTP 404' }, { answer: 'timeout' }])
+})
+
+t.test('a JWKS that answered otherwise before', async t => {
+  const elsewhere = await startJwks(t)
+  const FIRST: Respond[] = [
+    send(302, '', { location: elsewhere.origin + JWKS_PATH }),
+    send(200, '<html>'),
+    send(200, '{"keys":"abc"}'),
+    send(204, ''),
+    (_request, response) => { response.socket!.destroy() }
+  ]
+  for (const first of FIRST) {
+    const server = await startJwks(t)
+    server.respond = inTurn(first, jwks())
+    const report = await examine({ authUrl: server.origin }, undefined, {})
+    t.match(report, { ok: false, jwks: { fault: 'unreadable' }, tried: [{}, { found: true }] })
     t.strictSame(report.findings.map(({ about, level }) => `${about} ${level}`), ['JWKS error'])
     t.equal(report.keys.length, 0)
-    t.match(print(report), new RegExp(`^JWKS {9}${fault} after \\d+ ms$`, 'm'))
+    t.match(print(report), /^JWKS {9}unreadable after \d+ ms$/m)
   }
 })
 
@@ -456,26 +571,33 @@ t.test('keys that are of no use are named with their fault', async t => {
   const KEYS: Array<[unknown, fault: string, level: 'error' | 'warning']> = [
     [{ ...jwk, kid: 'd', d: 'AAAA' }, 'private', 'error'],
     [symmetric, 'private', 'error'],
-    [{ ...publicKey.export({ format: 'jwk' }), kid: 'rsa', alg: 'RS256' }, 'weak', 'error'],
+    [{ ...publicKey.export({ format: 'jwk' }), kid: 'rsa', alg: 'RS256' }, 'weak', 'warning'],
     [{ ...jwk, kid: 'enc', use: 'enc' }, 'use', 'warning'],
     [{ ...jwk, kid: 'ops', key_ops: ['encrypt'] }, 'key_ops', 'warning'],
-    [{ ...jwk, kid: 'kty', crv: 'X25519' }, 'kty', 'error'],
-    [5, 'kty', 'error'],
-    [{ ...jwk, kid: 'alg', alg: 'RS256' }, 'alg', 'error'],
-    [{ ...jwk, kid: 'x', x: '?' }, 'malformed', 'error'],
-    [{ ...jwk, kid: undefined }, 'kid_missing', 'error'],
-    [{ ...jwk, kid: 7 }, 'kid_missing', 'error'],
-    [{ ...jwk }, 'kid_duplicate', 'error'],
-    [{ ...jwk, kid: '' }, 'kid_invalid', 'error']
+    [{ ...jwk, kid: 'kty', crv: 'X25519' }, 'kty', 'warning'],
+    [createForeignJwk(), 'kty', 'warning'],
+    [{ ...createSigningKey('RS256', 'oaep').jwk, alg: 'RSA-OAEP' }, 'alg', 'warning'],
+    [createSigningKey('PS512', 'other').jwk, 'algorithm_not_allowed', 'warning'],
+    [5, 'kty', 'warning'],
+    [{ ...jwk, kid: 'alg', alg: 'RS256' }, 'alg', 'warning'],
+    [{ ...jwk, kid: 'x', x: '?' }, 'malformed', 'warning'],
+    [{ ...jwk, kid: undefined }, 'kid_missing', 'warning'],
+    [{ ...jwk, kid: 7 }, 'kid_missing', 'warning'],
+    [{ ...jwk }, 'kid_duplicate', 'warning'],
+    [{ ...jwk, kid: '' }, 'kid_invalid', 'warning']
   ]
   const server = await startJwks(t, [])
   for (const [key, fault, level] of KEYS) {
     server.keys = [jwk, key]
-    const { report, text, status } = await runDoctor(server.origin)
+    const token = signJws(good, createClaims(server.origin))
+    const { report, text, status } = await runDoctor(server.origin, token, '--algorithms', 'EdDSA,RS256')
+    t.match(report.token!.verdict, { accepted: true }, fault)
     t.match(report.keys, [{ kid: 'good', fault: null }, { fault, algorithms: [] }], fault)
     t.match(report.findings, [{ level, about: 'key' }], fault)
     t.equal(report.findings.length, 1)
     t.equal(status, level === 'error' ? 1 : 0, fault)
+    const mayStay = ['kty', 'alg', 'algorithm_not_allowed', 'kid_missing'].includes(fault)
+    if (mayStay) t.match(report.findings[0]!.fix, /^nothing, if no token/)
     t.match(text, new RegExp(`NOT USED .*: ${fault}$`, 'm'))
     t.ok(text.split('\n').every(line => line.length < 100))
   }
@@ -485,6 +607,11 @@ t.test('keys that are of no use are named with their fault', async t => {
   server.keys = [{ ...es256.jwk, alg: undefined }]
   t.match((await runDoctor(server.origin)).text, 'usable   "es256", EC P-256, no alg: verifies ES256')
 })
+
+/** A key of a curve that is not known here. */
+function createForeignJwk (): object {
+  return { ...generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' }), kid: 'secp256k1' }
+}
 
 t.test('http is unsafe but to this machine', async t => {
   const hosts: Array<[string, boolean]> = [

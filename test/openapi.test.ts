@@ -2,7 +2,7 @@ import fastifyAuth from '@fastify/auth'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { Validator } from '@seriousme/openapi-schema-validator'
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifySchema, type RouteShorthandOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifySchema, type RouteOptions, type RouteShorthandOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, {
@@ -20,6 +20,9 @@ type Document = Record<string, unknown> & { paths: Record<string, Record<string,
 const INFO = { title: 'API', version: '1.0.0' }
 const HTTP = { openapi: { info: INFO, components: { securitySchemes: betterAuthSecuritySchemes } } } satisfies FastifyDynamicSwaggerOptions
 const WITH_COOKIE = { openapi: { info: INFO, components: { securitySchemes: betterAuthCookieSecuritySchemes } } } satisfies FastifyDynamicSwaggerOptions
+const V2 = {
+  swagger: { info: INFO, securityDefinitions: { betterAuth: { type: 'apiKey', in: 'header', name: 'authorization' } } }
+} satisfies FastifyDynamicSwaggerOptions
 const BEARER = { betterAuth: [] }
 const COOKIE = { betterAuthCookie: [] }
 const OK = { 200: { description: 'Default Response' } }
@@ -326,6 +329,51 @@ t.test('what a route says of itself is left alone', async t => {
   t.strictSame(paths['/csv']!.get!.responses[401]!.content, ERROR_CONTENT, 'errors are JSON, whatever else it produces')
 })
 
+t.test('what a route leaves undefined is said for it', async t => {
+  const app = await createApp(t)
+  const roles = ['admin']
+  const onRequest = app.authorize({ roles })
+  const undefinedSecurity: FastifySchema = {}
+  Object.assign(undefinedSecurity, { security: undefined, 'x-better-auth-guards': undefined, response: undefined })
+  const ownGuards: FastifySchema = {}
+  Object.assign(ownGuards, { 'x-better-auth-guards': 'own' })
+  app.get('/undefined', { schema: undefinedSecurity, onRequest }, handler)
+  app.get('/absent', { onRequest }, handler)
+  app.get('/own', { schema: ownGuards, onRequest }, handler)
+  const { paths } = await documentOf(app)
+  t.strictSame(paths['/undefined'], paths['/absent'])
+  t.match(paths['/undefined'], { get: { security: [BEARER], 'x-better-auth-guards': [{ roles }] } })
+  t.match(paths['/own'], { get: { security: [BEARER], 'x-better-auth-guards': 'own' } })
+})
+
+t.test('a route whose options cannot be changed costs the others nothing', async t => {
+  const app = await createApp(t)
+  const options: Record<string, RouteOptions> = {}
+  app.addHook('onRoute', route => {
+    options[route.url] = route
+    if (route.url === '/frozen') Object.freeze(route)
+  })
+  const schema: FastifySchema = { summary: 'Me' }
+  app.get('/me', { schema, exposeHeadRoute: false, onRequest: app.authenticate }, handler)
+  app.get('/frozen', { exposeHeadRoute: false, onRequest: app.authenticate }, handler)
+  app.get('/last', { exposeHeadRoute: false, onRequest: app.authenticate }, handler)
+  await app.ready()
+  const { schema: before } = options['/me']!
+  const { paths } = await documentOf(app)
+  for (const url of ['/me', '/last']) t.strictSame(paths[url]!.get!.security, [BEARER], url)
+  t.strictSame(paths['/frozen'], { get: { responses: OK } })
+  t.equal(options['/me']!.schema, before, 'and each has its schema back')
+  t.strictSame(Object.keys(before as object), ['summary'])
+})
+
+t.test('a HEAD route with an operationId, which swagger copies, says what its schema says', async t => {
+  const app = await createApp(t, { swagger: { ...HTTP, exposeHeadRoutes: true } })
+  app.get('/x', { schema: { operationId: 'x', security: [BEARER] }, onRequest: app.authenticate }, handler)
+  const { get, head } = (await documentOf(app)).paths['/x']!
+  t.strictSame(get, { operationId: 'x', security: [BEARER], responses: { ...OK, ...REFUSALS } })
+  t.strictSame(head, { operationId: 'x-head', security: [BEARER], responses: OK })
+})
+
 t.test('a schema that several routes use is not changed', async t => {
   const app = await createApp(t)
   app.addSchema({ $id: 'thing', type: 'object', properties: { id: { type: 'string' } } })
@@ -379,11 +427,17 @@ t.test('where a scheme is not declared, the document stays whole and the log say
   for (const [name, swagger, sessionCookie, security, constant] of cases) {
     const log = captureLog()
     const app = await createApp(t, { swagger, options: { sessionCookie }, app: Fastify({ logger: log.logger }) })
-    const plain = await createPlainApp(t, swagger)
-    for (const one of [app, plain]) addRoutes(one)
-    const document = await documentOf(app)
-    t.strictSame(document.paths['/me']!.get!.security, security, name)
-    if (security === undefined) t.strictSame(document, await documentOf(plain), `${name}: as without the plugin`)
+    const declared = await createApp(t, { swagger: swagger === v2 ? V2 : WITH_COOKIE })
+    for (const one of [app, declared]) addRoutes(one)
+    const { paths } = await documentOf(app)
+    t.strictSame(paths['/me']!.get!.security, security, name)
+    for (const [url, item] of Object.entries((await documentOf(declared)).paths)) {
+      for (const [method, operation] of Object.entries(item)) {
+        const { security: _, ...expected } = operation
+        const { security: __, ...found } = paths[url]![method]!
+        t.strictSame(found, expected, `${name}: all else is said of ${method} ${url}`)
+      }
+    }
     app.swagger()
     const warnings = log.lines.filter(({ msg }) => msg.startsWith('OpenAPI'))
     t.equal(warnings.length, 1, `${name}: warns once`)
@@ -398,8 +452,7 @@ t.test('where a scheme is not declared, the document stays whole and the log say
 })
 
 t.test('Swagger 2.0 with a scheme of that name documents the routes too', async t => {
-  const securityDefinitions = { betterAuth: { type: 'apiKey', in: 'header', name: 'authorization' } } as const
-  const app = await createApp(t, { swagger: { swagger: { info: INFO, securityDefinitions } } })
+  const app = await createApp(t, { swagger: V2 })
   addRoutes(app)
   const { get } = (await documentOf(app)).paths['/me']!
   t.strictSame(get!.security, [BEARER])
@@ -443,6 +496,22 @@ t.test('with a transform that takes no JSON Schema routes still say how they are
     get: { security: [BEARER], 'x-better-auth-guards': [{ roles: ['admin'] }], responses: OK }
   })
   t.notOk(log.lines.some(({ msg }) => msg.startsWith('OpenAPI')), 'without a warning')
+})
+
+t.test('with a transform that takes nothing of ours the document is as without the plugin, and the log says so', async t => {
+  const log = captureLog()
+  const swagger: FastifyDynamicSwaggerOptions = {
+    ...HTTP,
+    transform ({ schema, url }) {
+      if (schema !== undefined) throw new Error('no schemas here')
+      return { schema, url }
+    }
+  }
+  const app = await createApp(t, { app: Fastify({ logger: log.logger }), swagger })
+  const plain = await createPlainApp(t, swagger)
+  for (const one of [app, plain]) one.get('/me', { onRequest: one.authenticate }, handler)
+  t.strictSame(await documentOf(app), await documentOf(plain))
+  t.match(log.lines.filter(({ msg }) => msg.startsWith('OpenAPI')), [{ level: 40, msg: /as if they were open: a transform/ }])
 })
 
 t.test('what cannot be documented at all throws what it throws without the plugin', async t => {
@@ -548,6 +617,18 @@ t.test('a swagger under another name is left alone', async t => {
   await app.ready()
   const { docs } = app as unknown as { docs: () => Document }
   t.equal(docs().paths['/me']!.get!.security, undefined)
+})
+
+t.test('what the application itself calls swagger is left alone', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const own = { foo: 1 }
+  app.decorate('swagger', own as unknown as FastifyInstance['swagger'])
+  await app.register(swagger, { ...HTTP, decorator: 'docs' })
+  await app.register(betterAuthPlugin)
+  addRoutes(app)
+  await app.ready()
+  t.equal<unknown>(app.swagger, own)
 })
 
 t.test('should Fastify keep the hooks of scopes elsewhere one day, those of routes are still found', async t => {

@@ -191,6 +191,29 @@ t.test('revoke() ends a key', async t => {
   t.equal((await current()).status, 200)
 })
 
+t.test('a forged token names a key that is published, and is not signed with it, whatever has become of the keys', async t => {
+  for (const algorithm of ['EdDSA', 'ES512', 'RS256'] as const) {
+    const issuer = await startIssuer(t, { algorithm })
+    const call = await startApi(t, { authUrl: issuer.authUrl, jwks: ALWAYS_LOOK })
+    const first = issuer.kid!
+    const kidOfForged = () => segment(issuer.forged(), 0).kid
+    for (const [name, change] of Object.entries({
+      'none revoked': () => {},
+      'a new one': () => issuer.rotate(),
+      'the current one revoked': () => { issuer.revoke() },
+      'all revoked': () => { issuer.revoke(first) },
+      'another new one': () => issuer.rotate()
+    })) {
+      await change()
+      const isCurrent = kidOfForged() === issuer.kid
+      t.equal(isCurrent, !name.endsWith('revoked') || name === 'none revoked', `${algorithm}, ${name}: the current one if it is published`)
+      t.match(await call(bearer(issuer.forged())), { status: 401, reason: 'signature_invalid' }, `${algorithm}, ${name}`)
+    }
+    const { keys } = await (await fetch(`${issuer.authUrl}/api/auth/jwks`)).json() as { keys: unknown[] }
+    t.match(keys, [{ alg: algorithm }, { alg: algorithm, kid: issuer.kid }])
+  }
+})
+
 /** Everything that can be wrong, and what an API that has no key then answers. */
 const FAULTS: Record<Fault, { status: number, lastError: RegExp | null }> = {
   down: { status: 503, lastError: /^(ECONNRESET|UND_ERR_SOCKET)$/ },
@@ -314,6 +337,28 @@ t.test('says what is wrong with what it is told', async t => {
   })
   for (const run of [() => issuer.revoke('no key'), () => issuer.token({}, { kid: 'no key' })]) {
     t.throws(run, { name: 'TypeError', message: 'This issuer has no key \'no key\'' })
+  }
+  const lifetime = /^Option "expiresIn" must be a finite number of seconds, got /
+  for (const expiresIn of ['15m', NaN, Infinity, null] as unknown as number[]) {
+    t.throws(() => issuer.token({}, { expiresIn }), { name: 'TypeError', message: lifetime }, `token, ${expiresIn}`)
+    t.throws(() => issuer.sessionCookie({}, { expiresIn }), { name: 'TypeError', message: lifetime }, `cookie, ${expiresIn}`)
+  }
+  for (const name of ['', 5, null] as string[]) {
+    t.throws(() => issuer.sessionCookie({}, { name }), { name: 'TypeError', message: /^Option "name" must be a non-empty string, got / })
+  }
+  for (const wrong of [null, 'user_2', ['user_2'], 5] as never[]) {
+    await t.rejects(createTestIssuer(wrong), { name: 'TypeError', message: '"options" must be an object' })
+    for (const [parameter, run] of [
+      ['claims', () => issuer.token(wrong)],
+      ...NAMED.map(([name]) => ['claims', () => issuer[name](wrong)] as const),
+      ['options', () => issuer.token({}, wrong)],
+      ['header', () => issuer.token({}, { header: wrong })],
+      ['user', () => issuer.sessionCookie(wrong)],
+      ['options', () => issuer.sessionCookie({}, wrong)],
+      ['session', () => issuer.sessionCookie({}, { session: wrong })]
+    ] as const) {
+      t.throws(run, { name: 'TypeError', message: `"${parameter}" must be an object` }, `${run} of ${JSON.stringify(wrong)}`)
+    }
   }
   await t.rejects(hmac.rotate(), { message: 'rotate() is for keys of the JWKS, and HS256 has a secret' })
   t.throws(() => hmac.revoke(), { message: 'revoke() is for keys of the JWKS, and HS256 has a secret' })

@@ -33,7 +33,8 @@ unsafe; with a token, whether the plugin would accept it, claim by claim, and wh
   --json                one JSON document instead of text
   --help, --version
 
-Exit status: 0 if a usable key was found and nothing is refused, else 1.
+Exit status: 0 if a usable key was found and nothing is refused, else 1. An answer longer than
+1 MB is not looked at: that is told, and is 0 without a token.
 `
 
 const FLAGS = {

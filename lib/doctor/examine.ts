@@ -5,7 +5,7 @@ import { createJwksSource } from '../jwks-source.js'
 import { createKeyStore } from '../key-store.js'
 import { resolveOptions, type BetterAuthOptions, type ResolvedOptions } from '../options.js'
 import { createUserReader } from '../user.js'
-import { findJwks, readJwks } from './jwks.js'
+import { findJwks, type Search } from './jwks.js'
 import { listKeys } from './keys.js'
 import type { DoctorAddress, DoctorFinding, DoctorJwks, DoctorKey, DoctorReport, DoctorToken } from './report.js'
 import { addressAdvice, KEY_ADVICE } from './server-advice.js'
@@ -15,6 +15,9 @@ import { examineToken, findToken, openToken } from './token.js'
 
 /** A cache that keeps the JWKS for longer than this is worth a word, in seconds: new keys are refused until it is over. */
 const LONG = 60
+const NOT_FOUND = 'HTTP 404'
+/** A token that leaves little room for other headers, in characters. */
+const LONG_TOKEN = 15_000
 
 /**
  * Looks at an auth server, and at a token if there is one, as an API with these options would.
@@ -29,27 +32,32 @@ export async function examine (
   const options = resolveOptions(given, env)
   const { authUrl, issuer, audience, algorithms } = options
   const authUrlFrom = given.authUrl !== undefined ? 'argument' : env.BETTER_AUTH_URL !== undefined ? 'BETTER_AUTH_URL' : 'default'
-  const tried = await findJwks(options)
-  const findings = [...aboutAuthUrl(options), ...aboutSearch(tried)]
-
-  let jwks: DoctorJwks | null = null
-  let keys: DoctorKey[] = []
-  const url = tried.find(({ found }) => found)?.url
-  if (url !== undefined) {
-    const read = await readJwks(url, options.jwks.timeout)
-    jwks = read.jwks
-    keys = listKeys(read.entries, accessTokens(options, createUserReader()))
-    findings.push(...aboutJwks(jwks, options), ...aboutKeys(keys))
-  }
-
-  const token = pasted === undefined ? null : await lookAtToken(pasted, options, findings)
+  const search = await findJwks(options)
+  const { tried, read: { jwks, entries } = { jwks: null, entries: [] } } = search
+  const keys = listKeys(entries, accessTokens(options, createUserReader()))
+  const tokenFindings: DoctorFinding[] = []
+  const token = pasted === undefined ? null : await lookAtToken(pasted, options, search, tokenFindings)
+  const findings = [
+    ...aboutAuthUrl(options),
+    ...aboutSearch(tried, jwks?.fault === 'too_long' || token?.signature === 'right'),
+    ...jwks === null ? [] : aboutJwks(jwks, options),
+    ...aboutKeys(keys),
+    ...tokenFindings
+  ]
   const ok = !findings.some(({ level }) => level === 'error')
   return { ok, authUrl, authUrlFrom, issuer, audience, algorithms, tried, jwks, keys, token, findings }
 }
 
-async function lookAtToken (pasted: string, options: ResolvedOptions, findings: DoctorFinding[]): Promise<DoctorToken> {
+async function lookAtToken (
+  pasted: string, options: ResolvedOptions, { read, asked }: Search, findings: DoctorFinding[]
+): Promise<DoctorToken | null> {
+  if (read?.jwks.fault === 'too_long') {
+    const text = 'not looked at: what should be the JWKS is longer than 1 MB'
+    findings.push({ level: 'error', about: 'token', text, fix: 'see what is said of the auth server' })
+    return null
+  }
   const { token, notes } = findToken(pasted)
-  const source = createJwksSource(options.jwksUrls, options.jwks.timeout, SILENT)
+  const source = createJwksSource(asked, options.jwks.timeout, SILENT)
   const { authUrl, jwks: policy } = options
   const store = createKeyStore({ authUrl, source, policy, log: SILENT, now: Date.now, random: Math.random })
   const examined = { notes, ...await examineToken(token, options, store) }
@@ -62,6 +70,14 @@ async function lookAtToken (pasted: string, options: ResolvedOptions, findings: 
     if (reason === null) continue
     const advice = tokenAdvice({ reason: reason as TokenReason, name, token: openToken(token), asCookie, options })
     findings.push({ level: 'error', about: 'token', ...advice })
+  }
+  if (verdict.reason !== 'token_too_long' && token.length > LONG_TOKEN) {
+    findings.push({
+      level: 'warning',
+      about: 'token',
+      text: `it has ${token.length} characters: Node.js answers 431 when all headers of a request are over 16 kB together`,
+      fix: 'put less into it: definePayload'
+    })
   }
   return examined
 }
@@ -78,19 +94,25 @@ function aboutAuthUrl ({ authUrl }: ResolvedOptions): DoctorFinding[] {
   }]
 }
 
-function aboutSearch (tried: readonly DoctorAddress[]): DoctorFinding[] {
+/** @param isServed - whether keys may be had, or were had, all the same. */
+function aboutSearch (tried: readonly DoctorAddress[], isServed: boolean): DoctorFinding[] {
   if (tried.some(({ found }) => found)) return []
-  return [...new Set(tried.map(({ answer }) => answer))].map(answer => ({
-    level: 'error', about: 'auth server', text: `no JWKS was found: ${answer}`, fix: addressAdvice(answer)
+  const answers = [...new Set(tried.map(({ answer }) => answer))]
+  // The plugin tries addresses where nothing has to be: any other answer tells more.
+  const telling = answers.filter(answer => answer !== NOT_FOUND)
+  return (telling.length > 0 ? telling : answers).map(answer => ({
+    level: isServed ? 'warning' : 'error',
+    about: 'auth server',
+    text: `no JWKS was found: ${answer}`,
+    fix: addressAdvice(answer)
   }))
 }
 
 function aboutJwks (jwks: DoctorJwks, { clockTolerance }: ResolvedOptions): DoctorFinding[] {
   const { fault, ageSeconds, maxAgeSeconds, clockAheadSeconds } = jwks
   const findings: DoctorFinding[] = []
-  if (fault !== null) {
-    const how = { timeout: 'took too long', too_long: 'was longer than 1 MB', unreadable: 'was no JWKS' }[fault]
-    const text = `it was found, but when it was read as a whole its answer ${how}`
+  if (fault === 'unreadable') {
+    const text = 'it was found, but when it was read as a whole its answer was no JWKS'
     findings.push({ level: 'error', about: 'JWKS', text, fix: 'look at what answers there' })
   }
   const kept = Math.max(ageSeconds ?? 0, maxAgeSeconds ?? 0)
@@ -119,12 +141,12 @@ function aboutJwks (jwks: DoctorJwks, { clockTolerance }: ResolvedOptions): Doct
 function aboutKeys (keys: readonly DoctorKey[]): DoctorFinding[] {
   const findings: DoctorFinding[] = keys.flatMap(({ kid, fault }) => {
     if (fault === null) return []
-    const { level, text, fix } = KEY_ADVICE[fault]
+    const { text, fix } = KEY_ADVICE[fault]
     const name = kid === null ? 'a key without kid' : `"${printable(kid)}"`
-    return [{ level, about: 'key', text: `${name}: ${text}`, fix }]
+    return [{ level: fault === 'private' ? 'error' : 'warning', about: 'key', text: `${name}: ${text}`, fix }]
   })
   if (keys.length > 0 && keys.every(({ fault }) => fault !== null)) {
-    const fix = 'jwt({ jwks: { keyPairConfig } }) at the auth server'
+    const fix = 'see what is said of each; or jwt({ jwks: { keyPairConfig } }) at the auth server'
     findings.push({ level: 'error', about: 'JWKS', text: 'none of its keys is usable', fix })
   }
   return findings

@@ -6,39 +6,71 @@ const MAX_BYTES = 2 ** 20
 /** A name that no key has: what is asked for is the JWKS. */
 const ANY = ''
 
-/** Looks for the JWKS as the plugin does: the same addresses and time, and an end at the first failure of the network. */
-export async function findJwks ({ jwksUrls, jwks }: ResolvedOptions): Promise<DoctorAddress[]> {
-  const signal = AbortSignal.timeout(jwks.timeout)
-  const tried: Array<{ url: string, found: boolean, describe: () => string | Promise<string> }> = []
-  for (const url of jwksUrls) {
-    try {
-      const answer = await ask(url, ANY, signal)
-      const found = answer.jwks
-      tried.push({ url, found, describe: async () => answer.jwks ? 'a JWKS' : (await answer.describe()).answer })
-      if (found) break
-    } catch (error) {
-      tried.push({ url, found: false, describe: () => codeOf(error) })
-      break
-    }
-  }
-  const addresses: DoctorAddress[] = []
-  for (const { url, found, describe } of tried) {
-    addresses.push({ url, found, answer: await Promise.resolve().then(describe).catch(codeOf) })
-  }
-  return addresses
+/** What was found at the addresses of the JWKS. */
+export interface Search {
+  readonly tried: DoctorAddress[]
+  /** The JWKS, or what is too long to be looked at; `undefined` when neither was found. */
+  readonly read: Read | undefined
+  /** The addresses that may be asked again: what they answered was not too long. */
+  readonly asked: readonly string[]
 }
 
-function codeOf (error: unknown): string {
-  return (error as JwksFetchError).code
+/** An answer as a whole. The entries of `keys` are as they came; there are none when `jwks.fault` says why. */
+export interface Read { readonly jwks: DoctorJwks, readonly entries: readonly unknown[] }
+
+/**
+ * Looks for the JWKS as the plugin does: the same addresses and time, and an end at the first failure of the network. What an
+ * address answers is judged by the plugin, once a bounded reading has shown that it ends.
+ */
+export async function findJwks ({ jwksUrls, jwks: { timeout } }: ResolvedOptions): Promise<Search> {
+  const tried: DoctorAddress[] = []
+  const asked: string[] = []
+  let left = timeout
+  for (const url of jwksUrls) {
+    const read = await readJwks(url, timeout)
+    if (read === undefined) {
+      tried.push({ url, found: false, answer: 'timeout' })
+      break
+    }
+    const { status, fault } = read.jwks
+    if (fault === 'too_long') {
+      // The plugin takes no other status for a JWKS, whatever comes with it.
+      const isRefused = status! < 200 || status! > 299
+      tried.push({ url, found: false, answer: isRefused ? `HTTP ${status}` : 'longer than 1 MB' })
+      if (isRefused) continue
+      return { tried, read, asked }
+    }
+    asked.push(url)
+    const startedAt = performance.now()
+    const { end, ...answer } = await judge(url, AbortSignal.timeout(Math.max(0, Math.ceil(left))))
+    left -= performance.now() - startedAt
+    tried.push({ url, ...answer })
+    if (answer.found) return { tried, read, asked }
+    if (end) break
+  }
+  return { tried, read: undefined, asked }
+}
+
+/** @returns `end`: whether the plugin asks no further address. */
+async function judge (url: string, signal: AbortSignal): Promise<Pick<DoctorAddress, 'found' | 'answer'> & { end: boolean }> {
+  let end = true
+  try {
+    const answer = await ask(url, ANY, signal)
+    if (answer.jwks) return { found: true, answer: 'a JWKS', end }
+    end = false
+    return { found: false, answer: (await answer.describe()).answer, end }
+  } catch (error) {
+    return { found: false, answer: (error as JwksFetchError).code, end }
+  }
 }
 
 /**
- * Reads the whole JWKS: get-jwks, through which the plugin fetches, answers for one `kid` at a time and says nothing of the
- * others, of duplicates or of headers. One more request, no more than 1 MB, redirects not followed.
+ * Reads a whole answer: get-jwks, through which the plugin fetches, reads without a bound, answers for one `kid` at a time and
+ * says nothing of the others, of duplicates or of headers. No more than 1 MB, redirects not followed.
  *
- * @returns the entries of `keys` as they came; none when `jwks.fault` says why.
+ * @returns `undefined` when the time is over.
  */
-export async function readJwks (url: string, timeout: number): Promise<{ jwks: DoctorJwks, entries: unknown[] }> {
+async function readJwks (url: string, timeout: number): Promise<Read | undefined> {
   const signal = AbortSignal.timeout(timeout)
   const startedAt = performance.now()
   let jwks: DoctorJwks = { url, status: null, milliseconds: 0, ...freshness(new Headers()), fault: null }
@@ -55,7 +87,8 @@ export async function readJwks (url: string, timeout: number): Promise<{ jwks: D
     }
     entries = entriesOf(Buffer.concat(chunks).toString())
   } catch {
-    jwks.fault = signal.aborted ? 'timeout' : size > MAX_BYTES ? 'too_long' : 'unreadable'
+    if (signal.aborted) return undefined
+    jwks.fault = size > MAX_BYTES ? 'too_long' : 'unreadable'
   }
   jwks.milliseconds = Math.round(performance.now() - startedAt)
   return { jwks, entries }

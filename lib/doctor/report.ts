@@ -17,11 +17,11 @@ export interface DoctorReport {
   algorithms: readonly string[]
   /** The addresses that were tried for the JWKS, in the plugin's order. */
   tried: DoctorAddress[]
-  /** The JWKS, or `null` when it was not found. */
+  /** The JWKS, or what is too long to be looked at; `null` when neither was found. */
   jwks: DoctorJwks | null
   /** The keys of the JWKS, in its order. */
   keys: DoctorKey[]
-  /** What there is to say of the token, or `null` when none was given. */
+  /** What there is to say of the token; `null` when none was given, or its key was not looked for (`too_long`). */
   token: DoctorToken | null
   /** What is wrong or unsafe, and what to do about it. */
   findings: DoctorFinding[]
@@ -31,7 +31,10 @@ export interface DoctorReport {
 export interface DoctorAddress {
   url: string
   found: boolean
-  /** In the plugin's own words, such as `HTTP 404`; or the code of a failure, such as `ECONNREFUSED` or `timeout`. */
+  /**
+   * In the plugin's own words, such as `HTTP 404`; or the code of a failure, such as `ECONNREFUSED` or `timeout`; or
+   * `longer than 1 MB`, with which the search ends.
+   */
   answer: string
 }
 
@@ -48,8 +51,8 @@ export interface DoctorJwks {
   maxAgeSeconds: number | null
   /** How far the server's clock is ahead of this one, by the `Date` of an answer that comes from no cache; `null` without. */
   clockAheadSeconds: number | null
-  /** Why it could not be read: `timeout`, `too_long`, `unreadable`; or `null`. */
-  fault: 'timeout' | 'too_long' | 'unreadable' | null
+  /** Why it could not be read: `too_long`: over 1 MB; `unreadable`: no JWKS, that once; or `null`. */
+  fault: 'too_long' | 'unreadable' | null
 }
 
 /** Why no token of a key of the JWKS is accepted. */

@@ -1,57 +1,52 @@
 import type { DoctorFinding, DoctorKeyFault } from './report.js'
 
-/** What is wrong with a key, for a person. */
-export const KEY_ADVICE: Record<DoctorKeyFault, Pick<DoctorFinding, 'level' | 'text' | 'fix'>> = {
+const NOTHING = 'nothing, if no token is signed with it'
+
+/** What is wrong with a key, for a person. Beside a usable key it refuses nobody; only a published private key lets others in. */
+export const KEY_ADVICE: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fix'>> = {
   private: {
-    level: 'error',
     text: 'its private (or symmetric) members are published: whoever read them can sign tokens as anyone',
     fix: 'take the key out of the JWKS now, delete it, and let the auth server make a new one'
   },
   use: {
-    level: 'warning',
     text: 'its "use" is not "sig": it is not for signatures, and is not used',
-    fix: 'nothing, if no token is signed with it'
+    fix: NOTHING
   },
   key_ops: {
-    level: 'warning',
     text: 'its "key_ops" lack "verify": it is not for signatures, and is not used',
-    fix: 'nothing, if no token is signed with it'
+    fix: NOTHING
   },
   kty: {
-    level: 'error',
     text: 'its "kty" and "crv" are no kind of key that is known here',
-    fix: 'sign with Ed25519, Ed448, P-256, P-384, P-521 or RSA: jwt({ jwks: { keyPairConfig } })'
+    fix: `${NOTHING}; else sign with Ed25519, Ed448, P-256, P-384, P-521 or RSA: jwt({ jwks: { keyPairConfig } })`
   },
   alg: {
-    level: 'error',
     text: 'its "alg" is unknown or not one for such a key',
-    fix: 'jwt({ jwks: { keyPairConfig: { alg } } }) at the auth server'
+    fix: `${NOTHING}; else jwt({ jwks: { keyPairConfig: { alg } } }) at the auth server`
   },
   weak: {
-    level: 'error',
     text: 'it is weak: RSA under 2048 bits, a bad RSA exponent, or a point of small order',
     fix: 'replace it: jwt({ jwks: { keyPairConfig } }) at the auth server'
   },
   malformed: {
-    level: 'error',
     text: 'its members are missing or make no key',
     fix: 'look at whatever stores or forwards the JWKS'
   },
-  kid_missing: { level: 'error', text: 'it has no "kid": no token can name it', fix: 'give it a "kid" at the auth server' },
+  kid_missing: {
+    text: 'it has no "kid": no token can name it',
+    fix: `${NOTHING}; else give it a "kid" at the auth server`
+  },
   kid_duplicate: {
-    level: 'error',
     text: 'another key before it has the same "kid": only the first is looked at',
-    fix: 'give each key a "kid" of its own'
+    fix: 'nothing, if both are the same; else give each key a "kid" of its own'
   },
   kid_invalid: {
-    level: 'error',
     text: 'its "kid" is empty, too long or not well-formed: tokens that name it are refused',
     fix: 'give it another "kid" at the auth server'
   },
   algorithm_not_allowed: {
-    level: 'error',
     text: 'no algorithm that it is for is in the option algorithms',
-    fix: 'add its algorithm to the option algorithms'
+    fix: `${NOTHING}; else add its algorithm to the option algorithms`
   }
 }
 
@@ -61,8 +56,9 @@ const ADDRESS_ADVICE: ReadonlyArray<readonly [answer: RegExp, fix: string]> = [
   [/^ECONNREFUSED$/, 'nothing listens there: start the auth server, or set authUrl to where it listens'],
   [/^(ENOTFOUND|EAI_AGAIN)$/, 'there is no host of that name: look for a misspelling in authUrl'],
   [/CERT|SSL|TLS|SIGNATURE/, 'its certificate is not trusted: NODE_EXTRA_CA_CERTS names a file with a CA of your own'],
+  [/^longer than 1 MB$/, 'no JWKS is that long: look at what answers there, or set jwksPath to where the keys are'],
   [/^JSON without keys$/, 'add the plugin jwt() to the Better Auth server; if it is there, see to its table of keys'],
-  [/^a malformed JWKS$/, 'an entry of its "keys" is null, or "keys" is no array: look at what stores or forwards it'],
+  [/^a malformed JWKS$/, 'its "keys" is no array, or has a null, which hides what is behind it: see what stores or forwards it'],
   [/ without JSON$/, 'a page, HTML say: authUrl may be the web app; set it to the Better Auth server, with its base path'],
   [/^HTTP 3/, 'a redirect, which is never followed: set authUrl to the address that it leads to'],
   [/^HTTP 404$/, 'add the plugin jwt() to the Better Auth server; add its basePath to authUrl if it has one; or set jwksPath'],

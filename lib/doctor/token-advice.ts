@@ -118,12 +118,15 @@ function kindOf (claim: string | undefined): string {
   return claim === 'aud' ? "Better Auth's session cookie" : 'an ID token'
 }
 
-function formAdvice ({ segments, header, payload }: OpenToken, newToken: string): Advice {
+function formAdvice ({ segments, header, payload, isBase64url }: OpenToken, newToken: string): Advice {
   if (segments !== 3) {
     return {
       text: `it is not a JWT (${segments} of 3 segments): an opaque token, such as the session token of a sign-in`,
       fix: newToken
     }
+  }
+  if (isBase64url && header !== undefined && payload !== undefined) {
+    return { text: 'its payload is nested too deep (more than 100 levels)', fix: 'put less into it: definePayload' }
   }
   const part = header === undefined ? 'header is' : payload === undefined ? 'payload is' : 'segments are'
   return { text: `its ${part} not base64url of JSON as a JWT has it: it was cut or changed on its way`, fix: newToken }

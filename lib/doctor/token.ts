@@ -17,9 +17,11 @@ export interface OpenToken {
   readonly segments: number
   readonly header: Payload | undefined
   readonly payload: Payload | undefined
+  /** Whether each segment is base64url as a JWT has it: not empty, without padding, in its one spelling. */
+  readonly isBase64url: boolean
 }
 
-/** Takes a token out of what people paste: spaces around it, `Bearer` in front, the answer of `GET /api/auth/token`. */
+/** Takes a token out of what people paste: spaces around it, `Bearer` in front, a cookie, the answer of `GET /api/auth/token`. */
 export function findToken (text: string): { token: string, notes: string[] } {
   const notes: string[] = []
   let token = text.replace(/\r?\n$/, '')
@@ -32,7 +34,9 @@ export function findToken (text: string): { token: string, notes: string[] } {
   }
   const bare = token.replace(/^(?:authorization: *)?bearer +/i, '')
   if (bare !== token) notes.push('"Bearer" in front of it was taken off')
-  return { token: bare, notes }
+  const [, value] = /^[\w.-]*session_data=([^;]*)/.exec(bare) ?? []
+  if (value !== undefined) notes.push('it was taken out of a cookie')
+  return { token: value ?? bare, notes }
 }
 
 function textInJson (text: string): string | undefined {
@@ -47,7 +51,8 @@ function textInJson (text: string): string | undefined {
 
 export function openToken (token: string): OpenToken {
   const segments = token.split('.')
-  return { segments: segments.length, header: read(segments[0]!), payload: read(segments[1] ?? '') }
+  const isBase64url = segments.every(one => one !== '' && Buffer.from(one, 'base64url').toString('base64url') === one)
+  return { segments: segments.length, header: read(segments[0]!), payload: read(segments[1] ?? ''), isBase64url }
 }
 
 function read (segment: string): Payload | undefined {

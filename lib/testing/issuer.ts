@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
+import type { Algorithm } from '../options.js'
 import { bindCookieClaims, COOKIE_TYPE, createCookieClaims, createTokenClaims, now } from './claims.js'
 import { FAULT_KINDS, startJwksServer, type Fault } from './jwks-server.js'
-import { createKeySigner, createSecretSigner, signJwt, type Signer } from './keys.js'
+import { createKeySigner, createKeySignerSync, createSecretSigner, signJwt, type Signer } from './keys.js'
 import {
-  checkIssuerOptions, checkNames, COOKIE_OPTIONS, TOKEN_OPTIONS,
+  checkCookieOptions, checkIssuerOptions, checkObjects, checkTokenOptions,
   type TestCookieOptions, type TestIssuerOptions, type TestTokenOptions
 } from './options.js'
 
@@ -28,7 +29,7 @@ export interface TestIssuer extends AsyncDisposable {
    * A token as Better Auth issues it: for a user `user_1`, good for 15 minutes, from and for `authUrl`.
    *
    * @param claims - laid over its claims; `undefined` takes one away. An `id` or a `sub` alone stands for both.
-   * @throws TypeError for an unknown option or `kid`.
+   * @throws TypeError for an unknown option or `kid`, and for what is of no use; the message names it.
    */
   token (claims?: Claims, options?: TestTokenOptions): string
   /** A token that expired an hour ago: `token_expired`. */
@@ -37,14 +38,14 @@ export interface TestIssuer extends AsyncDisposable {
   notYetValid (claims?: Claims): string
   /** A token for another API: `audience_mismatch`. */
   wrongAudience (claims?: Claims): string
-  /** A token that names the right key and is signed with another: `signature_invalid`. */
+  /** A token that names a key of the JWKS, the current one if it is there, and is signed with another: `signature_invalid`. */
   forged (claims?: Claims): string
   /**
    * The `Cookie` header of a browser that is signed in: Better Auth's session cookie as `jwt({ sessionCookieCache: true })` and
    * `session.cookieCache.strategy: 'jwt'` make it, or for HS256 as the strategy alone makes it. Each is another session.
    *
    * @param user - laid over the user that is in it.
-   * @throws TypeError for an unknown option.
+   * @throws TypeError for an unknown option, and for one of no use; the message names it.
    */
   sessionCookie (user?: Claims, options?: TestCookieOptions): string
   /**
@@ -90,8 +91,7 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
     return algorithm === 'HS256' ? createSecretSigner(secret) : createKeySigner(algorithm)
   }
 
-  // The spare one forges, and is published when all others are revoked.
-  const [first, spare] = await Promise.all([createSigner(secret), createSigner()])
+  const [first, forger] = await Promise.all([createSigner(secret), createSigner()])
   const signers = [first]
   const published = new Set(signers)
   let current = first
@@ -100,7 +100,9 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
   const { origin } = server
   const { issuer = origin, audience = origin } = options
 
-  function sign (claims: Claims, { expiresIn, header, kid }: TestTokenOptions = {}): string {
+  function sign (claims: Claims, options: TestTokenOptions = {}): string {
+    checkTokenOptions(options)
+    const { expiresIn, header, kid } = options
     const signer = kid === undefined ? current : signerOf(kid)
     return signJwt(signer, createTokenClaims(issuer, audience, claims, expiresIn), header)
   }
@@ -111,8 +113,14 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
     return signer
   }
 
-  function refuseSecret (method: string): void {
+  function claimsOf (claims: Claims = {}): Claims {
+    checkObjects({ claims })
+    return claims
+  }
+
+  function keyAlgorithm (method: string): Algorithm {
     if (algorithm === 'HS256') throw new TypeError(`${method}() is for keys of the JWKS, and HS256 has a secret`)
+    return algorithm
   }
 
   const testIssuer: TestIssuer = {
@@ -121,17 +129,19 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
     get kid () { return current.kid },
     get requests () { return server.requests },
 
-    token (claims = {}, options = {}) {
-      checkNames(options, TOKEN_OPTIONS)
-      return sign(claims, options)
+    token: (claims, options) => sign(claimsOf(claims), options),
+    expired: claims => sign({ ...claimsOf(claims), iat: now() - 2 * HOUR, exp: now() - HOUR }),
+    notYetValid: claims => sign({ ...claimsOf(claims), nbf: now() + HOUR, exp: now() + 2 * HOUR }),
+    wrongAudience: claims => sign({ ...claimsOf(claims), aud: ANOTHER_AUDIENCE }),
+    forged (claims) {
+      // A key that is revoked would be refused for that.
+      const { kid } = published.has(current) ? current : [...published].at(-1)!
+      return signJwt(forger, createTokenClaims(issuer, audience, claimsOf(claims)), { kid })
     },
-    expired: claims => sign({ ...claims, iat: now() - 2 * HOUR, exp: now() - HOUR }),
-    notYetValid: claims => sign({ ...claims, nbf: now() + HOUR, exp: now() + 2 * HOUR }),
-    wrongAudience: claims => sign({ ...claims, aud: ANOTHER_AUDIENCE }),
-    forged: (claims = {}) => signJwt(spare, createTokenClaims(issuer, audience, claims), { kid: current.kid }),
 
     sessionCookie (user = {}, options = {}) {
-      checkNames(options, COOKIE_OPTIONS)
+      checkObjects({ user })
+      checkCookieOptions(options)
       const { expiresIn, name = DEFAULT_COOKIE_NAME, session } = options
       const claims = createCookieClaims(user, session, expiresIn)
       // Its issuer is the address of the server, whatever `issuer` its tokens have.
@@ -142,16 +152,15 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
     },
 
     async rotate () {
-      refuseSecret('rotate')
-      current = await createSigner()
+      current = await createKeySigner(keyAlgorithm('rotate'))
       signers.push(current)
       published.add(current)
       return current.kid!
     },
     revoke (kid) {
-      refuseSecret('revoke')
+      const algorithm = keyAlgorithm('revoke')
       published.delete(kid === undefined ? current : signerOf(kid))
-      if (published.size === 0) published.add(spare)
+      if (published.size === 0) published.add(createKeySignerSync(algorithm))
     },
 
     fail (kind) {

@@ -1,4 +1,6 @@
-import { constants, createHmac, generateKeyPair, randomUUID, sign, type SigningOptions } from 'node:crypto'
+import {
+  constants, createHmac, generateKeyPair, generateKeyPairSync, randomUUID, sign, type KeyPairKeyObjectResult, type SigningOptions
+} from 'node:crypto'
 import { promisify } from 'node:util'
 import type { Algorithm } from '../options.js'
 
@@ -15,8 +17,17 @@ export interface Signer {
 }
 
 const generate = promisify(generateKeyPair)
-const ec = (namedCurve: string) => () => generate('ec', { namedCurve })
-const rsa = () => generate('rsa', { modulusLength: 2048 })
+
+// Keys are made aside, or at once, which for RSA is a good part of a second that nothing else runs in.
+const ed25519 = { generate: () => generate('ed25519'), generateSync: () => generateKeyPairSync('ed25519') }
+const ec = (namedCurve: string) => ({
+  generate: () => generate('ec', { namedCurve }),
+  generateSync: () => generateKeyPairSync('ec', { namedCurve })
+})
+const rsa = {
+  generate: () => generate('rsa', { modulusLength: 2048 }),
+  generateSync: () => generateKeyPairSync('rsa', { modulusLength: 2048 })
+}
 
 // Both integers, each padded to the size of the curve (RFC 7518 §3.4).
 const ECDSA: SigningOptions = { dsaEncoding: 'ieee-p1363' }
@@ -25,24 +36,32 @@ const PSS: SigningOptions = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLeng
 
 /** How each algorithm makes its keys and signs (RFC 7518 §3.1, RFC 8037 §3.1). */
 const SCHEMES = {
-  EdDSA: { generate: () => generate('ed25519'), digest: null, options: {} },
-  ES256: { generate: ec('P-256'), digest: 'sha256', options: ECDSA },
-  ES384: { generate: ec('P-384'), digest: 'sha384', options: ECDSA },
-  ES512: { generate: ec('P-521'), digest: 'sha512', options: ECDSA },
-  RS256: { generate: rsa, digest: 'sha256', options: {} },
-  RS384: { generate: rsa, digest: 'sha384', options: {} },
-  RS512: { generate: rsa, digest: 'sha512', options: {} },
-  PS256: { generate: rsa, digest: 'sha256', options: PSS },
-  PS384: { generate: rsa, digest: 'sha384', options: PSS },
-  PS512: { generate: rsa, digest: 'sha512', options: PSS }
+  EdDSA: { ...ed25519, digest: null, options: {} },
+  ES256: { ...ec('P-256'), digest: 'sha256', options: ECDSA },
+  ES384: { ...ec('P-384'), digest: 'sha384', options: ECDSA },
+  ES512: { ...ec('P-521'), digest: 'sha512', options: ECDSA },
+  RS256: { ...rsa, digest: 'sha256', options: {} },
+  RS384: { ...rsa, digest: 'sha384', options: {} },
+  RS512: { ...rsa, digest: 'sha512', options: {} },
+  PS256: { ...rsa, digest: 'sha256', options: PSS },
+  PS384: { ...rsa, digest: 'sha384', options: PSS },
+  PS512: { ...rsa, digest: 'sha512', options: PSS }
 } satisfies Record<Algorithm, unknown>
 
 export const ALGORITHMS: readonly TestAlgorithm[] = [...Object.keys(SCHEMES) as Algorithm[], 'HS256']
 
 /** A new key pair with a name of its own. */
 export async function createKeySigner (alg: Algorithm): Promise<Signer> {
-  const { generate, digest, options } = SCHEMES[alg]
-  const { publicKey, privateKey } = await generate()
+  return toSigner(alg, await SCHEMES[alg].generate())
+}
+
+/** The same, for those who cannot wait. */
+export function createKeySignerSync (alg: Algorithm): Signer {
+  return toSigner(alg, SCHEMES[alg].generateSync())
+}
+
+function toSigner (alg: Algorithm, { publicKey, privateKey }: KeyPairKeyObjectResult): Signer {
+  const { digest, options } = SCHEMES[alg]
   const kid = randomUUID()
   return {
     alg,

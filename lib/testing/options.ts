@@ -33,31 +33,64 @@ export interface TestCookieOptions {
   session?: Record<string, unknown> | undefined
 }
 
-export const ISSUER_OPTIONS: ReadonlyArray<keyof TestIssuerOptions> = ['algorithm', 'issuer', 'audience', 'secret']
-export const TOKEN_OPTIONS: ReadonlyArray<keyof TestTokenOptions> = ['expiresIn', 'header', 'kid']
-export const COOKIE_OPTIONS: ReadonlyArray<keyof TestCookieOptions> = ['expiresIn', 'name', 'session']
+const ISSUER_OPTIONS: ReadonlyArray<keyof TestIssuerOptions> = ['algorithm', 'issuer', 'audience', 'secret']
+const TOKEN_OPTIONS: ReadonlyArray<keyof TestTokenOptions> = ['expiresIn', 'header', 'kid']
+const COOKIE_OPTIONS: ReadonlyArray<keyof TestCookieOptions> = ['expiresIn', 'name', 'session']
 
 const MIN_SECRET_BYTES = 32
 
+/** @throws TypeError that names what is not an object, or an array. */
+export function checkObjects (values: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError(`"${name}" must be an object`)
+  }
+}
+
 /** @throws TypeError for a name that is none of these. */
-export function checkNames (options: object, known: readonly string[]): void {
+function checkNames (options: object, known: readonly string[]): void {
+  checkObjects({ options })
   const unknown = Object.keys(options).find(name => !known.includes(name))
   if (unknown !== undefined) throw new TypeError(`Unknown option "${unknown}"; the options are ${known.join(', ')}`)
+}
+
+/** @throws TypeError that names the option. */
+export function checkTokenOptions (options: TestTokenOptions): void {
+  checkNames(options, TOKEN_OPTIONS)
+  const { expiresIn, header = {} } = options
+  checkLifetime(expiresIn)
+  checkObjects({ header })
+}
+
+/** @throws TypeError that names the option. */
+export function checkCookieOptions (options: TestCookieOptions): void {
+  checkNames(options, COOKIE_OPTIONS)
+  const { expiresIn, name, session = {} } = options
+  checkLifetime(expiresIn)
+  checkText('name', name)
+  checkObjects({ session })
+}
+
+function checkLifetime (expiresIn: number | undefined): void {
+  if (expiresIn !== undefined && !Number.isFinite(expiresIn)) {
+    throw new TypeError(`Option "expiresIn" must be a finite number of seconds, got ${inspect(expiresIn)}`)
+  }
+}
+
+function checkText (name: string, value: unknown): void {
+  if (value !== undefined && (typeof value !== 'string' || value === '')) {
+    throw new TypeError(`Option "${name}" must be a non-empty string, got ${inspect(value)}`)
+  }
 }
 
 /** @throws TypeError that names the option, and never shows the secret. */
 export function checkIssuerOptions (options: TestIssuerOptions): void {
   checkNames(options, ISSUER_OPTIONS)
-  const { algorithm = 'EdDSA', secret } = options
+  const { algorithm = 'EdDSA', issuer, audience, secret } = options
   if (!ALGORITHMS.includes(algorithm)) {
     throw new TypeError(`Option "algorithm" must be one of ${ALGORITHMS.join(', ')}, got ${inspect(algorithm)}`)
   }
-  for (const name of ['issuer', 'audience'] as const) {
-    const value = options[name]
-    if (value !== undefined && (typeof value !== 'string' || value === '')) {
-      throw new TypeError(`Option "${name}" must be a non-empty string, got ${inspect(value)}`)
-    }
-  }
+  checkText('issuer', issuer)
+  checkText('audience', audience)
   if (secret === undefined) return
   if (algorithm !== 'HS256') throw new TypeError(`Option "secret" is for the algorithm HS256, not for ${algorithm}`)
   if (typeof secret !== 'string' || Buffer.byteLength(secret) < MIN_SECRET_BYTES) {
