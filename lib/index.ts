@@ -1,9 +1,9 @@
-export type {} from './types.js'
+export type {} from './augmentation.js'
 
 export { betterAuthPlugin, betterAuthPlugin as default, AlreadyRegisteredError, type BetterAuth } from './plugin.js'
-export { ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions } from './options.js'
-export { InvalidOptionError } from './option-check.js'
-export { UserSchema, type Claims, type Register, type User } from './user.js'
+export { ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions } from './contract/resolve-options.js'
+export { InvalidOptionError } from './contract/check-options.js'
+export { UserSchema, type Claims, type Register, type User } from './tokens/user-reader.js'
 export {
   CsrfError,
   ForbiddenError,
@@ -18,12 +18,12 @@ export {
   type BetterAuthError,
   type RefusalDetails,
   type RefusalReason
-} from './errors.js'
-export { CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage } from './diagnostics.js'
-export { betterAuthCookieSecuritySchemes, betterAuthSecuritySchemes } from './openapi.js'
-export type { Authenticate } from './authenticate.js'
-export type { Guard } from './authorize.js'
-export { getUser } from './identity.js'
-export type { Session } from './session-cookie.js'
-export type { KeyStatus } from './key-store.js'
+} from './contract/errors.js'
+export { CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage } from './contract/channels.js'
+export { betterAuthCookieSecuritySchemes, betterAuthSecuritySchemes } from './openapi/route-schema.js'
+export type { Authenticate } from './http/authenticate.js'
+export type { Guard } from './guards/guard.js'
+export { getUser } from './http/request-decorators.js'
+export type { Session } from './schemes/session-cookie/jwt.js'
+export type { KeyStatus } from './keys/key-store.js'
 export type { DoctorReport } from './doctor/report.js'

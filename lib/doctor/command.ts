@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { InvalidOptionError } from '../option-check.js'
-import type { Algorithm, BetterAuthOptions } from '../options.js'
+import { InvalidOptionError } from '../contract/check-options.js'
+import type { Algorithm, BetterAuthOptions } from '../contract/resolve-options.js'
 import { examine } from './examine.js'
-import { print } from './print.js'
-import { escapeText, toSafeJson } from './text.js'
+import { print } from './format-report.js'
+import { escapeText, toSafeJson } from './terminal.js'
 
 /** What a command needs of a process. */
 export interface Streams {

@@ -1,7 +1,7 @@
-import type { TokenInvalidError } from '../errors.js'
-import { importJwk, type UnusableJwkError, type VerificationKey } from '../jwk.js'
-import type { Jwk } from '../jwks-source.js'
-import type { Accepts } from '../jws.js'
+import type { TokenInvalidError } from '../contract/errors.js'
+import { importJwk, type UnusableJwkError, type VerificationKey } from '../keys/jwk.js'
+import type { Jwk } from '../auth-server/fetch-jwks.js'
+import type { Accepts } from '../tokens/jws.js'
 import { judgeHeader } from './probe.js'
 import type { DoctorKey, DoctorKeyFault } from './report.js'
 

@@ -1,11 +1,11 @@
 import type { FastifyRequest } from 'fastify'
-import { createAdmission } from '../authenticate.js'
-import { checkTimes } from '../claims.js'
-import type { BetterAuthError, RefusalReason } from '../errors.js'
-import { parseJws, type Accepts, type JwsHeader } from '../jws.js'
-import type { ResolvedOptions } from '../options.js'
-import type { Payload } from '../user.js'
-import type { TokenKind, VerifiedToken } from '../verifier.js'
+import { createAdmission } from '../http/authenticate.js'
+import { checkTimes } from '../tokens/claims.js'
+import type { BetterAuthError, RefusalReason } from '../contract/errors.js'
+import { parseJws, type Accepts, type JwsHeader } from '../tokens/jws.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import type { Payload } from '../tokens/user-reader.js'
+import type { TokenKind, VerifiedToken } from '../tokens/verifier.js'
 
 /** Neither `bearerToken()` nor an admission without `isRevoked` looks at more of a request. */
 export function requestWith (authorization: string): FastifyRequest {

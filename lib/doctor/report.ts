@@ -1,5 +1,5 @@
-import type { RefusalReason } from '../errors.js'
-import type { JwkFault } from '../jwk.js'
+import type { RefusalReason } from '../contract/errors.js'
+import type { JwkFault } from '../keys/jwk.js'
 
 /**
  * What `better-auth-fastify doctor --json` prints. Fields are added in minor versions; none is removed or gets another meaning

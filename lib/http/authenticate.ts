@@ -1,14 +1,14 @@
 import type {
   FastifyReply, FastifyRequest, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RouteGenericInterface
 } from 'fastify'
-import { findCredential } from './credential.js'
-import { checkOrigin } from './csrf.js'
-import { publishVerification, verificationChannel, type Trace } from './diagnostics.js'
-import { ForbiddenError, isBetterAuthError, RevocationUnavailableError, TokenMissingError, TokenRevokedError } from './errors.js'
-import { identify } from './identity.js'
-import type { ResolvedOptions } from './options.js'
-import { logRefusal } from './refusal.js'
-import { claimsOf, type VerifiedToken, type Verifier } from './verifier.js'
+import { findCredential } from '../schemes/credential.js'
+import { checkOrigin } from '../schemes/session-cookie/origin-check.js'
+import { publishVerification, verificationChannel, type Trace } from '../contract/channels.js'
+import { ForbiddenError, isBetterAuthError, RevocationUnavailableError, TokenMissingError, TokenRevokedError } from '../contract/errors.js'
+import { identify } from './request-decorators.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import { logRefusal } from './error-response.js'
+import { claimsOf, type VerifiedToken, type Verifier } from '../tokens/verifier.js'
 
 /**
  * A hook that lets a request pass or refuses it. Use it as `onRequest`, `preParsing`, `preValidation` or `preHandler`, with

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { ResolvedOptions } from './options.js'
-import type { Claims, User } from './user.js'
-import { claimsOf, type VerifiedToken } from './verifier.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import type { Claims, User } from '../tokens/user-reader.js'
+import { claimsOf, type VerifiedToken } from '../tokens/verifier.js'
 
 /** What `authenticate` found out, for the guards: unlike `request.user` no handler can write to it. */
 const kVerified = Symbol('better-auth-fastify.verified')

@@ -1,5 +1,5 @@
-import { TokenInvalidError } from './errors.js'
-import type { Payload } from './user.js'
+import { TokenInvalidError } from '../contract/errors.js'
+import type { Payload } from './user-reader.js'
 
 /** What a user may do, as the auth server says. */
 export interface Grants {

@@ -1,4 +1,4 @@
-import type { JwkFault } from './jwk.js'
+import type { JwkFault } from '../keys/jwk.js'
 
 /** A name under which the JWKS held no key, or none that is of use, when it was last asked. */
 export interface AbsentKey {

@@ -1,8 +1,8 @@
-import type { RefusalReason } from '../errors.js'
-import { ALGORITHMS, type ResolvedOptions } from '../options.js'
+import type { RefusalReason } from '../contract/errors.js'
+import { ALGORITHMS, type ResolvedOptions } from '../contract/resolve-options.js'
 import type { DoctorToken, DoctorVerdict } from './report.js'
-import type { OpenToken } from './token.js'
-import { printable } from './text.js'
+import type { OpenToken } from './examine-token.js'
+import { printable } from './terminal.js'
 
 /** What is wrong, and what to do about it. */
 export interface Advice { readonly text: string, readonly fix: string }

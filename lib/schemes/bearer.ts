@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { RequestInvalidError } from './errors.js'
+import { RequestInvalidError } from '../contract/errors.js'
 
 /**
  * The token in the `Authorization` header (RFC 6750 §2.1).

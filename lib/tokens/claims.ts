@@ -1,6 +1,6 @@
-import { TokenExpiredError, TokenInvalidError } from './errors.js'
-import type { ResolvedOptions } from './options.js'
-import type { Payload } from './user.js'
+import { TokenExpiredError, TokenInvalidError } from '../contract/errors.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import type { Payload } from './user-reader.js'
 
 type Rules = Pick<ResolvedOptions, 'issuer' | 'audience'>
 

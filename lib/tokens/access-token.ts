@@ -1,7 +1,7 @@
 import { checkAccessClaims } from './claims.js'
-import { readGrants } from './grants.js'
-import type { ResolvedOptions } from './options.js'
-import type { UserReader } from './user.js'
+import { readGrants } from './authorization-claims.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import type { UserReader } from './user-reader.js'
 import type { TokenKind } from './verifier.js'
 
 /** The tokens that come as bearer tokens: of no type, `JWT`, or `at+jwt` (RFC 9068 §2.1). */

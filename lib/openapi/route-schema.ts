@@ -1,4 +1,4 @@
-import type { Guard } from './authorize.js'
+import type { Guard } from '../guards/guard.js'
 
 /**
  * The security scheme that protected routes refer to, for the options of @fastify/swagger:

@@ -1,5 +1,5 @@
 import type { DoctorFinding, DoctorKey, DoctorPart, DoctorReport, DoctorToken } from './report.js'
-import { duration, printable, wrap } from './text.js'
+import { duration, printable, wrap } from './terminal.js'
 
 const MAX_PARTS = 60
 

@@ -1,9 +1,9 @@
 export type {} from '@fastify/jwt'
-import type { Authenticate } from './authenticate.js'
-import type { Guard } from './authorize.js'
+import type { Authenticate } from './http/authenticate.js'
+import type { Guard } from './guards/guard.js'
 import type { BetterAuth } from './plugin.js'
-import type { Session } from './session-cookie.js'
-import type { Claims, User } from './user.js'
+import type { Session } from './schemes/session-cookie/jwt.js'
+import type { Claims, User } from './tokens/user-reader.js'
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {

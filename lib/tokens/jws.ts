@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { constants, createHmac, timingSafeEqual, verify, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto'
-import { TokenInvalidError } from './errors.js'
-import type { Algorithm } from './options.js'
+import { TokenInvalidError } from '../contract/errors.js'
+import type { Algorithm } from '../contract/resolve-options.js'
 
 /** The header of a token that may go on to verification (RFC 7515 §4.1). */
 export interface JwsHeader {

@@ -1,4 +1,4 @@
-import { duration, printable } from './text.js'
+import { duration, printable } from './terminal.js'
 
 /** What is shown in full: what a person has to compare, and nothing that is about a person or opens a door. */
 const SHOWN = new Set(['alg', 'kid', 'typ', 'cty', 'crit', 'enc', 'iss', 'aud', 'azp', 'client_id', 'role', 'scope', 'scp'])

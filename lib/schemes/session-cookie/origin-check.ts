@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { CsrfError } from './errors.js'
+import { CsrfError } from '../../contract/errors.js'
 
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS', 'TRACE']
 

@@ -1,7 +1,7 @@
 import { Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { checkOptions, invalid, InvalidOptionError } from './option-check.js'
-import { UserSchema, type Claims } from './user.js'
+import { checkOptions, invalid, InvalidOptionError } from './check-options.js'
+import { UserSchema, type Claims } from '../tokens/user-reader.js'
 
 /** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
 export const ALGORITHMS = [

@@ -1,11 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { createAbsentKeys } from './absent-keys.js'
-import { jwksFetchChannel, keyChangeChannel, type JwksFetchMessage, type KeyChangeMessage } from './diagnostics.js'
-import { JwksUnavailableError, TokenInvalidError } from './errors.js'
+import { createAbsentKeys } from '../auth-server/negative-cache.js'
+import { jwksFetchChannel, keyChangeChannel, type JwksFetchMessage, type KeyChangeMessage } from '../contract/channels.js'
+import { JwksUnavailableError, TokenInvalidError } from '../contract/errors.js'
 import { importJwk, isSameKey, UnusableJwkError, type JwkFault, type VerificationKey } from './jwk.js'
-import { JwksFetchError, type Jwk, type JwksSource } from './jwks-source.js'
-import type { ResolvedOptions } from './options.js'
-import { createBackoff, createBudget } from './pace.js'
+import { JwksFetchError, type Jwk, type JwksSource } from '../auth-server/fetch-jwks.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import { createBackoff, createBudget } from '../auth-server/backoff.js'
 
 /** What is handed to a key store: the policy, and all that a test wants to move. */
 export interface KeyStoreContext {

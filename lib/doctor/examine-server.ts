@@ -1,5 +1,5 @@
-import { ask, HEADERS, type JwksFetchError } from '../jwks-source.js'
-import type { ResolvedOptions } from '../options.js'
+import { ask, HEADERS, type JwksFetchError } from '../auth-server/fetch-jwks.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { DoctorAddress, DoctorJwks } from './report.js'
 
 const MAX_BYTES = 2 ** 20

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { KeyStore } from './key-store.js'
+import type { KeyStore } from '../keys/key-store.js'
 import type { VerifiedToken } from './verifier.js'
 
 /** Tokens that were verified lately under the options of one registration. */

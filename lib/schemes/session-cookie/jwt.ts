@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify'
-import { checkIssuer, SESSION_COOKIE_AUDIENCE } from './claims.js'
-import { TokenInvalidError } from './errors.js'
-import { readGrants } from './grants.js'
-import type { ResolvedOptions } from './options.js'
-import type { Payload, UserReader } from './user.js'
-import type { TokenKind } from './verifier.js'
+import { checkIssuer, SESSION_COOKIE_AUDIENCE } from '../../tokens/claims.js'
+import { TokenInvalidError } from '../../contract/errors.js'
+import { readGrants } from '../../tokens/authorization-claims.js'
+import type { ResolvedOptions } from '../../contract/resolve-options.js'
+import type { Payload, UserReader } from '../../tokens/user-reader.js'
+import type { TokenKind } from '../../tokens/verifier.js'
 
 /** Better Auth's session, as its signed cookie holds it; dates are ISO 8601 text. */
 export interface Session {

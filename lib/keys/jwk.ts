@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import type { Algorithm } from './options.js'
+import type { Algorithm } from '../contract/resolve-options.js'
 
 /** A key of the JWKS that may verify tokens. */
 export interface VerificationKey {

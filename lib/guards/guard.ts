@@ -1,12 +1,12 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import type { Check } from './authenticate.js'
-import { ForbiddenError } from './errors.js'
-import { userOf, verifiedToken } from './identity.js'
-import { checkOptions, InvalidOptionError } from './option-check.js'
-import type { ResolvedOptions } from './options.js'
-import type { Claims, User } from './user.js'
-import { claimsOf, type VerifiedToken } from './verifier.js'
+import type { Check } from '../http/authenticate.js'
+import { ForbiddenError } from '../contract/errors.js'
+import { userOf, verifiedToken } from '../http/request-decorators.js'
+import { checkOptions, InvalidOptionError } from '../contract/check-options.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import type { Claims, User } from '../tokens/user-reader.js'
+import { claimsOf, type VerifiedToken } from '../tokens/verifier.js'
 
 /** What a route asks of its user; all that is given must hold. */
 export interface Guard {

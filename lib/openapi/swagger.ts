@@ -1,6 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { documentProtection, type Detail, type Protection, type RouteSchema, type SchemeName } from './openapi.js'
-import type { ResolvedOptions } from './options.js'
+import { documentProtection, type Detail, type Protection, type RouteSchema, type SchemeName } from './route-schema.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
 
 /** Notes what a hook asks for, and hands it back. */
 export type Describe = <T extends object>(hook: T, protection: Protection) => T

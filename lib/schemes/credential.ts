@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import { bearerToken } from './bearer.js'
-import { TokenInvalidError } from './errors.js'
-import type { ResolvedOptions } from './options.js'
-import { readSessionCookie } from './session-cookie.js'
+import { TokenInvalidError } from '../contract/errors.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import { readSessionCookie } from './session-cookie/jwt.js'
 
 /** A token that a request brought, and which kind it has to be. */
 export interface Credential {

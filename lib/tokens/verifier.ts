@@ -1,14 +1,14 @@
 import { createSecretKey } from 'node:crypto'
 import { checkTimes, type Lifetime } from './claims.js'
-import { TokenInvalidError } from './errors.js'
-import type { Grants } from './grants.js'
+import { TokenInvalidError } from '../contract/errors.js'
+import type { Grants } from './authorization-claims.js'
 import { isSignedBy, parseJws, parseObject, type Accepts, type Jws, type JwsHeader } from './jws.js'
-import type { VerificationKey } from './jwk.js'
-import type { KeyStore } from './key-store.js'
-import type { ResolvedOptions } from './options.js'
-import type { Session } from './session-cookie.js'
+import type { VerificationKey } from '../keys/jwk.js'
+import type { KeyStore } from '../keys/key-store.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import type { Session } from '../schemes/session-cookie/jwt.js'
 import { createTokenCache } from './token-cache.js'
-import type { Claims, Payload, User } from './user.js'
+import type { Claims, Payload, User } from './user-reader.js'
 
 /** One kind of token: what its header may say, and how its payload is read. The kinds never stand in for each other. */
 export interface TokenKind extends Accepts {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { isBetterAuthError, type BetterAuthError } from './errors.js'
+import { isBetterAuthError, type BetterAuthError } from '../contract/errors.js'
 
 /** The refusal that was logged last for a request: none is logged twice, wherever it passes. */
 const kLogged = Symbol('better-auth-fastify.logged')
