@@ -1,69 +1,68 @@
-import fastifyJwt, { type TokenOrHeader } from '@fastify/jwt'
-import { createError } from '@fastify/error'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { accessTokens } from './tokens/access-token.js'
-import { createAdmission, createCheck, createHook, type Admit } from './http/authenticate.js'
-import { createGuard, ownOptions, type Guard } from './guards/guard.js'
-import { bearerToken } from './schemes/bearer.js'
-import { TokenMissingError } from './contract/errors.js'
-import { decorateIdentity } from './http/request-decorators.js'
-import { createJwksSource } from './auth-server/fetch-jwks.js'
-import { createKeyStore, type KeyStatus } from './keys/key-store.js'
+import { createJwksSource } from './auth-server/find-jwks.js'
+import { AlreadyRegisteredError } from './contract/errors.js'
+import type { BetterAuthOptions } from './contract/options.js'
+import { resolveOptions, type ResolvedOptions } from './contract/resolve-options.js'
+import type { Guard } from './guards/clauses.js'
+import { createGuard, snapshotGuard } from './guards/guard.js'
+import { createStatusCheck } from './http/account-status.js'
+import { createAuthenticator } from './http/authenticate.js'
+import { decorateErrorResponses } from './http/error-response.js'
+import { createHook } from './http/hook.js'
+import { registerJwt } from './http/jwt-verify.js'
+import { decorateRequests } from './http/request-decorators.js'
+import { createKeyStore, type KeyStatus, type KeyStore } from './keys/key-store.js'
 import { documentRoutes } from './openapi/swagger.js'
-import { resolveOptions, type BetterAuthOptions, type ResolvedOptions } from './contract/resolve-options.js'
-import { decorateRefusals } from './http/error-response.js'
-import { sessionCookies } from './schemes/session-cookie/jwt.js'
-import { createUserReader, type Claims, type UserReader } from './tokens/user-reader.js'
-import { createVerifier, type Verifier } from './tokens/verifier.js'
+import { bearerScheme } from './schemes/bearer.js'
+import type { Scheme } from './schemes/scheme.js'
+import { sessionCookieProfile } from './schemes/session-cookie/jwt.js'
+import { sessionCookieScheme } from './schemes/session-cookie/scheme.js'
+import { accessTokenProfile } from './tokens/access-token.js'
+import { createUserReader, type UserReader } from './tokens/user-reader.js'
+import { createVerifier } from './tokens/verifier.js'
 
-/** `fastify.betterAuth`: what there is to know of the auth server's keys. */
+/** `fastify.betterAuth`: the keys of the auth server. */
 export interface BetterAuth {
-  /** The address of the JWKS, or `null` while it has not been found. */
+  /** The URL of the JWKS, or `null` while it has not been found. */
   readonly jwksUrl: string | null
-  /** The state of the keys, as plain data: safe to show in a health route. */
+  /** The state of the keys, as plain data. It fetches nothing. */
   status (): KeyStatus
   /**
-   * Resolves when the JWKS can be had now; for a readiness probe.
+   * Resolves if the JWKS can be fetched now. Use it as a startup probe, not as a continuous readiness probe: in an outage
+   * that would take instances out of rotation although their known keys still work. Each call is a fetch, except during
+   * another one and in the pause after a failure, and bypasses the rate limit: do not expose it publicly.
    *
-   * @throws JwksUnavailableError when it cannot; during the pause after a failure without another fetch.
+   * @throws JwksUnavailableError if it cannot be fetched; at once in the pause after a failure.
+   *
+   * @example
+   * app.get('/startup', async () => { await app.betterAuth.ready() })
    */
   ready (): Promise<void>
 }
 
-/** Thrown at registration when the scope cannot take the plugin. */
-export const AlreadyRegisteredError = createError<'FST_BETTER_AUTH_ALREADY_REGISTERED', 500, [message: string]>('FST_BETTER_AUTH_ALREADY_REGISTERED', '%s', 500)
-
-/**
- * Makes an API verify the tokens of a Better Auth server: `await fastify.register(betterAuthPlugin, { authUrl })`.
- *
- * @throws InvalidOptionError, AlreadyRegisteredError at registration.
- */
-export const betterAuthPlugin = fp<BetterAuthOptions>(betterAuth, { name: 'better-auth-fastify', fastify: '5.x' })
-
 async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptions): Promise<void> {
   const options = resolveOptions(rawOptions)
-  refuseTwice(fastify, options)
+  assertNamesAreFree(fastify, options)
 
-  const source = createJwksSource(options.jwksUrls, options.jwks.timeout, fastify.log)
-  const keys = createKeyStore({ authUrl: options.authUrl, source, policy: options.jwks, log: fastify.log, now: Date.now, random: Math.random })
+  const { authUrl, jwks: policy } = options
+  const source = createJwksSource(options.jwksUrls, policy.timeout, fastify.log)
+  const keys = createKeyStore({ authUrl, source, policy, log: fastify.log, now: Date.now, random: Math.random })
   const readUser = createUserReader(options.userSchema)
-  const bearer = createVerifier(accessTokens(options, readUser), options, keys, Date.now)
-  const cookie = options.sessionCookie === false
-    ? undefined
-    : createVerifier(sessionCookies(options, readUser), options, keys, Date.now)
-  const admit = createAdmission(options, Date.now)
-  const check = createCheck({ bearer, cookie }, admit, options)
+  const schemes = createSchemes(options, keys, readUser)
+  const checkStatus = createStatusCheck(options, Date.now)
+  const authenticate = createAuthenticator(schemes, checkStatus, authUrl)
+  const authenticateOptional = createAuthenticator(schemes, checkStatus, authUrl, true)
 
-  await registerJwt(fastify, options, { verifier: bearer, admit, readUser })
-  decorateIdentity(fastify, options.sessionCookie !== false)
-  decorateRefusals(fastify)
+  await registerJwt(fastify, options, { verifier: schemes[0].verifier, checkStatus, readUser })
+  decorateRequests(fastify, options.sessionCookie !== false)
+  decorateErrorResponses(fastify)
   const describe = documentRoutes(fastify, options)
-  fastify.decorate('authenticate', describe(createHook(check), { isOptional: false }))
-  fastify.decorate('authenticateOptional', describe(createHook(createCheck({ bearer, cookie }, admit, options, true)), { isOptional: true }))
-  fastify.decorate('authorize', (guard: Guard) => {
-    const hook = createHook(createGuard(guard, check, options))
-    return describe(hook, { isOptional: false, guard: ownOptions(guard) })
+  fastify.decorate('authenticate', describe(createHook(authenticate), { isOptional: false }))
+  fastify.decorate('authenticateOptional', describe(createHook(authenticateOptional), { isOptional: true }))
+  fastify.decorate('authorize', (given: Guard) => {
+    const guard = snapshotGuard(given)
+    return describe(createHook(createGuard(guard, authenticate, options)), { isOptional: false, guard })
   })
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },
@@ -71,60 +70,44 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
     ready: keys.ready
   } satisfies BetterAuth)
 
-  // Not awaited: an API starts, and answers 503, while its auth server is down. The key store logs a failure.
+  // Not awaited: an API starts, and returns 503, while its auth server is down. The key store logs a failure.
   fastify.addHook('onListen', async () => { keys.ready().catch(() => {}) })
 }
 
-function refuseTwice (fastify: FastifyInstance, { sessionCookie }: ResolvedOptions): void {
+/** The schemes in the order in which they are tried. Bearer tokens come first. */
+function createSchemes (options: ResolvedOptions, keys: KeyStore, readUser: UserReader): [Scheme, ...Scheme[]] {
+  const { extractToken, sessionCookie } = options
+  const bearer = createVerifier(accessTokenProfile(options, readUser), options, keys, Date.now)
+  const schemes: [Scheme, ...Scheme[]] = [bearerScheme(bearer, extractToken)]
+  if (sessionCookie !== false) {
+    const cookie = createVerifier(sessionCookieProfile(options, sessionCookie, readUser), options, keys, Date.now)
+    schemes.push(sessionCookieScheme(cookie, sessionCookie))
+  }
+  return schemes
+}
+
+function assertNamesAreFree (fastify: FastifyInstance, { sessionCookie }: ResolvedOptions): void {
   if (fastify.hasDecorator('betterAuth')) {
-    throw new AlreadyRegisteredError('better-auth-fastify is already registered in this scope; for a second auth server register it in a sibling scope')
+    throw new AlreadyRegisteredError('better-auth-fastify is already registered in this scope. ' +
+      'For a second auth server, register it in a sibling scope.')
   }
   if (fastify.hasDecorator('jwt')) {
-    throw new AlreadyRegisteredError('@fastify/jwt is already registered in this scope; better-auth-fastify registers it itself')
+    throw new AlreadyRegisteredError('@fastify/jwt is already registered in this scope. ' +
+      'better-auth-fastify registers it itself.')
   }
   if (sessionCookie !== false && fastify.hasRequestDecorator('session')) {
-    throw new AlreadyRegisteredError('request.session is taken in this scope, by @fastify/session for one; the option "sessionCookie" needs it')
+    throw new AlreadyRegisteredError('request.session is already taken in this scope, for example by @fastify/session. ' +
+      'The option "sessionCookie" needs it.')
   }
 }
-
-interface JwtParts { readonly verifier: Verifier, readonly admit: Admit, readonly readUser: UserReader }
 
 /**
- * `request.jwtVerify()` and `fastify.jwt` for what is written against @fastify/jwt. Nothing passes there that `authenticate`
- * refuses: the secret provider verifies the token by this plugin's own rules before it hands out the key.
+ * Makes an API accept the users of a Better Auth server.
+ *
+ * @throws InvalidOptionError, AlreadyRegisteredError at registration.
+ *
+ * @example
+ * await fastify.register(betterAuthPlugin, { authUrl: 'https://id.example.com' })
+ * fastify.get('/me', { onRequest: [fastify.authenticate] }, async request => request.user)
  */
-async function registerJwt (fastify: FastifyInstance, options: ResolvedOptions, { verifier, admit, readUser }: JwtParts): Promise<void> {
-  const { algorithms, secret, issuer, audience, clockTolerance } = options
-
-  async function secretProvider (request: FastifyRequest, decoded: TokenOrHeader): Promise<string> {
-    // `decode: { complete: true }` hands over what was decoded, of which the types know only the half.
-    const { input, signature } = decoded as unknown as { input: string, signature: string }
-    const verified = await verifier.verify(`${input}.${signature}`)
-    await admit(request, verified)
-    return verified.key?.pem ?? secret!
-  }
-
-  await fastify.register(fastifyJwt, {
-    // Without a private key: `fastify.jwt.sign()` has nothing to sign with.
-    secret: { public: secretProvider },
-    decode: { complete: true },
-    verify: {
-      algorithms: secret === undefined ? [...algorithms] : [...algorithms, 'HS256'],
-      requiredClaims: ['exp'],
-      clockTolerance,
-      ...issuer && { allowedIss: [...issuer] },
-      ...audience && { allowedAud: [...audience] },
-      extractToken (request) {
-        const token = bearerToken(request)
-        if (token === undefined) throw new TokenMissingError()
-        verifier.inspect(token)
-        return token
-      }
-    },
-    formatUser: claims => readUser(claims as Claims),
-    trusted (request, claims) {
-      request.claims = claims as Claims
-      return true
-    }
-  })
-}
+export const betterAuthPlugin = fp<BetterAuthOptions>(betterAuth, { name: 'better-auth-fastify', fastify: '5.x' })

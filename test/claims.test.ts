@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkAccessClaims, checkTimes } from '../lib/tokens/claims.js'
+import { checkAccessClaims, checkTimes } from '../lib/claims.js'
 import type { BetterAuthError } from '../lib/index.js'
 import { reasonOf, refusalOf } from './fixtures/reason.js'
 

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
-import { createKeyStore, type KeyStore } from '../lib/keys/key-store.js'
-import { JwksFetchError, type JwksSource } from '../lib/auth-server/fetch-jwks.js'
+import { createKeyStore, type KeyStore } from '../lib/key-store.js'
+import { JwksFetchError, type JwksSource } from '../lib/jwks-source.js'
 import { AUTH_URL, createClock, DEFAULT_POLICY, recordLog, type Clock } from './fixtures/clock.js'
 import { createSigningKey } from './fixtures/issuer.js'
 

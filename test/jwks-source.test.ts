@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { createJwksSource, JwksFetchError, type JwksSource } from '../lib/auth-server/fetch-jwks.js'
+import { createJwksSource, JwksFetchError, type JwksSource } from '../lib/jwks-source.js'
 import { recordLog, type RecordedLine } from './fixtures/clock.js'
 import { createSigningKey, startJwksServer, type JwksServer } from './fixtures/issuer.js'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { JwksFetchError } from '../lib/auth-server/fetch-jwks.js'
+import { JwksFetchError } from '../lib/jwks-source.js'
 import { createSigningKey, type SigningKey } from './fixtures/issuer.js'
 import { ask, createTestStore, DEFAULT_POLICY, settle, type Policy, type TestStore } from './fixtures/clock.js'
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import t from 'tap'
 import betterAuthPlugin, { ALGORITHMS, InvalidOptionError, type BetterAuthOptions } from '../lib/index.js'
-import { resolveOptions } from '../lib/contract/resolve-options.js'
+import { resolveOptions } from '../lib/options.js'
 
 const ORIGIN = 'https://id.example.com'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createBackoff, createBudget } from '../lib/auth-server/backoff.js'
+import { createBackoff, createBudget } from '../lib/pace.js'
 import { createClock } from './fixtures/clock.js'
 
 const HOUR = 3_600_000

@@ -9,7 +9,7 @@ import {
   ALGORITHMS, CHANNELS, CsrfError, ForbiddenError, JwksUnavailableError, RequestInvalidError, RevocationUnavailableError,
   TokenExpiredError, TokenInvalidError, TokenMissingError, TokenRevokedError, type BetterAuthOptions
 } from '../lib/index.js'
-import { resolveOptions } from '../lib/contract/resolve-options.js'
+import { resolveOptions } from '../lib/options.js'
 import { createTestIssuer, type TestIssuer, type TestIssuerOptions } from '../lib/testing/index.js'
 import { startAuthServer } from './fixtures/auth-server.js'
 import { runCli } from './fixtures/doctor.js'

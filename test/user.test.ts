@@ -2,7 +2,7 @@ import { Value } from '@sinclair/typebox/value'
 import Fastify from 'fastify'
 import t from 'tap'
 import { UserSchema } from '../lib/index.js'
-import { createUserReader, type Claims } from '../lib/tokens/user-reader.js'
+import { createUserReader, type Claims } from '../lib/user.js'
 import { reasonOf } from './fixtures/reason.js'
 
 const toUser = createUserReader()

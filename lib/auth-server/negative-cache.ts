@@ -1,36 +1,37 @@
-import type { JwkFault } from '../keys/jwk.js'
-
-/** A name under which the JWKS held no key, or none that is of use, when it was last asked. */
-export interface AbsentKey {
-  /** What is wrong with the JWK of this name; `undefined` when there is none. */
-  readonly fault: JwkFault | undefined
+/** What is known about something that the auth server does not have. */
+export interface NegativeEntry<Reason> {
+  readonly reason: Reason
+  /** Milliseconds since the epoch. */
   readonly seenAt: number
 }
 
-/** Remembers which names are no keys, so that asking for them again and again costs no fetch. Bounded in number and in time. */
-export interface AbsentKeys {
-  get (kid: string): AbsentKey | undefined
-  set (kid: string, seenAt: number, fault?: JwkFault): void
-  delete (kid: string): void
+/**
+ * Remembers what the auth server does not have (RFC 2308 has the term), so that asking for it again and again costs no fetch.
+ * Bounded in number and in time.
+ */
+export interface NegativeCache<Reason> {
+  get (name: string): NegativeEntry<Reason> | undefined
+  set (name: string, seenAt: number, reason: Reason): void
+  delete (name: string): void
 }
 
-const MAX_NAMES = 1000
+const MAX_ENTRIES = 1000
 const MAX_AGE = 600_000
 
-export function createAbsentKeys (now: () => number): AbsentKeys {
+export function createNegativeCache<Reason> (now: () => number): NegativeCache<Reason> {
   // In the order in which they were seen: the oldest come first.
-  const names = new Map<string, AbsentKey>()
+  const entries = new Map<string, NegativeEntry<Reason>>()
 
   return {
-    get: kid => names.get(kid),
-    set (kid, seenAt, fault) {
-      names.delete(kid)
-      names.set(kid, { fault, seenAt })
-      for (const [oldest, absence] of names) {
-        if (names.size <= MAX_NAMES && now() - absence.seenAt < MAX_AGE) break
-        names.delete(oldest)
+    get: name => entries.get(name),
+    set (name, seenAt, reason) {
+      entries.delete(name)
+      entries.set(name, { reason, seenAt })
+      for (const [oldest, entry] of entries) {
+        if (entries.size <= MAX_ENTRIES && now() - entry.seenAt < MAX_AGE) break
+        entries.delete(oldest)
       }
     },
-    delete (kid) { names.delete(kid) }
+    delete (name) { entries.delete(name) }
   }
 }

@@ -1,24 +1,59 @@
 import { inspect } from 'node:util'
-import { createError } from '@fastify/error'
-import type { TSchema } from '@sinclair/typebox'
+import type { Static, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { InvalidOptionError } from './errors.js'
 
-/** Thrown at registration, so that the server does not start: an option is unknown or has a value that cannot be used. */
-export const InvalidOptionError = createError<'FST_BETTER_AUTH_INVALID_OPTION', 500, [message: string]>('FST_BETTER_AUTH_INVALID_OPTION', '%s', 500)
+/** What an option may be, what an error says it must be, and its default. */
+export interface OptionSchema<T = unknown> {
+  readonly schema: TSchema & { static: T }
+  /** Completes the sentence "Option "x" must be …". */
+  readonly expects: string
+  readonly default: T | undefined
+}
+
+/** Options with their defaults filled in; `undefined` where an option has no default. */
+export type Resolved<Schemas> = {
+  readonly [Name in keyof Schemas]: Schemas[Name] extends OptionSchema<infer T>
+    ? Schemas[Name]['default'] extends undefined ? T | undefined : T
+    : never
+}
+
+/** One option, without a default or with one. */
+export function option<S extends TSchema> (
+  schema: S, expects: string
+): OptionSchema<Static<S>> & { readonly default: undefined }
+export function option<S extends TSchema, Default extends Static<S>> (
+  schema: S, expects: string, byDefault: Default
+): OptionSchema<Static<S>> & { readonly default: Default }
+export function option (schema: TSchema, expects: string, byDefault?: unknown): OptionSchema {
+  return { schema, expects, default: byDefault }
+}
 
 /** What Fastify itself reads from the options of any plugin. */
 const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
 
-/** @throws InvalidOptionError for an option that is unknown or of no use. */
-export function checkOptions (options: object, schemas: Record<string, TSchema>, prefix = ''): void {
-  for (const [name, value] of Object.entries(options)) {
+/**
+ * Checks options and fills in their defaults. It reads own properties only: what an object inherits is ignored.
+ *
+ * @param prefix - the name of the option that holds these, with a dot behind it.
+ * @throws InvalidOptionError for an unknown option, or an invalid value.
+ */
+export function readOptions<Schemas extends Readonly<Record<string, OptionSchema>>> (
+  schemas: Schemas, given: object, prefix = ''
+): Resolved<Schemas> {
+  const values: Record<string, unknown> = {}
+  for (const [name, { default: byDefault }] of Object.entries(schemas)) values[name] = byDefault
+  for (const [name, value] of Object.entries(given)) {
     if (value === undefined || (prefix === '' && FASTIFY_OPTIONS.includes(name))) continue
-    const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined
-    if (schema === undefined) {
-      throw new InvalidOptionError(`Unknown option "${prefix}${name}"; the options are ${Object.keys(schemas).map(known => prefix + known).join(', ')}`)
+    const known = Object.hasOwn(schemas, name) ? schemas[name]! : undefined
+    if (known === undefined) {
+      const names = Object.keys(schemas).map(name => prefix + name)
+      throw new InvalidOptionError(`Unknown option "${prefix}${name}". Known options: ${names.join(', ')}`)
     }
-    if (!Value.Check(schema, value)) throw invalid(prefix + name, schema.expects, value)
+    if (!Value.Check(known.schema, value)) throw invalid(prefix + name, known.expects, value)
+    values[name] = value
   }
+  return values as Resolved<Schemas>
 }
 
 /** The error about one option: what it must be, and what it got. */
@@ -26,9 +61,10 @@ export function invalid (name: string, expects: string, value: unknown, source =
   return new InvalidOptionError(`Option "${name}"${source} must be ${expects}, got ${describe(name, value)}`)
 }
 
-/** What was got, without what must not be seen: the secret, and a password in a URL. */
+/** Shows what an option got, but never a secret, or a password in a URL. */
 function describe (name: string, value: unknown): string {
-  if (name !== 'secret' && name !== 'authUrl') return inspect(value, { breakLength: Infinity })
+  const isSecret = /(?:^|\.)secret$/.test(name)
+  if (!isSecret && name !== 'authUrl') return inspect(value, { breakLength: Infinity })
   if (typeof value !== 'string') return `a value of type ${typeof value}`
-  return name === 'secret' ? `${Buffer.byteLength(value)} bytes` : inspect(value.replace(/^(\w+:\/\/)?.*@/s, '$1***@'))
+  return isSecret ? `${Buffer.byteLength(value)} bytes` : inspect(value.replace(/^(\w+:\/\/)?.*@/s, '$1***@'))
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { InvalidOptionError } from '../contract/check-options.js'
-import type { Algorithm, BetterAuthOptions } from '../contract/resolve-options.js'
+import { InvalidOptionError } from '../contract/errors.js'
+import type { Algorithm, BetterAuthOptions } from '../contract/options.js'
 import { examine } from './examine.js'
-import { print } from './format-report.js'
+import { formatReport } from './format-report.js'
 import { escapeText, toSafeJson } from './terminal.js'
 
 /** What a command needs of a process. */
@@ -14,15 +14,16 @@ export interface Streams {
   readonly env: NodeJS.ProcessEnv
 }
 
-/** A mistake in how the command was called: one line for a person. */
+/** The command was called wrongly: its message is one line for a person. */
 class UsageError extends Error {}
 
 const MAX_STDIN = 65_536
 
 const HELP = `Usage: better-auth-fastify doctor [authUrl] [options]
 
-Looks for the keys of a Better Auth server as the plugin does, and says what it found and what is
-unsafe; with a token, whether the plugin would accept it, claim by claim, and which option to set.
+Looks for the keys of a Better Auth server as the plugin does, and reports what it found and what
+is unsafe. With a token, it reports claim by claim whether the plugin would accept it, and which
+option to set.
 
   authUrl               the option authUrl (default: BETTER_AUTH_URL, else http://localhost:3000)
   --token -             read a token from standard input; it is never printed
@@ -30,11 +31,11 @@ unsafe; with a token, whether the plugin would accept it, claim by claim, and wh
   --audience <aud>      the option audience; may be repeated
   --jwks-path <path>    the option jwksPath
   --algorithms <a,b>    the option algorithms
-  --json                one JSON document instead of text
+  --json                print one JSON document instead of text
   --help, --version
 
-Exit status: 0 if a usable key was found and nothing is refused, else 1. An answer longer than
-1 MB is not looked at: that is told, and is 0 without a token.
+Exit status: 0 if a usable key was found and nothing is refused, else 1. Warnings do not change it.
+A response over 1 MB is skipped: status 0, or 1 if a token was given.
 `
 
 const FLAGS = {
@@ -72,7 +73,7 @@ async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Str
   }
   if (command === undefined) throw new UsageError('A command is missing: doctor')
   if (command !== 'doctor') throw new UsageError('Unknown command: the only one is doctor')
-  if (rest.length > 0) throw new UsageError('Too many arguments: doctor takes one address')
+  if (rest.length > 0) throw new UsageError('Too many arguments: doctor takes one URL')
   if (values.token !== undefined && values.token !== '-') throw new UsageError(TOKEN_AS_ARGUMENT)
 
   const options: BetterAuthOptions = {
@@ -85,14 +86,14 @@ async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Str
   if (values.token !== undefined && stdin.isTTY === true) stderr.write('Paste the token, then press Enter and Ctrl+D.\n')
   const pasted = values.token === undefined ? undefined : await readToken(stdin)
   const report = await examine(options, pasted, env).catch((error: Error) => { throw withoutValue(error, authUrl) })
-  stdout.write(values.json ? `${toSafeJson(report)}\n` : print(report))
+  stdout.write(values.json ? `${toSafeJson(report)}\n` : formatReport(report))
   return report.ok ? 0 : 1
 }
 
 const TOKEN_AS_ARGUMENT = 'A token is only read from standard input (--token -): arguments are visible to others'
 
 function parse (argv: readonly string[]) {
-  // Wherever it stands: nothing may print it.
+  // In any position: nothing may print it.
   if (argv.some(argument => /(?:eyJ|eyA|ewo|ew0)[\w-]*\./.test(argument))) throw new UsageError(TOKEN_AS_ARGUMENT)
   try {
     return parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true })
@@ -101,7 +102,7 @@ function parse (argv: readonly string[]) {
   }
 }
 
-/** The message of the plugin names what it got. What does not even look like an address may be a token of some kind. */
+/** The plugin's message quotes the value. A value that does not even look like a URL may be a token of some kind. */
 function withoutValue (error: Error, authUrl: string | undefined): Error {
   if (authUrl === undefined || /^https?:/i.test(authUrl)) return error
   return new UsageError(error.message.replace(/, got .*$/s, ''))
@@ -114,7 +115,7 @@ async function readToken (stdin: Streams['stdin']): Promise<string> {
   for await (const chunk of stdin) {
     chunks.push(Buffer.from(chunk as string))
     size += chunk.length
-    if (size > MAX_STDIN) throw new UsageError('Standard input is longer than 64 kB: that is no token')
+    if (size > MAX_STDIN) throw new UsageError('Standard input is longer than 64 kB: that is not a token')
   }
   const text = Buffer.concat(chunks).toString()
   if (text.trim() === '') throw new UsageError('There is no token on standard input')

@@ -1,74 +1,79 @@
-import { ask, HEADERS, type JwksFetchError } from '../auth-server/fetch-jwks.js'
+import { fetchJwks, HEADERS, type Jwk, type JwksFetchError } from '../auth-server/fetch-jwks.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
-import type { DoctorAddress, DoctorJwks } from './report.js'
+import { importJwk, type UnusableJwkError, type VerificationKey } from '../keys/jwk.js'
+import type { HeaderPolicy } from '../tokens/jws.js'
+import { judgeHeader, reasonOf } from './examine-token.js'
+import type { DoctorJwks, DoctorKey, DoctorKeyFault, DoctorSearchResult } from './report.js'
 
 const MAX_BYTES = 2 ** 20
-/** A name that no key has: what is asked for is the JWKS. */
-const ANY = ''
+/** A `kid` that no key has, to fetch the JWKS alone. */
+const NO_KEY = ''
 
-/** What was found at the addresses of the JWKS. */
+/** What the search for the JWKS found. */
 export interface Search {
-  readonly tried: DoctorAddress[]
-  /** The JWKS, or what is too long to be looked at; `undefined` when neither was found. */
+  readonly tried: DoctorSearchResult[]
+  /** The JWKS, or a response that is too long; `undefined` if neither was found. */
   readonly read: Read | undefined
-  /** The addresses that may be asked again: what they answered was not too long. */
+  /** The URLs that may be fetched again: their responses were not too long. */
   readonly asked: readonly string[]
 }
 
-/** An answer as a whole. The entries of `keys` are as they came; there are none when `jwks.fault` says why. */
+/** A whole response. The entries of `keys` are as they came; there are none if `jwks.fault` says why. */
 export interface Read { readonly jwks: DoctorJwks, readonly entries: readonly unknown[] }
 
 /**
- * Looks for the JWKS as the plugin does: the same addresses and time, and an end at the first failure of the network. What an
- * address answers is judged by the plugin, once a bounded reading has shown that it ends.
+ * Searches for the JWKS as the plugin does: same URLs, same timeout, stopping at the first network error. The plugin's own
+ * code judges each response, after a bounded read has shown that it ends.
  */
 export async function findJwks ({ jwksUrls, jwks: { timeout } }: ResolvedOptions): Promise<Search> {
-  const tried: DoctorAddress[] = []
+  const tried: DoctorSearchResult[] = []
   const asked: string[] = []
   let left = timeout
   for (const url of jwksUrls) {
     const read = await readJwks(url, timeout)
     if (read === undefined) {
-      tried.push({ url, found: false, answer: 'timeout' })
+      tried.push({ url, found: false, response: 'timeout' })
       break
     }
     const { status, fault } = read.jwks
     if (fault === 'too_long') {
-      // The plugin takes no other status for a JWKS, whatever comes with it.
+      // The plugin accepts a JWKS with no other status, whatever comes with it.
       const isRefused = status! < 200 || status! > 299
-      tried.push({ url, found: false, answer: isRefused ? `HTTP ${status}` : 'longer than 1 MB' })
+      tried.push({ url, found: false, response: isRefused ? `HTTP ${status}` : 'longer than 1 MB' })
       if (isRefused) continue
       return { tried, read, asked }
     }
     asked.push(url)
     const startedAt = performance.now()
-    const { end, ...answer } = await judge(url, AbortSignal.timeout(Math.max(0, Math.ceil(left))))
+    const { isLast, ...result } = await judge(url, AbortSignal.timeout(Math.max(0, Math.ceil(left))))
     left -= performance.now() - startedAt
-    tried.push({ url, ...answer })
-    if (answer.found) return { tried, read, asked }
-    if (end) break
+    tried.push({ url, ...result })
+    if (result.found) return { tried, read, asked }
+    if (isLast) break
   }
   return { tried, read: undefined, asked }
 }
 
-/** @returns `end`: whether the plugin asks no further address. */
-async function judge (url: string, signal: AbortSignal): Promise<Pick<DoctorAddress, 'found' | 'answer'> & { end: boolean }> {
-  let end = true
+/** @returns `isLast`: whether the plugin tries no further URL. */
+async function judge (
+  url: string, signal: AbortSignal
+): Promise<Pick<DoctorSearchResult, 'found' | 'response'> & { isLast: boolean }> {
+  let isLast = true
   try {
-    const answer = await ask(url, ANY, signal)
-    if (answer.jwks) return { found: true, answer: 'a JWKS', end }
-    end = false
-    return { found: false, answer: (await answer.describe()).answer, end }
+    const response = await fetchJwks(url, NO_KEY, signal)
+    if (response.isJwks) return { found: true, response: 'a JWKS', isLast }
+    isLast = false
+    return { found: false, response: (await response.describe()).response, isLast }
   } catch (error) {
-    return { found: false, answer: (error as JwksFetchError).code, end }
+    return { found: false, response: (error as JwksFetchError).code, isLast }
   }
 }
 
 /**
- * Reads a whole answer: get-jwks, through which the plugin fetches, reads without a bound, answers for one `kid` at a time and
- * says nothing of the others, of duplicates or of headers. No more than 1 MB, redirects not followed.
+ * Reads a whole response, at most 1 MB, without following redirects. get-jwks, through which the plugin fetches, reads
+ * without a bound, returns one key at a time, and says nothing about other keys, duplicates or headers.
  *
- * @returns `undefined` when the time is over.
+ * @returns `undefined` if the time is over.
  */
 async function readJwks (url: string, timeout: number): Promise<Read | undefined> {
   const signal = AbortSignal.timeout(timeout)
@@ -85,7 +90,7 @@ async function readJwks (url: string, timeout: number): Promise<Read | undefined
       if (size > MAX_BYTES) throw new RangeError('too long')
       chunks.push(chunk)
     }
-    entries = entriesOf(Buffer.concat(chunks).toString())
+    entries = parseEntries(Buffer.concat(chunks).toString())
   } catch {
     if (signal.aborted) return undefined
     jwks.fault = size > MAX_BYTES ? 'too_long' : 'unreadable'
@@ -95,7 +100,7 @@ async function readJwks (url: string, timeout: number): Promise<Read | undefined
 }
 
 /** @throws TypeError, SyntaxError */
-function entriesOf (body: string): unknown[] {
+function parseEntries (body: string): unknown[] {
   const { keys } = JSON.parse(body) as { keys: unknown }
   if (!Array.isArray(keys)) throw new TypeError('not a JWKS')
   return keys
@@ -111,4 +116,43 @@ function freshness (headers: Headers): Pick<DoctorJwks, 'ageSeconds' | 'maxAgeSe
     maxAgeSeconds: maxAge === null ? null : Number(maxAge[1]),
     clockAheadSeconds: age !== null || Number.isNaN(date) ? null : Math.round((date - Date.now()) / 1000)
   }
+}
+
+/** Lists which tokens each entry of the JWKS verifies here, by the plugin's own import of keys. */
+export async function listKeys (entries: readonly unknown[], policy: HeaderPolicy): Promise<DoctorKey[]> {
+  const seen = new Set<unknown>()
+  const keys: DoctorKey[] = []
+  for (const entry of entries) {
+    const jwk = (typeof entry === 'object' && entry !== null ? entry : {}) as Jwk
+    const { algorithms, fault } = await judgeKey(jwk, seen, policy)
+    seen.add(jwk.kid)
+    const { kid, alg, kty, crv } = jwk
+    keys.push({ kid: asString(kid), alg: asString(alg), kty: asString(kty), crv: asString(crv), algorithms, fault })
+  }
+  return keys
+}
+
+async function judgeKey (
+  jwk: Jwk, seen: ReadonlySet<unknown>, policy: HeaderPolicy
+): Promise<Pick<DoctorKey, 'algorithms' | 'fault'>> {
+  const unusable = (fault: DoctorKeyFault) => ({ algorithms: [], fault })
+  let key: VerificationKey
+  try {
+    key = importJwk('', jwk)
+  } catch (error) {
+    return unusable((error as UnusableJwkError).fault)
+  }
+  const { kid } = jwk
+  if (typeof kid !== 'string') return unusable('kid_missing')
+  // get-jwks picks the first entry with a `kid`, whatever it is.
+  if (seen.has(kid)) return unusable('kid_duplicate')
+  const judged = await Promise.all(key.algorithms.map(async alg => {
+    return { alg, reason: await reasonOf(() => judgeHeader({ alg, kid }, policy)) }
+  }))
+  const algorithms = judged.filter(({ reason }) => reason === null).map(({ alg }) => alg)
+  return algorithms.length > 0 ? { algorithms, fault: null } : unusable(judged[0]!.reason as DoctorKeyFault)
+}
+
+function asString (value: unknown): string | null {
+  return typeof value === 'string' ? value : null
 }

@@ -3,18 +3,18 @@ import { duration, printable, wrap } from './terminal.js'
 
 const MAX_PARTS = 60
 
-/** The report for a person: plain text without colours. What came from outside is escaped. */
-export function print (report: DoctorReport): string {
+/** The report for a person: plain text without colours. Text from outside is escaped. */
+export function formatReport (report: DoctorReport): string {
   const { authUrl, authUrlFrom, issuer, audience, tried, keys, token, findings } = report
   const from = { argument: '', BETTER_AUTH_URL: ' (from BETTER_AUTH_URL)', default: ' (the default)' }[authUrlFrom]
   const sections = [
     `Auth server  ${authUrl}${from}\n` +
-    `Accepted     ${wrap(`iss ${list(issuer)}, aud ${list(audience)}`, ' '.repeat(13)).trim()}`,
-    `Search\n${rows(tried.map(({ url, found, answer }) => [found ? 'found' : 'no', `${url}: ${answer}`]))}`,
+    `Accepted     ${wrap(`iss ${formatAccepted(issuer)}, aud ${formatAccepted(audience)}`, ' '.repeat(13)).trim()}`,
+    `Search\n${formatRows(tried.map(({ url, found, response }) => [found ? 'found' : 'no', `${url}: ${response}`]))}`,
     ...jwksSection(report),
-    ...keys.length > 0 ? [`Keys\n${rows(keys.map(keyRow))}`] : [],
+    ...keys.length > 0 ? [`Keys\n${formatRows(keys.map(keyRow))}`] : [],
     ...token === null ? [] : [tokenSection(token)],
-    ...findings.length > 0 ? [`To do\n${findings.map(finding).join('\n')}`] : [],
+    ...findings.length > 0 ? [`To do\n${findings.map(formatFinding).join('\n')}`] : [],
     [
       ...token === null ? [] : [`Token        ${token.verdict.accepted ? 'accepted' : `refused: ${token.verdict.reason}`}`],
       `Verdict      ${report.ok ? 'all is well' : 'not well, see "To do" (exit status 1)'}`
@@ -23,11 +23,11 @@ export function print (report: DoctorReport): string {
   return `${sections.join('\n\n')}\n`
 }
 
-function list (accepted: readonly string[] | false): string {
+function formatAccepted (accepted: readonly string[] | false): string {
   return accepted === false ? 'any' : accepted.map(printable).join(' or ')
 }
 
-function rows (cells: ReadonlyArray<readonly [mark: string, text: string]>): string {
+function formatRows (cells: ReadonlyArray<readonly [mark: string, text: string]>): string {
   return cells.map(([mark, text]) => `  ${mark.padEnd(8)} ${wrap(text, ' '.repeat(11)).trim()}`).join('\n')
 }
 
@@ -55,20 +55,20 @@ function tokenSection ({ notes, segments, signature, header, claims }: DoctorTok
   const proof = { right: 'signature right', wrong: 'signature wrong', unchecked: 'signature not checked' }[signature]
   return [
     wrap(['Token', `${segments} segment${segments === 1 ? '' : 's'}`, proof, ...notes].join('; '), ''),
-    ...parts('header', header),
-    ...parts('claims', claims)
+    ...formatParts('header', header),
+    ...formatParts('claims', claims)
   ].join('\n')
 }
 
-function parts (title: string, all: readonly DoctorPart[]): string[] {
+function formatParts (title: string, all: readonly DoctorPart[]): string[] {
   if (all.length === 0) return []
   const shown = all.slice(0, MAX_PARTS)
-  const lines = rows(shown.map(({ name, says, reason }) => [
-    reason === null ? 'ok' : 'REFUSED', `${printable(name)}: ${says}${reason === null ? '' : ` (${reason})`}`
+  const lines = formatRows(shown.map(({ name, value, reason }) => [
+    reason === null ? 'ok' : 'REFUSED', `${printable(name)}: ${value}${reason === null ? '' : ` (${reason})`}`
   ]))
   return [`  ${title}`, lines, ...all.length > MAX_PARTS ? [`  and ${all.length - MAX_PARTS} more`] : []]
 }
 
-function finding ({ level, about, text, fix }: DoctorFinding): string {
+function formatFinding ({ level, about, text, fix }: DoctorFinding): string {
   return `  ${level === 'error' ? '!' : '-'} ${wrap(`${about}: ${text}`, '    ').trim()}\n${wrap(fix, '      ')}`
 }

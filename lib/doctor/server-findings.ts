@@ -1,9 +1,14 @@
-import type { DoctorFinding, DoctorKeyFault } from './report.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import type { DoctorFinding, DoctorJwks, DoctorKey, DoctorKeyFault, DoctorSearchResult } from './report.js'
+import { duration, printable } from './terminal.js'
 
+/** A cache that keeps the JWKS for longer than this, in seconds, is worth a warning: new keys are refused until then. */
+const LONG = 60
+const NOT_FOUND = 'HTTP 404'
 const NOTHING = 'nothing, if no token is signed with it'
 
-/** What is wrong with a key, for a person. Beside a usable key it refuses nobody; only a published private key lets others in. */
-export const KEY_ADVICE: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fix'>> = {
+/** Why a key is not used. Harmless while another key is usable, except for a published private key. */
+const KEY_FAULTS: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fix'>> = {
   private: {
     text: 'its private (or symmetric) members are published: whoever read them can sign tokens as anyone',
     fix: 'take the key out of the JWKS now, delete it, and let the auth server make a new one'
@@ -17,11 +22,11 @@ export const KEY_ADVICE: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fi
     fix: NOTHING
   },
   kty: {
-    text: 'its "kty" and "crv" are no kind of key that is known here',
+    text: 'its "kty" and "crv" name an unknown kind of key',
     fix: `${NOTHING}; else sign with Ed25519, Ed448, P-256, P-384, P-521 or RSA: jwt({ jwks: { keyPairConfig } })`
   },
   alg: {
-    text: 'its "alg" is unknown or not one for such a key',
+    text: 'its "alg" is unknown, or not for this kind of key',
     fix: `${NOTHING}; else jwt({ jwks: { keyPairConfig: { alg } } }) at the auth server`
   },
   weak: {
@@ -29,15 +34,15 @@ export const KEY_ADVICE: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fi
     fix: 'replace it: jwt({ jwks: { keyPairConfig } }) at the auth server'
   },
   malformed: {
-    text: 'its members are missing or make no key',
-    fix: 'look at whatever stores or forwards the JWKS'
+    text: 'its members are missing or malformed',
+    fix: 'check whatever stores or proxies the JWKS'
   },
   kid_missing: {
     text: 'it has no "kid": no token can name it',
     fix: `${NOTHING}; else give it a "kid" at the auth server`
   },
   kid_duplicate: {
-    text: 'another key before it has the same "kid": only the first is looked at',
+    text: 'a key before it has the same "kid": only the first is used',
     fix: 'nothing, if both are the same; else give each key a "kid" of its own'
   },
   kid_invalid: {
@@ -45,27 +50,99 @@ export const KEY_ADVICE: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fi
     fix: 'give it another "kid" at the auth server'
   },
   algorithm_not_allowed: {
-    text: 'no algorithm that it is for is in the option algorithms',
+    text: 'the option algorithms has none of its algorithms',
     fix: `${NOTHING}; else add its algorithm to the option algorithms`
   }
 }
 
-/** What to do about an address that is no JWKS, by what it answered. */
-const ADDRESS_ADVICE: ReadonlyArray<readonly [answer: RegExp, fix: string]> = [
-  [/^timeout$/, 'the server hangs, or a firewall drops the packets; the time is the option jwks.timeout'],
+const FIXES: ReadonlyArray<readonly [response: RegExp, fix: string]> = [
+  [/^timeout$/, 'the server hangs, or a firewall drops the packets; the option jwks.timeout sets the time'],
   [/^ECONNREFUSED$/, 'nothing listens there: start the auth server, or set authUrl to where it listens'],
-  [/^(ENOTFOUND|EAI_AGAIN)$/, 'there is no host of that name: look for a misspelling in authUrl'],
-  [/CERT|SSL|TLS|SIGNATURE/, 'its certificate is not trusted: NODE_EXTRA_CA_CERTS names a file with a CA of your own'],
-  [/^longer than 1 MB$/, 'no JWKS is that long: look at what answers there, or set jwksPath to where the keys are'],
-  [/^JSON without keys$/, 'add the plugin jwt() to the Better Auth server; if it is there, see to its table of keys'],
-  [/^a malformed JWKS$/, 'its "keys" is no array, or has a null, which hides what is behind it: see what stores or forwards it'],
-  [/ without JSON$/, 'a page, HTML say: authUrl may be the web app; set it to the Better Auth server, with its base path'],
-  [/^HTTP 3/, 'a redirect, which is never followed: set authUrl to the address that it leads to'],
-  [/^HTTP 404$/, 'add the plugin jwt() to the Better Auth server; add its basePath to authUrl if it has one; or set jwksPath'],
+  [/^(ENOTFOUND|EAI_AGAIN)$/, 'there is no host with that name: look for a misspelling in authUrl'],
+  [/CERT|SSL|TLS|SIGNATURE/, 'its certificate is not trusted: set NODE_EXTRA_CA_CERTS to a file with your own CA'],
+  [/^longer than 1 MB$/, 'no JWKS is that long: check what responds there, or set jwksPath to where the keys are'],
+  [/^JSON without keys$/, 'add the plugin jwt() to the Better Auth server; if it is there, check its table of keys'],
+  [/^a malformed JWKS$/, '"keys" is not an array, or contains null, which hides the keys after it. Check whatever ' +
+    'generates or proxies the JWKS.'],
+  [/ without JSON$/, 'a page, such as HTML: authUrl may be the web app; set it to the Better Auth server, with its base path'],
+  [/^HTTP 3/, 'a redirect, which is never followed: set authUrl to the URL it leads to'],
+  [/^HTTP 404$/, 'add the plugin jwt() to the Better Auth server; add its basePath, if any, to authUrl; or set jwksPath'],
   [/^HTTP /, 'the server, or a proxy before it, does not serve its keys: its log says why'],
-  [/^/, 'see to the network between this machine and the auth server']
+  [/^/, 'check the network between this machine and the auth server']
 ]
 
-export function addressAdvice (answer: string): string {
-  return ADDRESS_ADVICE.find(([pattern]) => pattern.test(answer))![1]
+/** Warns about http to another machine. */
+export function aboutAuthUrl ({ authUrl }: ResolvedOptions): DoctorFinding[] {
+  const { protocol, hostname } = new URL(authUrl)
+  const isLoopback = /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname)
+  if (protocol === 'https:' || isLoopback) return []
+  return [{
+    level: 'warning',
+    about: 'auth server',
+    text: 'it is reached over http: anyone on the way can put their own key into the JWKS, and sign as anyone',
+    fix: 'set authUrl to its https URL, or keep it within a network that you trust'
+  }]
+}
+
+/** @param isServed - whether keys may be, or were, fetched all the same. */
+export function aboutSearch (tried: readonly DoctorSearchResult[], isServed: boolean): DoctorFinding[] {
+  if (tried.some(({ found }) => found)) return []
+  const responses = [...new Set(tried.map(({ response }) => response))]
+  // The plugin tries URLs that need not exist: any other response than 404 says more.
+  const others = responses.filter(response => response !== NOT_FOUND)
+  return (others.length > 0 ? others : responses).map(response => ({
+    level: isServed ? 'warning' : 'error',
+    about: 'auth server',
+    text: `no JWKS was found: ${response}`,
+    fix: fixFor(response)
+  }))
+}
+
+/** What to change about a URL, by what it returned. */
+export function fixFor (response: string): string {
+  return FIXES.find(([pattern]) => pattern.test(response))![1]
+}
+
+export function aboutJwks (jwks: DoctorJwks, { clockTolerance }: ResolvedOptions): DoctorFinding[] {
+  const { fault, ageSeconds, maxAgeSeconds, clockAheadSeconds } = jwks
+  const findings: DoctorFinding[] = []
+  if (fault === 'unreadable') {
+    const text = 'it was found, but its response was not a JWKS when it was read as a whole'
+    findings.push({ level: 'error', about: 'JWKS', text, fix: 'check what responds there' })
+  }
+  const kept = Math.max(ageSeconds ?? 0, maxAgeSeconds ?? 0)
+  if (kept > LONG) {
+    findings.push({
+      level: 'warning',
+      about: 'JWKS',
+      text: `a cache keeps it for ${duration(kept)} or more: for so long a new key is refused, and a removed key is trusted`,
+      fix: 'let caches keep it for a few seconds (max-age=5)'
+    })
+  }
+  const apart = Math.abs(clockAheadSeconds ?? 0)
+  // A date has whole seconds.
+  if (apart > clockTolerance / 1000 + 1) {
+    const side = clockAheadSeconds! > 0 ? 'ahead of' : 'behind'
+    findings.push({
+      level: 'warning',
+      about: 'auth server',
+      text: `by the date of its response, its clock is ${duration(apart)} ${side} this one`,
+      fix: 'synchronise the clocks; or a cache keeps responses without saying how old they are'
+    })
+  }
+  return findings
+}
+
+export function aboutKeys (keys: readonly DoctorKey[]): DoctorFinding[] {
+  const findings: DoctorFinding[] = keys.flatMap(({ kid, fault }) => {
+    if (fault === null) return []
+    const { text, fix } = KEY_FAULTS[fault]
+    const name = kid === null ? 'a key without kid' : `"${printable(kid)}"`
+    return [{ level: fault === 'private' ? 'error' : 'warning', about: 'key', text: `${name}: ${text}`, fix }]
+  })
+  if (keys.length > 0 && keys.every(({ fault }) => fault !== null)) {
+    const fix = 'see the findings about each; or jwt({ jwks: { keyPairConfig } }) at the auth server'
+    findings.push({ level: 'error', about: 'JWKS', text: 'none of its keys is usable', fix })
+  }
+  return findings
 }

@@ -1,29 +1,47 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isBetterAuthError, type BetterAuthError } from '../contract/errors.js'
+import { REASONS } from '../contract/reasons.js'
 
-/** The refusal that was logged last for a request: none is logged twice, wherever it passes. */
+/** The last refusal that was logged for a request: none is logged twice, wherever it passes. */
 const kLogged = Symbol('better-auth-fastify.logged')
 
 /**
- * Sees to the headers and the log line of each refusal that becomes the answer, whether `authenticate`, `request.jwtVerify()` or
- * a handler threw it. The hook runs before an error handler of the application, and never for a request that succeeds.
+ * Adds the headers and the log line to each refusal that becomes the response, whether `authenticate`,
+ * `request.jwtVerify()` or a handler threw it. The hook runs before an error handler of the application, and never for a
+ * request that succeeds.
  */
-export function decorateRefusals (fastify: FastifyInstance): void {
+export function decorateErrorResponses (fastify: FastifyInstance): void {
   fastify.decorateRequest(kLogged, null)
   fastify.addHook('onError', (request, reply, error, done) => {
     if (isBetterAuthError(error)) {
       logRefusal(request, error)
-      reply.headers(error.headers)
+      reply.headers(responseHeaders(error))
     }
     done()
   })
 }
 
-/** Says why a request is refused, once. */
+/** `WWW-Authenticate` (RFC 6750 §3) and `Retry-After` (RFC 9110 §10.2.3, in seconds) for an error. */
+export function responseHeaders (error: BetterAuthError): Record<string, string> {
+  const { challenge, scopes, retryAfter } = error
+  return {
+    ...challenge !== null && { 'WWW-Authenticate': renderChallenge(challenge, scopes) },
+    ...retryAfter !== undefined && { 'Retry-After': String(Math.max(1, Math.ceil(retryAfter / 1000))) }
+  }
+}
+
+function renderChallenge (errorCode: string, scopes: readonly string[]): string {
+  if (errorCode === 'none') return 'Bearer'
+  const scope = scopes.length === 0 ? '' : `, scope="${scopes.join(' ')}"`
+  return `Bearer error="${errorCode}"${scope}`
+}
+
+/** Logs why a request is refused, once: the reason word, and what to change. */
 export function logRefusal (request: FastifyRequest, error: BetterAuthError): void {
   const carrier = request as FastifyRequest & { [kLogged]: BetterAuthError | null }
   if (carrier[kLogged] === error) return
   carrier[kLogged] = error
   const { reason, details, statusCode, cause } = error
-  request.log[statusCode === 503 ? 'warn' : 'info']({ reason, ...details, ...cause !== undefined && { err: cause } }, 'authentication refused')
+  const line = { reason, ...details, hint: REASONS[reason]?.fix, ...cause !== undefined && { err: cause } }
+  request.log[statusCode === 503 ? 'warn' : 'info'](line, 'request refused')
 }

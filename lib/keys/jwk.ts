@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import type { Algorithm } from '../contract/resolve-options.js'
+import type { Algorithm } from '../contract/options.js'
 
 /** A key of the JWKS that may verify tokens. */
 export interface VerificationKey {
@@ -9,14 +9,14 @@ export interface VerificationKey {
   /** The algorithms that the JWK allows: its own `alg`, or without one those of its `kty` and `crv`. */
   readonly algorithms: readonly Algorithm[]
   readonly publicKey: KeyObject
-  /** The key as SPKI PEM: its material in one string, which also tells whether two keys are the same. */
+  /** The key as SPKI PEM: its material in one string, to compare keys by. */
   readonly pem: string
 }
 
-/** Why a JWK serves no purpose here; a stable word, for logs. */
+/** Why a JWK is not usable: a stable word, for logs. */
 export type JwkFault = 'private' | 'use' | 'key_ops' | 'kty' | 'alg' | 'weak' | 'malformed'
 
-/** Thrown for a JWK that is no verification key. */
+/** Thrown for a JWK that is not usable as a verification key. */
 export class UnusableJwkError extends Error {
   readonly fault: JwkFault
 
@@ -27,7 +27,7 @@ export class UnusableJwkError extends Error {
   }
 }
 
-/** The kinds of key, their public members and the algorithms that they serve (RFC 7518 §6, RFC 8037 §2). */
+/** The kinds of key, their public members, and the algorithms they are for (RFC 7518 §6, RFC 8037 §2). */
 const KINDS: ReadonlyArray<{ kty: string, crv?: string, members: readonly string[], algorithms: readonly Algorithm[] }> = [
   { kty: 'RSA', members: ['n', 'e'], algorithms: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] },
   { kty: 'EC', crv: 'P-256', members: ['x', 'y'], algorithms: ['ES256'] },
@@ -43,8 +43,8 @@ const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 const MIN_RSA_BITS = 2048
 
 /**
- * Points of small order as they are encoded, the sign bit cleared, canonical encodings and others: with one of them as the
- * public key anyone can make a signature that verifies (RFC 8032 §5.1.7 and §5.2.7 do not refuse them, nor does OpenSSL).
+ * Encodings of points of small order, with the sign bit cleared; canonical encodings and others. With one of them as the
+ * public key anyone can make a signature that verifies (RFC 8032 §5.1.7 and §5.2.7 accept them, and so does OpenSSL).
  */
 const SMALL_ORDER: Record<string, ReadonlySet<string>> = {
   Ed25519: new Set([
@@ -66,7 +66,7 @@ const SMALL_ORDER: Record<string, ReadonlySet<string>> = {
 }
 
 /**
- * Makes a verification key out of a JWK (RFC 7517), or refuses it.
+ * Makes a verification key from a JWK (RFC 7517), or refuses it.
  *
  * @param jwk - an entry of the JWKS, as it came: any member may be of any type.
  * @throws UnusableJwkError
@@ -74,10 +74,12 @@ const SMALL_ORDER: Record<string, ReadonlySet<string>> = {
 export function importJwk (kid: string, jwk: Readonly<Record<string, unknown>>): VerificationKey {
   if (SECRET_MEMBERS.some(member => jwk[member] !== undefined)) throw new UnusableJwkError('private')
   if (jwk.use !== undefined && jwk.use !== 'sig') throw new UnusableJwkError('use')
-  if (jwk.key_ops !== undefined && !(Array.isArray(jwk.key_ops) && jwk.key_ops.includes('verify'))) throw new UnusableJwkError('key_ops')
+  if (jwk.key_ops !== undefined && !(Array.isArray(jwk.key_ops) && jwk.key_ops.includes('verify'))) {
+    throw new UnusableJwkError('key_ops')
+  }
 
   const { kty, crv } = jwk
-  // Better Auth's RSA keys have no `crv`; one that is there must fit.
+  // Better Auth's RSA keys have no `crv`. If there is one, it must match.
   const kind = KINDS.find(known => known.kty === kty && known.crv === crv)
   if (kind === undefined) throw new UnusableJwkError('kty')
 
@@ -90,7 +92,7 @@ export function importJwk (kid: string, jwk: Readonly<Record<string, unknown>>):
   return { kid, alg, algorithms, publicKey, pem: publicKey.export({ type: 'spki', format: 'pem' }) as string }
 }
 
-/** Whether two keys are one: the same material, allowed for the same algorithms. */
+/** Whether two keys are the same: the same key material, allowed for the same algorithms. */
 export function isSameKey (a: VerificationKey, b: VerificationKey): boolean {
   return a.pem === b.pem && a.algorithms.join() === b.algorithms.join()
 }

@@ -1,15 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { createAbsentKeys } from '../auth-server/negative-cache.js'
-import { jwksFetchChannel, keyChangeChannel, type JwksFetchMessage, type KeyChangeMessage } from '../contract/channels.js'
+import type { JwksSource } from '../auth-server/find-jwks.js'
+import { createNegativeCache } from '../auth-server/negative-cache.js'
+import { createPacedSource } from '../auth-server/paced-source.js'
+import { createRateLimiter } from '../auth-server/rate-limiter.js'
 import { JwksUnavailableError, TokenInvalidError } from '../contract/errors.js'
-import { importJwk, isSameKey, UnusableJwkError, type JwkFault, type VerificationKey } from './jwk.js'
-import { JwksFetchError, type Jwk, type JwksSource } from '../auth-server/fetch-jwks.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
-import { createBackoff, createBudget } from '../auth-server/backoff.js'
+import { importJwk, isSameKey, UnusableJwkError, type JwkFault, type VerificationKey } from './jwk.js'
+import { createKeyEvents } from './key-events.js'
 
-/** What is handed to a key store: the policy, and all that a test wants to move. */
+/** What a key store is given: the policy, and all that a test wants to control. */
 export interface KeyStoreContext {
-  /** Whose keys these are, for who listens to the diagnostics. */
+  /** Whose keys these are, for subscribers of the diagnostics channels. */
   readonly authUrl: string
   readonly source: JwksSource
   readonly policy: ResolvedOptions['jwks']
@@ -20,53 +21,52 @@ export interface KeyStoreContext {
   readonly random: () => number
 }
 
-/** The state of the keys, as plain data: safe to show in a health route. */
+/** The state of the keys as plain data. It holds nothing secret, but the URL of the JWKS may be internal. */
 export interface KeyStatus {
-  /** The address of the JWKS, or `null` while it has not been found. */
+  /** The URL of the JWKS, or `null` while it has not been found. */
   url: string | null
-  /** The keys that are trusted now, or would be in an outage; `alg` is `null` for a JWK that names none. Times are ISO 8601. */
+  /** The keys that are trusted now, or would be in an outage. `alg` is `null` for a JWK without one. Times are ISO 8601. */
   keys: Array<{ kid: string, alg: string | null, confirmedAt: string }>
-  /** Why the JWKS cannot be had, as one stable word (`timeout`, `ECONNREFUSED`, `no_jwks`, …), or `null` if it could last time. */
+  /** Why the last fetch failed, as a stable word (`timeout`, `ECONNREFUSED`, `no_jwks`, …), or `null` if it did not. */
   lastError: string | null
   /** Until when no fetch is made after a failure, in ISO 8601, or `null`. */
   nextTryAt: string | null
 }
 
-/** Decides which keys are trusted now. It knows nothing of HTTP, and has no clock of its own. */
+/** Decides which keys are trusted now. It knows nothing about HTTP and has no clock of its own. */
 export interface KeyStore {
   /**
-   * The key of this name: at once where no fetch is needed, else as a promise. Throws or rejects alike.
+   * The key with this `kid`: at once if no fetch is needed, else as a promise. It throws or rejects alike.
    *
-   * @throws TokenInvalidError when the JWKS has no such key, or one that is of no use.
-   * @throws JwksUnavailableError when that cannot be found out now.
+   * @throws TokenInvalidError if the JWKS has no such key, or an unusable one.
+   * @throws JwksUnavailableError if that cannot be found out now.
    */
   get (kid: string): VerificationKey | Promise<VerificationKey>
-  /** Resolves when the JWKS can be had. @throws JwksUnavailableError when it cannot. */
+  /** Resolves if the JWKS can be fetched. @throws JwksUnavailableError if it cannot. */
   ready (): Promise<void>
   status (): KeyStatus
 }
 
-interface Trusted { key: VerificationKey, confirmedAt: number, freshFor: number }
+interface Trusted { readonly key: VerificationKey, readonly confirmedAt: number, readonly freshFor: number }
 
-/** How much earlier than `maxAge` a key may be refreshed, as a share of it: instances must not march in step. */
+/** How much earlier than `maxAge` a key may be refreshed, as a share of it: instances must not refresh all at once. */
 const REFRESH_JITTER = 0.1
-/** For how long a key that was not in the JWKS is not looked for again: new keys have to be found within 5 seconds. */
-const ABSENT_RECHECK = 3000
-/** For how long it counts as lately seen to be absent when it cannot be looked for. */
-const ABSENT_LATELY = 60_000
-/** A name that no key has: what is asked for is the JWKS. */
-const ANY = ''
+/** How long a missing key is not looked for again. New keys have to be found within 5 seconds. */
+const MISSING_RECHECK = 3000
+/** How long a missing key still gets 401 rather than 503 when the rate limit prevents another look. */
+const MISSING_GRACE = 60_000
+/** A `kid` that no key has, to fetch the JWKS alone. */
+const NO_KEY = ''
 
-export function createKeyStore ({ authUrl, source, policy, log, now, random }: KeyStoreContext): KeyStore {
+export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, random }: KeyStoreContext): KeyStore {
   const trusted = new Map<string, Trusted>()
-  const absent = createAbsentKeys(now)
+  const missing = createNegativeCache<JwkFault | undefined>(now)
   const fetching = new Map<string, Promise<VerificationKey>>()
   let checking: Promise<unknown> | undefined
-  const backoff = createBackoff(now, random)
-  const budget = createBudget(policy.requestsPerMinute, now)
+  const events = createKeyEvents(authUrl, log, () => trusted.size)
+  const source = createPacedSource(unpaced, events, now, random)
+  const limiter = createRateLimiter(policy.requestsPerMinute, now)
   const staleAfter = policy.maxAge + policy.staleWhileRevalidate
-  let lastError: string | null = null
-  let failingSince = 0
 
   function get (kid: string): VerificationKey | Promise<VerificationKey> {
     const entry = trusted.get(kid)
@@ -77,14 +77,15 @@ export function createKeyStore ({ authUrl, source, policy, log, now, random }: K
     const { key } = entry
     const age = ageOf(entry)
     if (age < entry.freshFor) return key
-    const resting = backoff.remaining() > 0
+    const isPausing = source.isPausing()
     if (age < staleAfter) {
-      if (!resting) refresh(key.kid).catch(() => {})
+      if (!isPausing) refresh(key.kid).catch(() => {})
       return key
     }
-    // During an outage one request at a time finds out whether it is over; all others go on with the key they have.
-    if (age < policy.staleIfError && (resting || (backoff.failing && fetching.has(key.kid)))) return key
-    if (resting) throw unavailable()
+    // During an outage one request at a time finds out whether it is over. All others get the key that is known.
+    const isOthersTask = isPausing || (source.failing && fetching.has(key.kid))
+    if (age < policy.staleIfError && isOthersTask) return key
+    if (isPausing) throw source.unavailable()
     return refresh(key.kid).catch((error: unknown) => {
       if (error instanceof JwksUnavailableError && ageOf(entry) < policy.staleIfError) return key
       throw error
@@ -93,18 +94,18 @@ export function createKeyStore ({ authUrl, source, policy, log, now, random }: K
 
   function lookUp (kid: string): Promise<VerificationKey> {
     if (!fetching.has(kid)) {
-      const absence = absent.get(kid)
-      const absentFor = absence === undefined ? Infinity : now() - absence.seenAt
-      if (absentFor >= 0 && absentFor < ABSENT_RECHECK) throw refusal(absence!.fault)
-      if (backoff.remaining() > 0) throw unavailable()
-      if (!budget.take()) {
-        throw absentFor < ABSENT_LATELY ? refusal(absence!.fault) : new JwksUnavailableError(budget.remaining())
+      const entry = missing.get(kid)
+      const missingFor = entry === undefined ? Infinity : now() - entry.seenAt
+      if (missingFor >= 0 && missingFor < MISSING_RECHECK) throw keyError(entry!.reason)
+      if (source.isPausing()) throw source.unavailable()
+      if (!limiter.tryAcquire()) {
+        throw missingFor < MISSING_GRACE ? keyError(entry!.reason) : new JwksUnavailableError(limiter.remaining())
       }
     }
     return refresh(kid)
   }
 
-  /** Fetches what the JWKS says of a key now. There is one fetch at a time for each. */
+  /** Fetches what the JWKS says about a key now. There is one fetch at a time for each key. */
   function refresh (kid: string): Promise<VerificationKey> {
     let pending = fetching.get(kid)
     if (pending === undefined) {
@@ -116,87 +117,39 @@ export function createKeyStore ({ authUrl, source, policy, log, now, random }: K
 
   async function fetchKey (kid: string): Promise<VerificationKey> {
     const startedAt = now()
-    const jwk = await fetchJwk(kid)
+    const jwk = await source.fetchJwk(kid)
     if (jwk === undefined) throw distrust(kid, startedAt)
     try {
       return trust(importJwk(kid, jwk), startedAt)
     } catch (error) {
-      throw distrust(kid, startedAt, error as UnusableJwkError)
+      throw distrust(kid, startedAt, (error as UnusableJwkError).fault)
     }
   }
 
-  async function fetchJwk (kid: string): Promise<Jwk | undefined> {
-    const startedAt = now()
-    try {
-      const jwk = await source.fetchJwk(kid)
-      succeeded()
-      publishFetch(startedAt, null)
-      return jwk
-    } catch (error) {
-      const code = error instanceof JwksFetchError ? error.code : 'unexpected'
-      failed(startedAt, code)
-      publishFetch(startedAt, code)
-      throw unavailable()
-    }
-  }
-
-  function publishFetch (startedAt: number, code: string | null): void {
-    if (!jwksFetchChannel.hasSubscribers) return
-    const outcome = code === null ? 'ok' : 'error'
-    jwksFetchChannel.publish({ authUrl, url: source.url, outcome, code, duration: now() - startedAt } satisfies JwksFetchMessage)
-  }
-
-  function publishChange (kid: string, change: KeyChangeMessage['change']): void {
-    if (keyChangeChannel.hasSubscribers) keyChangeChannel.publish({ authUrl, kid, change } satisfies KeyChangeMessage)
-  }
-
-  function failed (startedAt: number, code: string): void {
-    lastError = code
-    if (!backoff.failing) {
-      failingSince = startedAt
-      log.warn({ code, keys: trusted.size }, `the JWKS of the auth server is unreachable since ${new Date(startedAt).toISOString()}`)
-    }
-    backoff.fail(startedAt)
-  }
-
-  function succeeded (): void {
-    if (!backoff.failing) return
-    backoff.succeed()
-    lastError = null
-    log.info({ downFor: now() - failingSince }, 'the JWKS of the auth server is back')
-  }
-
-  /** A key is counted from the start of the fetch that confirmed it: it may have left while the answer was under way. */
+  /** The age of a key counts from the start of the fetch: the key may have left while the response was on its way. */
   function trust (key: VerificationKey, confirmedAt: number): VerificationKey {
     const known = trusted.get(key.kid)
     const isSame = known !== undefined && isSameKey(known.key, key)
-    if (!isSame) {
-      if (known !== undefined) log.warn({ kid: key.kid }, 'the auth server replaced a key under the same kid')
-      else log.info({ kid: key.kid, algorithms: key.algorithms }, trusted.size === 0 ? 'found a key of the auth server' : 'the auth server rotated its keys: found a new one')
-      publishChange(key.kid, known === undefined ? 'found' : 'replaced')
-    }
-    absent.delete(key.kid)
+    if (known === undefined) events.found(key, trusted.size === 0)
+    else if (!isSame) events.replaced(key.kid)
+    missing.delete(key.kid)
     dropExpired()
     const kept = isSame ? known.key : key
     trusted.set(key.kid, { key: kept, confirmedAt, freshFor: policy.maxAge * (1 - REFRESH_JITTER * random()) })
     return kept
   }
 
-  function distrust (kid: string, seenAt: number, error?: UnusableJwkError): TokenInvalidError {
+  function distrust (kid: string, seenAt: number, fault?: JwkFault): TokenInvalidError {
     if (trusted.delete(kid)) {
-      log.warn({ kid }, error === undefined ? 'a key left the JWKS of the auth server; its tokens are refused' : 'a key of the auth server is no longer usable; its tokens are refused')
-      publishChange(kid, error === undefined ? 'removed' : 'unusable')
+      if (fault === undefined) events.removed(kid)
+      else events.becameUnusable(kid)
     }
-    const fault = error?.fault
-    if (fault !== undefined && absent.get(kid)?.fault !== fault) {
-      if (fault === 'private') log.error({ kid }, 'the auth server publishes a private key: whoever read it can sign tokens')
-      else log.warn({ kid, fault }, 'a key in the JWKS of the auth server is not usable')
-    }
-    absent.set(kid, seenAt, fault)
-    return refusal(fault)
+    if (fault !== undefined && missing.get(kid)?.reason !== fault) events.unusable(kid, fault)
+    missing.set(kid, seenAt, fault)
+    return keyError(fault)
   }
 
-  /** Keys that can no longer serve under any rule: nobody asks for them any more, or they would have been refreshed. */
+  /** Drops keys that can no longer be used under any rule. Nobody asks for them, or they would have been refreshed. */
   function dropExpired (): void {
     for (const [kid, entry] of trusted) if (!isTrusted(entry)) trusted.delete(kid)
   }
@@ -211,15 +164,11 @@ export function createKeyStore ({ authUrl, source, policy, log, now, random }: K
     return age < 0 ? Infinity : age
   }
 
-  function unavailable (): JwksUnavailableError {
-    return new JwksUnavailableError(backoff.remaining())
-  }
-
   return {
     get,
     async ready () {
-      if (backoff.remaining() > 0) throw unavailable()
-      checking ??= fetchJwk(ANY).finally(() => { checking = undefined })
+      if (source.isPausing()) throw source.unavailable()
+      checking ??= source.fetchJwk(NO_KEY).finally(() => { checking = undefined })
       await checking
     },
     status () {
@@ -228,13 +177,13 @@ export function createKeyStore ({ authUrl, source, policy, log, now, random }: K
         keys: [...trusted.values()].filter(isTrusted).map(({ key, confirmedAt }) => ({
           kid: key.kid, alg: key.alg, confirmedAt: new Date(confirmedAt).toISOString()
         })),
-        lastError,
-        nextTryAt: backoff.nextTryAt === null ? null : new Date(backoff.nextTryAt).toISOString()
+        lastError: source.lastError,
+        nextTryAt: source.nextTryAt === null ? null : new Date(source.nextTryAt).toISOString()
       }
     }
   }
 }
 
-function refusal (fault: JwkFault | undefined): TokenInvalidError {
+function keyError (fault: JwkFault | undefined): TokenInvalidError {
   return new TokenInvalidError(fault === undefined ? 'unknown_key' : 'unusable_key')
 }

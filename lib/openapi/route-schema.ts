@@ -1,22 +1,30 @@
-import type { Guard } from '../guards/guard.js'
+import { givenClauses, type Guard } from '../guards/clauses.js'
 
 /**
- * The security scheme that protected routes refer to, for the options of @fastify/swagger:
- * `openapi: { components: { securitySchemes: betterAuthSecuritySchemes } }`.
+ * The security scheme that protected routes refer to, for the options of @fastify/swagger.
+ *
+ * @example
+ * await app.register(swagger, { openapi: { components: { securitySchemes: betterAuthSecuritySchemes } } })
  */
 export const betterAuthSecuritySchemes = {
   betterAuth: {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
-    description: 'A JWT of the Better Auth server'
+    description: 'A JWT from the Better Auth server'
   }
 } as const
 
 /**
- * The same, and the session cookie, for an API with the option `sessionCookie`. On https the name of the cookie begins with
- * `__Secure-`; to say so, or another prefix: `{ ...betterAuthCookieSecuritySchemes, betterAuthCookie: { type: 'apiKey', in:
- * 'cookie', name: '__Secure-acme.session_data' } }`.
+ * The same, and the session cookie, for an API with the option `sessionCookie`. On https the name of the cookie starts with
+ * `__Secure-`.
+ *
+ * @example
+ * // Another name of the cookie:
+ * const securitySchemes = {
+ *   ...betterAuthCookieSecuritySchemes,
+ *   betterAuthCookie: { type: 'apiKey', in: 'cookie', name: '__Secure-acme.session_data' }
+ * }
  */
 export const betterAuthCookieSecuritySchemes = {
   ...betterAuthSecuritySchemes,
@@ -24,7 +32,7 @@ export const betterAuthCookieSecuritySchemes = {
     type: 'apiKey',
     in: 'cookie',
     name: 'better-auth.session_data',
-    description: 'The signed session cookie of the Better Auth server; on https its name begins with `__Secure-`'
+    description: 'The signed session cookie of the Better Auth server; on https its name starts with `__Secure-`'
   }
 } as const
 
@@ -33,20 +41,20 @@ export type SchemeName = keyof typeof betterAuthCookieSecuritySchemes
 
 /** What one hook asks of a request, for its documentation. */
 export interface Protection {
-  /** Lets visitors pass. */
+  /** Accepts anonymous requests. */
   readonly isOptional: boolean
   /** What `authorize()` was given. */
   readonly guard?: Guard
 }
 
-/** How much of it to say. */
+/** How much to document. */
 export interface Detail {
-  /** Without any, nothing is said of `security`. */
+  /** Without any, `security` is left out. */
   readonly schemes: readonly SchemeName[]
   readonly responses: boolean
 }
 
-/** The schema of a route, as far as it is read here. */
+/** The part of a route's schema that is read here. */
 export interface RouteSchema {
   readonly security?: unknown
   readonly 'x-better-auth-guards'?: unknown
@@ -66,18 +74,21 @@ const ErrorSchema = {
 }
 
 const Challenge = { 'WWW-Authenticate': { type: 'string', description: 'A Bearer challenge (RFC 6750 §3)' } }
-const RetryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds until the next try makes sense' } }
+const RetryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds until another attempt makes sense' } }
 
 /**
- * A copy of a route's schema that says how the route is protected. What the route says itself of `security` and of a status
- * stands as it is; `undefined` says nothing.
+ * A copy of a route's schema that documents how the route is protected. The route's own `security`, and its own response for
+ * a status, stay as they are; `undefined` counts as absent.
  */
-export function documentProtection (schema: RouteSchema, protections: readonly Protection[], { schemes, responses }: Detail): object {
+export function documentProtection (
+  schema: RouteSchema, protections: readonly Protection[], { schemes, responses }: Detail
+): object {
   const guards = protections.flatMap(({ guard }) => guard ?? [])
-  // The lists are empty: OpenAPI 3.0 allows names in them for OAuth 2 and OpenID Connect alone. The names are below.
-  const needed = [...schemes.map(name => ({ [name]: [] })), ...protections.every(({ isOptional }) => isOptional) ? [{}] : []]
+  const isOptional = protections.every(protection => protection.isOptional)
+  // The lists are empty: OpenAPI 3.0 allows scopes in them for OAuth 2 and OpenID Connect alone. The scopes are below.
+  const needed = [...schemes.map(name => ({ [name]: [] })), ...isOptional ? [{}] : []]
   const { security = schemes.length > 0 ? needed : undefined } = schema
-  const { 'x-better-auth-guards': named = guards.length > 0 ? guards.map(plain) : undefined } = schema
+  const { 'x-better-auth-guards': named = guards.length > 0 ? guards.map(toJson) : undefined } = schema
   return {
     ...schema,
     ...security !== undefined && { security },
@@ -86,34 +97,36 @@ export function documentProtection (schema: RouteSchema, protections: readonly P
   }
 }
 
-function plain ({ roles, scopes, check }: Guard): object {
-  return { ...roles && { roles }, ...scopes && { scopes }, ...check && { check: true } }
+/** A guard as JSON, in which a function is `true`. */
+function toJson (guard: Guard): object {
+  return Object.fromEntries(givenClauses(guard).map(({ name, value }) => {
+    return [name, typeof value === 'function' ? true : value]
+  }))
+}
+
+function describeGuard (guard: Guard): string[] {
+  return givenClauses(guard).map(({ clause, value }) => clause.describe(value))
 }
 
 function addResponses ({ response, produces }: RouteSchema, guards: readonly Guard[]): object {
   const own = Object.keys(response ?? {}).map(status => status.toUpperCase())
+  const forbidden = ['Insufficient permissions', ...guards.flatMap(describeGuard)].join('. ')
   const added = {
     401: { description: 'No valid credentials', headers: Challenge },
-    ...guards.length > 0 && { 403: { description: ['Insufficient permissions', ...guards.flatMap(demands)].join('. '), headers: Challenge } },
+    ...guards.length > 0 && { 403: { description: forbidden, headers: Challenge } },
     503: { description: 'The auth server cannot be reached', headers: RetryAfter }
   }
-  const missing = Object.entries(added).filter(([status]) => ![status, `${status[0]}XX`, 'DEFAULT'].some(name => own.includes(name)))
+  const missing = Object.entries(added).filter(([status]) => {
+    return ![status, `${status[0]}XX`, 'DEFAULT'].some(name => own.includes(name))
+  })
   return {
-    // What @fastify/swagger says of a route without responses.
+    // As @fastify/swagger documents a route without responses.
     ...response ?? { 200: { type: 'null', description: 'Default Response' } },
     ...Object.fromEntries(missing.map(([status, parts]) => [status, { ...parts, ...errorBody(produces) }]))
   }
 }
 
-/** @param produces - the media types of the route's own answers: an error is none of them. */
+/** @param produces - the media types of the route's own responses, which an error does not have. */
 function errorBody (produces: RouteSchema['produces'] = []): object {
   return produces.length === 0 ? ErrorSchema : { content: { 'application/json': { schema: ErrorSchema } } }
-}
-
-function demands ({ roles, scopes, check }: Guard): string[] {
-  return [
-    ...roles === undefined ? [] : [`Needs ${roles.length > 1 ? 'one of the roles' : 'the role'} ${roles.join(', ')}`],
-    ...scopes === undefined ? [] : [`Needs ${scopes.length > 1 ? 'the scopes' : 'the scope'} ${scopes.join(', ')}`],
-    ...check === undefined ? [] : ['Needs to pass a check of the application']
-  ]
 }

@@ -1,11 +1,13 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { documentProtection, type Detail, type Protection, type RouteSchema, type SchemeName } from './route-schema.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
+import {
+  documentProtection, type Detail, type Protection, type RouteSchema, type SchemeName
+} from './route-schema.js'
 
-/** Notes what a hook asks for, and hands it back. */
+/** Notes what a hook asks for, and returns the hook. */
 export type Describe = <T extends object>(hook: T, protection: Protection) => T
 
-/** A route that @fastify/swagger knows, and the scope that it is in. */
+/** A route that @fastify/swagger knows, and its scope. */
 interface Route { readonly options: RouteOptions, readonly scope: FastifyInstance }
 
 type Swagger = (options?: unknown) => unknown
@@ -15,10 +17,10 @@ interface SwaggerOwner { swagger: Swagger }
 const POSITIONS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
 /**
- * Makes the routes of a scope say in OpenAPI how the hooks protect them, where @fastify/swagger is registered.
+ * Documents in OpenAPI how hooks protect the routes of a scope, where @fastify/swagger is registered.
  *
- * The schema of a route is another one only while `fastify.swagger()` runs: Fastify itself must not see the responses, or it would
- * serialise with them what an error handler of the application sends.
+ * The schema of a route is replaced only while `fastify.swagger()` runs: Fastify itself must not see the added responses, or it
+ * would use them to serialise what an error handler of the application sends.
  */
 export function documentRoutes (fastify: FastifyInstance, { openapi, sessionCookie }: ResolvedOptions): Describe {
   const protections = new WeakMap<object, Protection>()
@@ -45,7 +47,7 @@ export function documentRoutes (fastify: FastifyInstance, { openapi, sessionCook
   function withProtections (swagger: Swagger, routes: readonly Route[]): Swagger {
     return options => {
       const protectedRoutes = routes.flatMap(route => {
-        // By now all hooks of the scope are known, those too that came after the route.
+        // By now all hooks of the scope are known, including those that were added after the route.
         const found = hooksOf(route).flatMap(hook => protections.get(hook) ?? [])
         return found.length === 0 ? [] : { options: route.options, protections: found }
       })
@@ -53,25 +55,29 @@ export function documentRoutes (fastify: FastifyInstance, { openapi, sessionCook
       for (const detail of details(schemes)) {
         const replaced: Array<() => void> = []
         try {
-          for (const { options, protections } of protectedRoutes) replaced.push(replaceSchema(options, protections, detail))
+          for (const { options, protections } of protectedRoutes) {
+            replaced.push(replaceSchema(options, protections, detail))
+          }
           const document = swagger(options)
           if (detail.schemes.length < schemes.length) warnOfSchemes()
           return document
         } catch {
-          // Thrown for a scheme that is not declared, and by a `transform` that takes no JSON Schema: say less.
+          // A scheme is not declared, or a `transform` accepts no JSON Schema: document less.
         } finally {
           for (const undo of replaced) undo()
         }
       }
       const document = swagger(options)
-      fastify.log.warn('OpenAPI: protected routes are documented as if they were open: a transform of @fastify/swagger does not take what would be said of them')
+      fastify.log.warn('OpenAPI: protected routes appear as public, because the `transform` passed to @fastify/swagger ' +
+        'rejects the schema this plugin adds. Set `security` on these routes.')
       return document
     }
   }
 
   function warnOfSchemes (): void {
     const constant = hasCookie ? 'betterAuthCookieSecuritySchemes' : 'betterAuthSecuritySchemes'
-    fastify.log.warn(`OpenAPI: a security scheme is not declared, and protected routes do not show it; put ${constant} into openapi.components.securitySchemes of @fastify/swagger`)
+    fastify.log.warn(`OpenAPI: protected routes lack their security requirement. Add ${constant} to ` +
+      'openapi.components.securitySchemes in the options of @fastify/swagger.')
   }
 
   return (hook, protection) => {
@@ -80,12 +86,12 @@ export function documentRoutes (fastify: FastifyInstance, { openapi, sessionCook
   }
 }
 
-/** The instance that has the decorator of @fastify/swagger: it or one that it is within. */
+/** The instance that has the decorator of @fastify/swagger: this one or an ancestor. */
 function swaggerOwner (scope: FastifyInstance): SwaggerOwner | undefined {
   if (!scope.hasPlugin('@fastify/swagger') || !scope.hasDecorator('swagger')) return undefined
   let owner: object = scope
   while (!Object.hasOwn(owner, 'swagger')) owner = Object.getPrototypeOf(owner)
-  // Under another `decorator`, that name is free for anything of the application.
+  // With another `decorator`, the application may use this name for anything.
   return isSwaggerOwner(owner) ? owner : undefined
 }
 
@@ -93,16 +99,16 @@ function isSwaggerOwner (owner: object): owner is SwaggerOwner {
   return 'swagger' in owner && typeof owner.swagger === 'function'
 }
 
-/** From all that can be said to the least. */
+/** From the most detailed to the least. */
 function details (schemes: readonly SchemeName[]): Detail[] {
   const fewerAndFewer = [schemes, ...schemes.map((_, index) => schemes.slice(0, schemes.length - 1 - index))]
   return fewerAndFewer.flatMap(schemes => [true, false].map(responses => ({ schemes, responses })))
 }
 
 /**
- * Leaves options alone that cannot be changed, such as frozen ones.
+ * Replaces the schema of a route. Options that cannot be changed, such as frozen ones, stay as they are.
  *
- * @returns what undoes it.
+ * @returns a function that undoes it.
  */
 function replaceSchema (options: RouteOptions, protections: readonly Protection[], detail: Detail): () => void {
   const { schema } = options
@@ -115,7 +121,7 @@ function hooksOf ({ options, scope }: Route): object[] {
   return POSITIONS.flatMap(position => [inherited[position] ?? [], options[position] ?? []].flat())
 }
 
-/** Fastify has no list of a scope's hooks. Where it keeps them elsewhere one day, hooks of routes are still found. */
+/** Fastify has no public list of a scope's hooks. If it moves them one day, hooks of routes are still found. */
 function scopeHooks (scope: object): Partial<Record<string, object[]>> {
   const key = Object.getOwnPropertySymbols(scope).find(({ description }) => description === 'fastify.hooks')
   return key === undefined ? {} : (scope as Record<symbol, Record<string, object[]>>)[key]!

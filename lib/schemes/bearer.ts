@@ -1,20 +1,35 @@
 import type { FastifyRequest } from 'fastify'
-import { RequestInvalidError } from '../contract/errors.js'
+import { RequestInvalidError, TokenInvalidError } from '../contract/errors.js'
+import type { BetterAuthOptions } from '../contract/options.js'
+import type { Verifier } from '../tokens/verifier.js'
+import type { Scheme } from './scheme.js'
+
+type ExtractToken = NonNullable<BetterAuthOptions['extractToken']>
+
+/** Bearer tokens: in the `Authorization` header, else where the option `extractToken` finds one. */
+export function bearerScheme (verifier: Verifier, extractToken: ExtractToken | undefined): Scheme {
+  return {
+    name: 'bearer',
+    verifier,
+    find: request => bearerToken(request) ?? (extractToken && extract(request, extractToken))
+  }
+}
 
 /**
  * The token in the `Authorization` header (RFC 6750 §2.1).
  *
  * @returns `undefined` without the header or with another scheme.
- * @throws RequestInvalidError when the header is malformed.
+ * @throws RequestInvalidError if the header is malformed.
  */
 export function bearerToken (request: FastifyRequest): string | undefined {
   const header: unknown = request.headers.authorization
   if (header === undefined) return undefined
-  // Two headers are two opinions of who this is, and Node.js shows only the first.
+  // Two headers can name two users, and Node.js shows only the first.
   if (typeof header !== 'string' || countAuthorization(request.raw.rawHeaders) > 1) throw new RequestInvalidError()
 
-  // The way of nearly all requests, without a split.
-  if (header.startsWith('Bearer ') && header.indexOf(' ', 7) === -1 && header.indexOf('\t', 7) === -1 && header.length > 7) return header.slice(7)
+  // Fast path for a well-formed header.
+  const isPlain = header.startsWith('Bearer ') && header.indexOf(' ', 7) === -1 && header.indexOf('\t', 7) === -1
+  if (isPlain && header.length > 7) return header.slice(7)
 
   if (!/^bearer(?![^ \t])/i.test(header)) return undefined
   // Spaces only, one or more, between the scheme and the token (RFC 9110 §11.4).
@@ -30,4 +45,17 @@ function countAuthorization (rawHeaders: readonly string[]): number {
     if (name.length === 13 && name.toLowerCase() === 'authorization') count++
   }
   return count
+}
+
+function extract (request: FastifyRequest, extractToken: ExtractToken): string | undefined {
+  let token: unknown
+  try {
+    token = extractToken(request)
+  } catch {
+    throw new TokenInvalidError('extract_token_failed')
+  }
+  // Nobody waits for a promise, and its rejection would end the process.
+  if (token instanceof Promise) token.catch(() => {})
+  if (token !== undefined && typeof token !== 'string') throw new TokenInvalidError('extract_token_failed')
+  return token === '' ? undefined : token
 }

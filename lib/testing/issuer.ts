@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
-import type { Algorithm } from '../contract/resolve-options.js'
+import type { Algorithm } from '../contract/options.js'
 import { bindCookieClaims, COOKIE_TYPE, createCookieClaims, createTokenClaims, now } from './claims.js'
 import { FAULT_KINDS, startJwksServer, type Fault } from './jwks-server.js'
 import { createKeySigner, createKeySignerSync, createSecretSigner, signJwt, type Signer } from './keys.js'

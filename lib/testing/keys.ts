@@ -2,7 +2,7 @@ import {
   constants, createHmac, generateKeyPair, generateKeyPairSync, randomUUID, sign, type KeyPairKeyObjectResult, type SigningOptions
 } from 'node:crypto'
 import { promisify } from 'node:util'
-import type { Algorithm } from '../contract/resolve-options.js'
+import type { Algorithm } from '../contract/options.js'
 
 /** What an issuer can sign with: whatever the plugin verifies. */
 export type TestAlgorithm = Algorithm | 'HS256'

@@ -1,44 +1,44 @@
 import { TokenInvalidError } from '../contract/errors.js'
-import type { Payload } from './user-reader.js'
+import type { JsonObject } from './jws.js'
 
-/** What a user may do, as the auth server says. */
-export interface Grants {
+/** What a user may do, as the auth server says it (RFC 9068 §2.2.3). */
+export interface AuthorizationClaims {
   readonly roles: readonly string[]
   readonly scopes: readonly string[]
-  /** Until when the user is banned, in milliseconds since the epoch; `undefined` for a user who is not. */
+  /** Until when the user is banned, in milliseconds since the epoch; `undefined` for a user who is not banned. */
   readonly bannedUntil: number | undefined
 }
 
 /**
  * Reads the roles and the ban of Better Auth's admin plugin, and the scopes of an OAuth access token.
  *
- * @param record - the claims of an access token, or the user within a session cookie.
- * @throws TokenInvalidError when `banned` is neither a boolean nor null.
+ * @param record - the claims of an access token, or the user in a session cookie.
+ * @throws TokenInvalidError if `banned` is neither a boolean nor null.
  */
-export function readGrants (record: Payload): Grants {
-  return { roles: rolesOf(record.role), scopes: scopesOf(record), bannedUntil: bannedUntil(record) }
+export function readAuthorizationClaims (record: JsonObject): AuthorizationClaims {
+  return { roles: readRoles(record.role), scopes: readScopes(record), bannedUntil: readBan(record) }
 }
 
 const NONE: readonly string[] = []
 
-/** `role`: several are separated by commas and nothing else, as Better Auth writes and reads them, or in an array. */
-function rolesOf (role: unknown): readonly string[] {
+/** `role`: a string in which commas, and nothing else, separate roles, as Better Auth writes and reads it; or an array. */
+function readRoles (role: unknown): readonly string[] {
   if (typeof role === 'string') return role.split(',')
-  return isTexts(role) ? role : NONE
+  return isStrings(role) ? role : NONE
 }
 
-/** `scope`, separated by spaces (RFC 8693 §4.2), or else the array `scp`. What is not understood grants nothing. */
-function scopesOf ({ scope, scp }: Payload): readonly string[] {
-  if (scope === undefined) return isTexts(scp) ? scp : NONE
+/** `scope`, separated by spaces (RFC 8693 §4.2), or else the array `scp`. An unreadable value grants nothing. */
+function readScopes ({ scope, scp }: JsonObject): readonly string[] {
+  if (scope === undefined) return isStrings(scp) ? scp : NONE
   return typeof scope === 'string' ? scope.split(' ') : NONE
 }
 
-function isTexts (value: unknown): value is string[] {
-  return Array.isArray(value) && value.every(one => typeof one === 'string')
+function isStrings (value: unknown): value is string[] {
+  return Array.isArray(value) && value.every(item => typeof item === 'string')
 }
 
-/** An end of the ban that is not understood is none. */
-function bannedUntil ({ banned, banExpires }: Payload): number | undefined {
+/** An unreadable `banExpires` means a permanent ban. */
+function readBan ({ banned, banExpires }: JsonObject): number | undefined {
   if (banned === undefined || banned === null || banned === false) return undefined
   if (banned !== true) throw new TokenInvalidError('claim_invalid', { claim: 'banned' })
   const until = typeof banExpires === 'string' && /^\d{4}-\d\d-\d\dT/.test(banExpires) ? Date.parse(banExpires) : NaN

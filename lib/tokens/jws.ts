@@ -1,9 +1,12 @@
 import { isUtf8 } from 'node:buffer'
 import { constants, createHmac, timingSafeEqual, verify, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto'
 import { TokenInvalidError } from '../contract/errors.js'
-import type { Algorithm } from '../contract/resolve-options.js'
+import type { Algorithm } from '../contract/options.js'
 
-/** The header of a token that may go on to verification (RFC 7515 §4.1). */
+/** A parsed header, payload or record, verified or not: any member may be of any type. */
+export type JsonObject = Readonly<Record<string, unknown>>
+
+/** The header of a token that may be verified (RFC 7515 §4.1). */
 export interface JwsHeader {
   readonly alg: Algorithm | 'HS256'
   /** The key that the token names. HS256 tokens have none: there is one secret. */
@@ -13,13 +16,13 @@ export interface JwsHeader {
 }
 
 /** What a header may say. */
-export interface Accepts {
+export interface HeaderPolicy {
   readonly algorithms: ReadonlySet<string>
   /** In lower case and without `application/`; `undefined` for a header that names no type. */
   readonly types: ReadonlyArray<string | undefined>
 }
 
-/** A compact JWS (RFC 7515 §7.1), taken apart and its header judged; nothing in it is verified yet. */
+/** A compact JWS (RFC 7515 §7.1), parsed, and its header judged. Nothing in it is verified yet. */
 export interface Jws extends JwsHeader {
   /** The header as it came. */
   readonly headerSegment: string
@@ -32,20 +35,20 @@ export interface Jws extends JwsHeader {
 const MAX_KID_LENGTH = 512
 
 /**
- * Takes a compact JWS apart and judges its header.
+ * Parses a compact JWS and judges its header.
  *
- * @param accepts - the algorithms and types of token that are let through.
- * @param known - headers that were judged before, by their segments: all tokens of a key have the same.
+ * @param policy - the algorithms and types of token that are accepted.
+ * @param known - headers that were judged before, by their segments: all tokens of a key have the same header.
  * @throws TokenInvalidError
  */
-export function parseJws (token: string, accepts: Accepts, known?: ReadonlyMap<string, JwsHeader>): Jws {
+export function parseJws (token: string, policy: HeaderPolicy, known?: ReadonlyMap<string, JwsHeader>): Jws {
   const headerEnd = token.indexOf('.')
   const payloadEnd = token.indexOf('.', headerEnd + 1)
   if (payloadEnd === -1 || token.includes('.', payloadEnd + 1)) {
     throw new TokenInvalidError(token.split('.', 6).length === 5 ? 'token_encrypted' : 'token_malformed')
   }
   const headerSegment = token.slice(0, headerEnd)
-  const { alg, kid, typ } = known?.get(headerSegment) ?? parseHeader(headerSegment, accepts)
+  const { alg, kid, typ } = known?.get(headerSegment) ?? parseHeader(headerSegment, policy)
   return {
     alg,
     kid,
@@ -57,13 +60,13 @@ export function parseJws (token: string, accepts: Accepts, known?: ReadonlyMap<s
   }
 }
 
-/** What a header says of keys (`jku`, `jwk`, `x5u`, `x5c`) is not looked at. */
-function parseHeader (segment: string, { algorithms, types }: Accepts): JwsHeader {
+/** Keys that a header brings or links to (`jku`, `jwk`, `x5u`, `x5c`) are ignored. */
+function parseHeader (segment: string, { algorithms, types }: HeaderPolicy): JwsHeader {
   const header = parseObject(decodeSegment(segment))
   const { alg, kid, typ } = header
   if (typeof alg !== 'string' || !algorithms.has(alg)) throw new TokenInvalidError('algorithm_not_allowed')
   if (header.enc !== undefined) throw new TokenInvalidError('token_encrypted')
-  // No extension is understood here, so none may be critical (RFC 7515 §4.1.11); `b64` only works as one (RFC 7797 §6).
+  // No extension is implemented here, so none may be critical (RFC 7515 §4.1.11); `b64` works only as one (RFC 7797 §6).
   if (header.crit !== undefined || header.b64 !== undefined) throw new TokenInvalidError('critical_header')
   const type = typeof typ === 'string' ? mediaType(typ) : undefined
   if ((typ !== undefined && type === undefined) || !types.includes(type)) throw new TokenInvalidError('typ_not_allowed')
@@ -71,8 +74,8 @@ function parseHeader (segment: string, { algorithms, types }: Accepts): JwsHeade
   return { alg: alg as JwsHeader['alg'], kid: kid as string | undefined, typ: type }
 }
 
-/** Parses the JSON of a header or a payload: an object in valid UTF-8, or the token is refused (RFC 7519 §7.2). */
-export function parseObject (bytes: Buffer): Record<string, unknown> {
+/** Parses the JSON of a header or a payload: anything but an object in valid UTF-8 is refused (RFC 7519 §7.2). */
+export function parseObject (bytes: Buffer): JsonObject {
   let value: unknown
   try {
     value = isUtf8(bytes) ? JSON.parse(bytes.toString()) : undefined
@@ -80,10 +83,10 @@ export function parseObject (bytes: Buffer): Record<string, unknown> {
     // Not JSON: refused below.
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TokenInvalidError('token_malformed')
-  return value as Record<string, unknown>
+  return value as JsonObject
 }
 
-/** Whether the signature is right: by a key of the JWKS for `jws.alg`, or by the shared secret for HS256. */
+/** Whether the signature is right: checked with a key of the JWKS for `jws.alg`, or with the shared secret for HS256. */
 export function isSignedBy (jws: Jws, key: KeyObject): boolean {
   const { alg, signingInput, signature } = jws
   if (alg === 'HS256') {
@@ -93,15 +96,15 @@ export function isSignedBy (jws: Jws, key: KeyObject): boolean {
   try {
     return verify(DIGESTS[alg], signingInput, verifyInput(alg, key), signature)
   } catch {
-    // A signature that OpenSSL cannot read is a wrong one.
+    // A signature that OpenSSL cannot read is wrong.
     return false
   }
 }
 
-/** Decodes base64url strictly: no other characters, no padding, no bits to spare, so that each token has one spelling. */
+/** Decodes base64url strictly: no stray trailing bits, no padding, so that every token has exactly one encoding. */
 function decodeSegment (segment: string): Buffer {
   const bytes = Buffer.from(segment, 'base64url')
-  // Writing it again is cheaper than looking at each character.
+  // Encoding it again is cheaper than checking each character.
   if (bytes.length === 0 || bytes.toString('base64url') !== segment) throw new TokenInvalidError('token_malformed')
   return bytes
 }
@@ -111,7 +114,7 @@ function mediaType (typ: string): string {
   return typ.toLowerCase().replace(/^application\//, '')
 }
 
-/** A lone surrogate cannot be written into a URL or a log as it came; nobody's key has such a name. */
+/** A lone surrogate cannot be written to a URL or a log unchanged; no key has such a name. */
 function isKid (kid: unknown): kid is string {
   return typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH && kid.isWellFormed()
 }
@@ -131,6 +134,8 @@ const DIGESTS: Record<Algorithm, string | null> = {
 
 function verifyInput (alg: Algorithm, key: KeyObject): KeyObject | VerifyKeyObjectInput {
   if (alg.startsWith('ES')) return { key, dsaEncoding: 'ieee-p1363' }
-  if (alg.startsWith('PS')) return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+  if (alg.startsWith('PS')) {
+    return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+  }
   return key
 }

@@ -1,20 +1,20 @@
 import { LRUCache } from 'lru-cache'
 import type { KeyStore } from '../keys/key-store.js'
-import type { VerifiedToken } from './verifier.js'
+import type { VerifiedToken } from './verified-token.js'
 
-/** Tokens that were verified lately under the options of one registration. */
+/** Tokens that were verified recently under the options of one registration. */
 export interface TokenCache {
   /**
-   * The verified token, if it may still be trusted without another look at its signature: it is within its times, and the key
-   * that verified it is trusted by the key store now, with the same material.
+   * The verified token, if it may still be trusted without another signature check: it is within its times, and the key store
+   * still trusts the key that verified it, with the same key material.
    */
   get (token: string): VerifiedToken | undefined
   set (verified: VerifiedToken): void
 }
 
 /**
- * A cache key is the end of the signature: its hash costs a tenth of a whole token's, and it differs for each valid token.
- * Only a token that is equal in full is ever answered for.
+ * The cache is keyed by the last 32 characters of the signature: hashing them costs a tenth of hashing the token. A hit also
+ * compares the whole token.
  */
 const KEY_LENGTH = 32
 
@@ -37,7 +37,7 @@ export function createTokenCache (max: number, keys: KeyStore, now: () => number
   }
 }
 
-/** Asking the key store for the key also keeps its refresh going. A key that has to be waited for is not trusted yet. */
+/** Asks the key store, which also keeps refreshing the key. A key that has to be fetched is not trusted yet. */
 function isKeyTrusted ({ key }: VerifiedToken, keys: KeyStore): boolean {
   if (key === undefined) return true
   try {

@@ -1,0 +1,81 @@
+import { JwksUnavailableError } from '../contract/errors.js'
+import { createBackoff } from './backoff.js'
+import { JwksFetchError, type Jwk } from './fetch-jwks.js'
+import type { JwksSource } from './find-jwks.js'
+
+/** Learns how each fetch ended, and when an outage begins and ends. Times are milliseconds. */
+export interface FetchObserver {
+  /** @param code - why the fetch failed, or `null`. */
+  fetched (url: string | null, code: string | null, duration: number): void
+  unreachable (since: number, code: string): void
+  reachable (downFor: number): void
+}
+
+/** A source that pauses after a failure. */
+export interface PacedSource {
+  readonly url: string | null
+  /** Whether the last fetch failed. */
+  readonly failing: boolean
+  /** Why, as a stable word; `null` unless the last fetch failed. */
+  readonly lastError: string | null
+  /** Until when no fetch should be made, in milliseconds since the epoch; `null` unless the last fetch failed. */
+  readonly nextTryAt: number | null
+  /** Whether no fetch should be made now. */
+  isPausing (): boolean
+  /** The error for a request that would need a fetch during the pause. */
+  unavailable (): JwksUnavailableError
+  /** @throws JwksUnavailableError if the JWKS cannot be fetched. */
+  fetchJwk (kid: string): Promise<Jwk | undefined>
+}
+
+/** @param random - from 0 up to 1. */
+export function createPacedSource (
+  source: JwksSource, observer: FetchObserver, now: () => number, random: () => number
+): PacedSource {
+  const backoff = createBackoff(now, random)
+  let lastError: string | null = null
+  let failingSince = 0
+
+  function failed (startedAt: number, code: string): void {
+    lastError = code
+    if (!backoff.failing) {
+      failingSince = startedAt
+      observer.unreachable(startedAt, code)
+    }
+    backoff.fail(startedAt)
+  }
+
+  function succeeded (): void {
+    if (!backoff.failing) return
+    backoff.succeed()
+    lastError = null
+    observer.reachable(now() - failingSince)
+  }
+
+  function unavailable (): JwksUnavailableError {
+    return new JwksUnavailableError(backoff.remaining())
+  }
+
+  return {
+    get url () { return source.url },
+    get failing () { return backoff.failing },
+    get lastError () { return lastError },
+    get nextTryAt () { return backoff.nextTryAt },
+    isPausing: () => backoff.remaining() > 0,
+    unavailable,
+    async fetchJwk (kid) {
+      const startedAt = now()
+      try {
+        const jwk = await source.fetchJwk(kid)
+        succeeded()
+        observer.fetched(source.url, null, now() - startedAt)
+        return jwk
+      } catch (error) {
+        const code = error instanceof JwksFetchError ? error.code : 'unexpected'
+        failed(startedAt, code)
+        observer.fetched(source.url, code, now() - startedAt)
+        throw unavailable()
+      }
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { Type, type Static } from '@sinclair/typebox'
+
+const Nullable = (schema: ReturnType<typeof Type.String>) => Type.Union([schema, Type.Null()])
+
+/**
+ * The user as handlers see it, and as a response schema serialises it.
+ *
+ * @example
+ * app.get('/me', { onRequest: [app.authenticate], schema: { response: { 200: UserSchema } } }, async request => request.user)
+ */
+export const UserSchema = Type.Object({
+  /** Better Auth's user id: the claim `sub`, else `id`. */
+  id: Type.String({ minLength: 1 }),
+  email: Nullable(Type.String()),
+  name: Nullable(Type.String()),
+  /** Whether the auth server has verified `email`: the claim `emailVerified`, else OpenID Connect's `email_verified`. */
+  emailVerified: Type.Boolean(),
+  image: Nullable(Type.String())
+}, { additionalProperties: false })
+
+/**
+ * For declaration merging: tells TypeScript the type of users with the option `userSchema`.
+ *
+ * @example
+ * declare module 'better-auth-fastify' { interface Register { user: Static<typeof MyUser> } }
+ */
+export interface Register {}
+
+/** The user that a token stands for. With the option `userSchema`, and {@link Register}, the application's own. */
+export type User = Register extends { user: infer T } ? T : Static<typeof UserSchema>
+
+/** The verified payload of a token: registered claims (RFC 7519 §4.1) and whatever else the auth server signed. */
+export interface Claims {
+  iss?: string
+  sub?: string
+  aud?: string | string[]
+  exp: number
+  nbf?: number
+  iat?: number
+  jti?: string
+  [claim: string]: unknown
+}
+
+/** Better Auth's session, as its signed cookie holds it. Dates are ISO 8601 strings. */
+export interface Session {
+  /** The user's id. */
+  userId: string
+  /** The session's own token. It is a credential: do not send it to clients. */
+  token: string
+  /** ISO 8601. */
+  expiresAt: string
+  [field: string]: unknown
+}

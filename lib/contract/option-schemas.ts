@@ -1,0 +1,83 @@
+import { Type, type TObject, type TSchema } from '@sinclair/typebox'
+import { option, type OptionSchema } from './check-options.js'
+import {
+  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions, type TokenCacheOptions
+} from './options.js'
+
+/** RFC 7518 §3.2: as many as the digest of HS256 has. */
+export const MIN_SECRET_BYTES = 32
+
+const NonEmpty = Type.String({ minLength: 1 })
+const OneOrMore = Type.Union([NonEmpty, Type.Array(NonEmpty, { minItems: 1 }), Type.Literal(false)])
+const CookieName = Type.String({ pattern: "^[\\w!#$%&'*+.^`|~-]+$" })
+const Nested = Type.Object({})
+
+const oneOrMore = option(OneOrMore, 'a non-empty string, a non-empty array of them, or false')
+const sharedSecret = option(Type.String(), `a shared secret of at least ${MIN_SECRET_BYTES} bytes`)
+
+function milliseconds (byDefault: number) {
+  return option(Type.Number({ minimum: 0 }), 'a number of milliseconds, 0 or more', byDefault)
+}
+
+function typed<T> (schema: TSchema) {
+  return Type.Unsafe<T>(schema)
+}
+
+function callback<T> () {
+  return option(typed<T>(Type.Function([], Type.Unknown())), 'a function')
+}
+
+/** Every option of {@link BetterAuthOptions}: what it may be, and its default. */
+export const OPTIONS = {
+  authUrl: option(Type.String(), 'an absolute http(s) URL without credentials, query or fragment'),
+  jwksPath: option(Type.String(), 'a path that starts with "/", such as "/api/auth/jwks"'),
+  issuer: oneOrMore,
+  audience: oneOrMore,
+  algorithms: option(
+    typed<readonly Algorithm[]>(Type.Array(Type.Union(ALGORITHMS.map(name => Type.Literal(name))), { minItems: 1 })),
+    `a non-empty array of ${ALGORITHMS.join(', ')} (HS256 is enabled by the option "secret")`,
+    ALGORITHMS
+  ),
+  secret: sharedSecret,
+  clockTolerance: milliseconds(5000),
+  jwks: option(typed<JwksOptions>(Nested), 'an object', {}),
+  tokenCache: option(
+    typed<TokenCacheOptions | false>(Type.Union([Nested, Type.Literal(false)])), 'an object or false', {}
+  ),
+  userSchema: option(
+    typed<TObject>(Type.Object({ type: Type.Literal('object'), properties: Nested })),
+    'a TypeBox object that has the properties of UserSchema'
+  ),
+  sessionCookie: option(
+    typed<SessionCookieOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', false
+  ),
+  extractToken: callback<NonNullable<BetterAuthOptions['extractToken']>>(),
+  isRevoked: callback<NonNullable<BetterAuthOptions['isRevoked']>>(),
+  openapi: option(Type.Boolean(), 'true or false', true)
+} satisfies Record<keyof BetterAuthOptions, OptionSchema>
+
+/** The same for {@link SessionCookieOptions}. */
+export const SESSION_COOKIE_OPTIONS = {
+  prefix: option(CookieName, 'the name of a cookie', 'better-auth'),
+  name: option(CookieName, 'the name of a cookie'),
+  secret: sharedSecret,
+  trustedOrigins: option(
+    typed<readonly string[]>(Type.Array(NonEmpty)), 'an array of origins such as "https://app.example.com"', []
+  )
+} satisfies Record<keyof SessionCookieOptions, OptionSchema>
+
+/** The same for {@link TokenCacheOptions}. */
+export const TOKEN_CACHE_OPTIONS = {
+  max: option(Type.Integer({ minimum: 1, maximum: 10_000_000 }), 'a whole number of tokens, 1 or more', 10_000)
+} satisfies Record<keyof TokenCacheOptions, OptionSchema>
+
+/** The same for {@link JwksOptions}. */
+export const JWKS_OPTIONS = {
+  maxAge: milliseconds(600_000),
+  staleWhileRevalidate: milliseconds(60_000),
+  staleIfError: milliseconds(3_600_000),
+  requestsPerMinute: option(Type.Number({ exclusiveMinimum: 0 }), 'a number of requests a minute, more than 0', 30),
+  timeout: option(
+    Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }), 'a whole number of milliseconds, 1 or more', 5000
+  )
+} satisfies Record<keyof JwksOptions, OptionSchema>

@@ -1,0 +1,184 @@
+import type { TObject } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import type { Claims } from './identity.js'
+
+/** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
+export const ALGORITHMS = [
+  'EdDSA', 'ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'
+] as const
+
+/** A JWS algorithm that a key of the JWKS may be used for. */
+export type Algorithm = typeof ALGORITHMS[number]
+
+/**
+ * The options of the plugin. All are optional. Durations are milliseconds.
+ *
+ * @example
+ * await app.register(betterAuthPlugin, { authUrl: 'https://id.example.com', sessionCookie: true })
+ */
+export interface BetterAuthOptions {
+  /**
+   * Where the Better Auth server is: its origin (`https://id.example.com`), or its origin with Better Auth's base path
+   * (`https://id.example.com/api/auth`). Slashes at the end are ignored. Credentials, a query and a fragment are refused.
+   *
+   * Default: `BETTER_AUTH_URL` from the environment, else `http://localhost:3000`.
+   */
+  authUrl?: string | undefined
+  /**
+   * The path of the JWKS below `authUrl`. Without it, the plugin searches: first `/.well-known/jwks.json`, then Better Auth's
+   * own URLs (`/api/auth/jwks` and `/api/auth/.well-known/jwks.json` below an origin, `/jwks` below a base path). It keeps the
+   * first URL that returns a JWKS.
+   *
+   * Default: unset, the plugin finds the keys.
+   */
+  jwksPath?: string | undefined
+  /**
+   * The `iss` that a token must have (RFC 7519 §4.1.1): a string, an array of which one must match, or `false` to accept any.
+   *
+   * Default: the origin of `authUrl`.
+   */
+  issuer?: string | readonly string[] | false | undefined
+  /**
+   * The `aud` that a token must name (RFC 7519 §4.1.3): a string, an array of which one must match, or `false` to accept any.
+   *
+   * Default: the origin of `authUrl`.
+   */
+  audience?: string | readonly string[] | false | undefined
+  /**
+   * The algorithms that keys of the JWKS may be used for (RFC 8725 §3.1).
+   *
+   * Default: all of `EdDSA`, `ES256`, `ES384`, `ES512`, `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`.
+   */
+  algorithms?: readonly Algorithm[] | undefined
+  /**
+   * The secret that this API shares with a Better Auth server that signs bearer tokens with HS256 (a custom signer), 32 bytes
+   * or more. Such tokens have no `kid`. It is for bearer tokens alone: cookies have `sessionCookie.secret`.
+   *
+   * Default: unset, no HMAC token is ever accepted.
+   */
+  secret?: string | undefined
+  /**
+   * How far the clocks of the two servers may differ when `exp`, `nbf` and `iat` are checked.
+   *
+   * Default: `5000` (5 seconds).
+   */
+  clockTolerance?: number | undefined
+  /** How long keys are trusted, and how often the plugin fetches them. */
+  jwks?: JwksOptions | undefined
+  /**
+   * The cache of verified tokens, so that each token is verified once and not on every request; `false` verifies every time.
+   * A cached token is accepted until its `exp`, and no longer than its key is trusted.
+   */
+  tokenCache?: TokenCacheOptions | false | undefined
+  /**
+   * A TypeBox object that has all properties of `UserSchema`, and more. What it declares is taken from the claims and checked,
+   * what it does not declare is dropped, and its defaults are filled in. See `docs/guides/users.md`.
+   *
+   * Default: `UserSchema`.
+   */
+  userSchema?: TObject | undefined
+  /**
+   * Accepts Better Auth's signed session cookie from browsers that send no bearer token. See
+   * `docs/guides/session-cookies.md`.
+   *
+   * Default: `false`.
+   */
+  sessionCookie?: boolean | SessionCookieOptions | undefined
+  /**
+   * Where else a token may be, tried after the `Authorization` header. It returns the token, or `undefined` if there is none.
+   * If it throws, the response is 401. See `docs/guides/websockets.md`.
+   *
+   * Default: unset, the header only.
+   */
+  extractToken?: ((request: FastifyRequest) => string | undefined) | undefined
+  /**
+   * Whether the application has revoked a token whose signature and claims are right. The plugin calls it on every request.
+   * `false` accepts the token, `true` is 401, and a throw or anything else is 503. See
+   * `docs/guides/revocation.md`.
+   *
+   * Default: unset, no token is revoked.
+   */
+  isRevoked?: ((claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
+  /**
+   * Where @fastify/swagger is registered, documents in OpenAPI which routes are protected, and how they refuse. See
+   * `docs/guides/openapi.md`.
+   *
+   * Default: `true`.
+   */
+  openapi?: boolean | undefined
+}
+
+/** How Better Auth's session cookie is found and verified, and which pages may send it. */
+export interface SessionCookieOptions {
+  /**
+   * Better Auth's `advanced.cookiePrefix`.
+   *
+   * Default: `better-auth`.
+   */
+  prefix?: string | undefined
+  /**
+   * The whole name of the cookie without `__Secure-` or `__Host-`: Better Auth's `advanced.cookies.session_data.name`.
+   *
+   * Default: `<prefix>.session_data`.
+   */
+  name?: string | undefined
+  /**
+   * The secret of the Better Auth server, 32 bytes or more: accepts cookies that it signs with HS256, which it does without
+   * `jwt({ sessionCookieCache: true })`. It is for the cookie alone. Prefer the keys of the JWKS: whoever has this secret can
+   * sign in as anyone.
+   *
+   * Default: unset, only cookies signed with a key of the JWKS.
+   */
+  secret?: string | undefined
+  /**
+   * Origins (`https://app.example.com`) of the pages that may send unsafe requests with the cookie, in addition to the API's
+   * own origin.
+   *
+   * Default: `[]`.
+   */
+  trustedOrigins?: readonly string[] | undefined
+}
+
+/** The cache of verified tokens. */
+export interface TokenCacheOptions {
+  /**
+   * How many tokens are kept. The least recently used go first.
+   *
+   * Default: `10000`.
+   */
+  max?: number | undefined
+}
+
+/** How long keys are trusted, and how often the plugin fetches them. Durations are milliseconds. */
+export interface JwksOptions {
+  /**
+   * A key that was confirmed less than this ago costs no fetch and no wait.
+   *
+   * Default: `600000` (10 minutes).
+   */
+  maxAge?: number | undefined
+  /**
+   * For this much longer a key is still used at once, while one refresh runs in the background.
+   *
+   * Default: `60000` (1 minute).
+   */
+  staleWhileRevalidate?: number | undefined
+  /**
+   * While the JWKS cannot be fetched, a key is trusted for this long since it was last confirmed.
+   *
+   * Default: `3600000` (1 hour).
+   */
+  staleIfError?: number | undefined
+  /**
+   * How many fetches a minute tokens with an unknown `kid` may cause. Up to 10 at once are allowed.
+   *
+   * Default: `30`.
+   */
+  requestsPerMinute?: number | undefined
+  /**
+   * How long one fetch may take, including its body and the search for its URL.
+   *
+   * Default: `5000` (5 seconds).
+   */
+  timeout?: number | undefined
+}

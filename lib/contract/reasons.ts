@@ -1,0 +1,123 @@
+import type { ErrorCode, ReasonRow } from './error-codes.js'
+import { TOKEN_REASONS } from './token-reasons.js'
+
+/**
+ * Every reason for a refusal, by its reason word. The log, the doctor and `docs/reference/errors.md` read it from here.
+ * The words are stable; the texts are not.
+ */
+export const REASONS = {
+  // The request.
+  token_missing: {
+    code: 'FST_BETTER_AUTH_TOKEN_MISSING',
+    meaning: 'the request has no credential: no `Authorization` header, or one with another scheme than `Bearer`, ' +
+      'and nothing was found by `extractToken` or `sessionCookie`, if set',
+    cause: 'The client does not send its token.',
+    fix: 'the client: send `Authorization: Bearer <token>`'
+  },
+  authorization_malformed: {
+    code: 'FST_BETTER_AUTH_REQUEST_INVALID',
+    meaning: 'the `Authorization` header is not `Bearer <token>`, or came twice',
+    cause: 'The client writes `Bearer undefined undefined`, or a proxy adds a second header.',
+    fix: 'the client: send one token, without spaces in it; the proxy: pass `Authorization` on unchanged'
+  },
+
+  ...TOKEN_REASONS,
+
+  // The user, and what a guard asks for.
+  forbidden: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: 'the application threw `ForbiddenError`',
+    cause: 'A rule of your own refused the request.',
+    fix: 'nothing, if the rule is right'
+  },
+  banned: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: 'the user is banned: `banned` is `true`, and `banExpires` is not over',
+    cause: 'An administrator banned the user at the auth server.',
+    fix: 'the auth server: lift the ban; then the client fetches a new token'
+  },
+  role_missing: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: 'the user has none of the `roles` of `authorize`',
+    cause: 'A custom `definePayload` leaves out `role`, or the role was granted after the token was issued.',
+    fix: '`definePayload`: set `role`; the client: fetch a new token'
+  },
+  scope_missing: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: 'the token lacks one of the `scopes` of `authorize`',
+    cause: 'A custom `definePayload` leaves out `scope`, or the scope was granted after the token was issued.',
+    fix: 'the signer: set `scope`; the client: fetch a new token'
+  },
+  check_failed: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: 'the `check` of `authorize` did not return `true`; `err` shows what it threw',
+    cause: 'The `check` threw, or returned something truthy that is not `true`.',
+    fix: 'the `check` of the guard'
+  },
+
+  // The session cookie.
+  cookie_malformed: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the session cookie came in chunks, and some are missing, or there are more than 100',
+    cause: 'The browser lost a part of the cookie.',
+    fix: 'the client: call `getSession()` at the auth server'
+  },
+  session_invalid: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the user, the session, `sub` and `sid` of the session cookie do not belong together; `claim` names one',
+    cause: 'The cookie is not the session cookie of Better Auth, or is incomplete.',
+    fix: 'the client: call `getSession()` at the auth server'
+  },
+  session_expired: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the session in the cookie has ended',
+    cause: 'The browser kept an old cookie.',
+    fix: 'the client: call `getSession()` at the auth server'
+  },
+  origin_not_trusted: {
+    code: 'FST_BETTER_AUTH_CSRF',
+    meaning: 'a page outside `sessionCookie.trustedOrigins` sent an unsafe request with the cookie',
+    cause: 'The page has another origin; or a proxy terminates TLS, and Fastify takes the request for `http`.',
+    fix: 'the option `sessionCookie.trustedOrigins`; behind a proxy Fastify\'s `trustProxy`'
+  },
+
+  // What the application said.
+  extract_token_failed: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: '`extractToken` threw, or returned something else than a string or `undefined`',
+    cause: 'It throws for requests without what it reads, or it is `async`.',
+    fix: 'the option `extractToken`: return `undefined` where there is no token'
+  },
+  token_revoked: {
+    code: 'FST_BETTER_AUTH_TOKEN_REVOKED',
+    meaning: '`isRevoked` returned `true`',
+    cause: 'Your application revoked the token.',
+    fix: 'the client: sign in again'
+  },
+  revocation_unavailable: {
+    code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE',
+    meaning: '`isRevoked` threw, or returned neither `true` nor `false`; `err` shows what it threw',
+    cause: 'The list of revoked tokens cannot be reached.',
+    fix: 'the store of revoked tokens; the option `isRevoked`: return `true` or `false`'
+  },
+
+  // The keys.
+  jwks_unavailable: {
+    code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE',
+    meaning: 'the key of the token cannot be fetched now',
+    cause: 'The auth server is down, or this API cannot reach it, or its keys are at another URL. An earlier line ' +
+      'about the JWKS says which.',
+    fix: 'the network between this API and the auth server; the options `authUrl` and `jwksPath`'
+  }
+} as const satisfies Record<string, ReasonRow>
+
+/**
+ * Why a request was refused: one stable word, for logs, metrics and alerts. It is written as `reason` to `request.log`
+ * and is on every error as `error.reason`. It is never part of a response, so that a client learns nothing from it.
+ */
+export type RefusalReason = keyof typeof REASONS
+
+/** The reasons for which a request gets the error with this code. */
+export type ReasonOf<Code extends ErrorCode> = {
+  [Reason in RefusalReason]: typeof REASONS[Reason]['code'] extends Code ? Reason : never
+}[RefusalReason]

@@ -1,0 +1,121 @@
+import type { ReasonRow } from './error-codes.js'
+
+/** The reasons that lie in the token itself, in the order in which it is verified. */
+export const TOKEN_REASONS = {
+  // The form of the token, and its header.
+  token_too_long: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the token is longer than 16 kB',
+    cause: 'A custom `definePayload` puts too much into the token.',
+    fix: 'put less into the token: `definePayload`'
+  },
+  token_malformed: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the token is not a JWT: its segments, base64url or JSON are wrong',
+    cause: 'The client sends the session token of the sign-up response, or another opaque token.',
+    fix: 'the client: fetch a JWT at `GET /api/auth/token`'
+  },
+  token_encrypted: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the token is an encrypted JWT (JWE)',
+    cause: 'The client sends a token that only its issuer can read.',
+    fix: 'the client: fetch a JWT at `GET /api/auth/token`'
+  },
+  typ_not_allowed: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the `typ` in the header names another kind of token, such as a session cookie or a logout token',
+    cause: 'The client sends the session cookie or a logout token as a bearer token.',
+    fix: 'the client: fetch a JWT at `GET /api/auth/token`'
+  },
+  algorithm_not_allowed: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the `alg` in the header is not in `algorithms`, or is HS256 without `secret`, or is `none`',
+    cause: 'The option `algorithms` lacks the algorithm of the auth server (Better Auth\'s default is EdDSA), or the ' +
+      'token is signed with HS256.',
+    fix: 'the option `algorithms`; for HS256 the option `secret`'
+  },
+  critical_header: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the header has a critical extension (`crit`, `b64`)',
+    cause: 'A custom signer uses an extension of JWS that this plugin does not implement.',
+    fix: 'the signer: leave it out'
+  },
+  kid_invalid: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the `kid` in the header is missing, not a string, empty, or too long',
+    cause: 'An HS256 token has a `kid`, or a custom signer leaves the `kid` out.',
+    fix: 'the signer: name its key in `kid`; HS256 tokens have no `kid`'
+  },
+
+  // The key and the signature.
+  unknown_key: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the JWKS has no key with this `kid`',
+    cause: '`authUrl` is another Better Auth server than the one that signed the token, such as staging; or the keys ' +
+      'of the auth server were deleted.',
+    fix: 'the option `authUrl`: set it to the server that signed the token; if its keys were deleted, sign in again'
+  },
+  unusable_key: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the key with this `kid` is weak, private, of an unknown kind, or not for signatures',
+    cause: 'The key is RSA with fewer than 2048 bits, or is for encryption. The log says what is wrong with it.',
+    fix: 'the auth server: replace the key, see `jwt({ jwks: { keyPairConfig } })`'
+  },
+  algorithm_mismatch: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the key with this `kid` is for another algorithm than the `alg` of the token',
+    cause: 'Another server uses the same `kid` for another key.',
+    fix: 'the option `authUrl`: set it to the server that signed the token'
+  },
+  signature_invalid: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the signature is wrong',
+    cause: 'HS256: the two secrets differ. Otherwise the token was changed, or another server uses the same `kid`.',
+    fix: 'the option `authUrl`: set it to the server that signed the token; for HS256 the option `secret`'
+  },
+
+  // The claims.
+  claim_missing: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the token has no `exp`, or no user id (`sub` or `id`); `claim` names it',
+    cause: 'A custom `definePayload` or signer leaves the claim out.',
+    fix: 'the signer, or `definePayload`: set the claim'
+  },
+  claim_invalid: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'a claim has the wrong type, or does not match `userSchema`; `claim` names it',
+    cause: 'A custom `definePayload` puts another type into `email`, `name`, `image` or `emailVerified`.',
+    fix: 'the signer, or `definePayload`: give the claim its type'
+  },
+  token_expired: {
+    code: 'FST_BETTER_AUTH_TOKEN_EXPIRED',
+    meaning: 'the token has expired, and nothing else is wrong with it',
+    cause: 'The client keeps a token for too long. Better Auth\'s tokens live for 15 minutes.',
+    fix: 'the client: fetch a new token on 401'
+  },
+  token_not_active: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the `nbf` or `iat` of the token is in the future',
+    cause: 'The clocks of the two servers differ.',
+    fix: 'synchronise the clocks; the option `clockTolerance` covers a few seconds'
+  },
+  issuer_mismatch: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the `iss` of the token is not in `issuer`; `expected` and `received` show both',
+    cause: 'The API reaches the auth server at another URL (`http://auth:3000`) than its users. The tokens name the ' +
+      'public one.',
+    fix: 'the option `issuer`: set it to `received`, if that is your own auth server'
+  },
+  audience_mismatch: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the `aud` of the token names nothing in `audience`; `expected` and `received` show both',
+    cause: 'See `issuer_mismatch`; or Better Auth has a `jwt: { audience }` of its own.',
+    fix: 'the option `audience`: set it to `received`, if that names this API'
+  },
+  token_kind: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the claims show another kind of token: ID token, logout token, session cookie, or DPoP-bound token',
+    cause: 'The client sends that token as a bearer token.',
+    fix: 'the client: fetch a JWT at `GET /api/auth/token`'
+  }
+} as const satisfies Record<string, ReasonRow>

@@ -1,0 +1,80 @@
+import { Type, type TSchema } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { ForbiddenError } from '../contract/errors.js'
+import type { Claims, User } from '../contract/identity.js'
+import { copyUser } from '../http/request-decorators.js'
+import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
+
+/**
+ * What a route asks of its user. All that is given must hold.
+ *
+ * @example
+ * app.delete('/users/:id', { onRequest: [app.authorize({ roles: ['admin', 'support'] })] }, handler)
+ */
+export interface Guard {
+  /**
+   * One of these roles, in the claim `role` as Better Auth's admin plugin writes it (separated by commas), or in an array.
+   */
+  roles?: readonly string[] | undefined
+  /** All of these scopes, in the claim `scope` (separated by spaces, RFC 8693 §4.2) or `scp` (an array). */
+  scopes?: readonly string[] | undefined
+  /** A rule of your own. Only `true` accepts the request. */
+  check?: ((user: User, claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
+}
+
+/** One clause of a guard: everything there is to know about it. */
+export interface Clause<Value> {
+  readonly schema: TSchema
+  /** Completes the sentence "Option "authorize.x" must be …". */
+  readonly expects: string
+  /** @throws ForbiddenError, or rejects with it. */
+  judge (value: Value, verified: VerifiedToken, request: FastifyRequest): void | Promise<void>
+  /** What it needs, for the API docs. */
+  describe (value: Value): string
+}
+
+/** The clauses, in the order in which they are judged. */
+export const CLAUSES: { readonly [Name in keyof Guard]-?: Clause<NonNullable<Guard[Name]>> } = {
+  roles: {
+    // A comma separates roles in the claim, so no role can contain one.
+    schema: Type.Array(Type.String({ pattern: '^(?!\\s)[^,]+(?<!\\s)$' }), { minItems: 1 }),
+    expects: 'a non-empty array of roles',
+    judge (roles, { authorization }) {
+      if (!roles.some(role => authorization.roles.includes(role))) throw new ForbiddenError('role_missing')
+    },
+    describe: roles => `Needs ${roles.length > 1 ? 'one of the roles' : 'the role'} ${roles.join(', ')}`
+  },
+  scopes: {
+    schema: Type.Array(Type.String({ pattern: '^[\\x21\\x23-\\x5B\\x5D-\\x7E]+$' }), { minItems: 1 }),
+    expects: 'a non-empty array of scopes (RFC 6749 §3.3)',
+    judge (scopes, { authorization }) {
+      if (!scopes.every(scope => authorization.scopes.includes(scope))) throw new ForbiddenError('scope_missing', scopes)
+    },
+    describe: scopes => `Needs ${scopes.length > 1 ? 'the scopes' : 'the scope'} ${scopes.join(', ')}`
+  },
+  check: {
+    schema: Type.Function([], Type.Unknown()),
+    expects: 'a function',
+    async judge (check, verified, request) {
+      let verdict: unknown
+      try {
+        verdict = await check(copyUser(verified), decodeClaims(verified.token), request)
+      } catch (error) {
+        throw new ForbiddenError('check_failed', [], error)
+      }
+      if (verdict !== true) throw new ForbiddenError('check_failed')
+    },
+    describe: () => 'Needs to pass a check of the application'
+  }
+}
+
+/** One clause of a given guard, and the value it was given. */
+export interface GivenClause { readonly name: keyof Guard, readonly value: unknown, readonly clause: Clause<unknown> }
+
+/** The clauses that a guard uses, in the order in which they are judged. */
+export function givenClauses (guard: Guard): GivenClause[] {
+  return Object.entries(CLAUSES).flatMap(([name, clause]) => {
+    const value = guard[name as keyof Guard]
+    return value === undefined ? [] : [{ name: name as keyof Guard, value, clause: clause as Clause<unknown> }]
+  })
+}

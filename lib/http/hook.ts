@@ -1,0 +1,76 @@
+import type {
+  FastifyReply, FastifyRequest, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase,
+  RouteGenericInterface
+} from 'fastify'
+import { isBetterAuthError } from '../contract/errors.js'
+import type { Authenticator } from './authenticate.js'
+import { logRefusal } from './error-response.js'
+
+/**
+ * A hook that accepts a request or refuses it. Use it in `onRequest`, `preParsing`, `preValidation` or `preHandler`, with
+ * `@fastify/auth`, or by hand.
+ *
+ * @throws TokenMissingError, RequestInvalidError, TokenExpiredError, TokenInvalidError, ForbiddenError,
+ * JwksUnavailableError, and with the options that need them CsrfError, TokenRevokedError, RevocationUnavailableError
+ *
+ * @example
+ * app.get('/me', { onRequest: [app.authenticate] }, async request => request.user)
+ * // By hand:
+ * await app.authenticate(request, reply)
+ */
+export type Authenticate = (request: AnyRequest, reply: AnyReply) => Promise<void>
+
+/** From any kind of server, including HTTP/2. */
+type AnyRequest = FastifyRequest<RouteGenericInterface, RawServerBase, RawRequestDefaultExpression<RawServerBase>>
+type AnyReply = FastifyReply<
+  RouteGenericInterface, RawServerBase, RawRequestDefaultExpression<RawServerBase>, RawReplyDefaultExpression<RawServerBase>
+>
+
+type Done = (error?: unknown) => void
+
+/**
+ * Wraps an authenticator as a hook. Fastify turns its errors into responses; the onError hook of error-response.ts adds
+ * headers and the log line.
+ */
+export function createHook (authenticate: Authenticator): Authenticate {
+  function hook (
+    request: FastifyRequest, reply: FastifyReply, payloadOrDone?: unknown, done?: Done
+  ): Promise<void> | undefined {
+    // Hooks and @fastify/auth pass a callback, preParsing after its payload. By hand there is none.
+    const next = done ?? (typeof payloadOrDone === 'function' ? payloadOrDone as Done : undefined)
+    if (next === undefined) return byHand(request)
+    inHook(request, reply, next)
+  }
+
+  function inHook (request: FastifyRequest, reply: FastifyReply, next: Done): void {
+    let pending
+    try {
+      pending = authenticate(request)
+    } catch (error) {
+      next(refused(request, reply, error))
+      return
+    }
+    if (pending === undefined) next()
+    else pending.then(() => { next() }, (error: unknown) => { next(refused(request, reply, error)) })
+  }
+
+  async function byHand (request: FastifyRequest): Promise<void> {
+    try {
+      await authenticate(request)
+    } catch (error) {
+      if (isBetterAuthError(error)) logRefusal(request, error)
+      throw error
+    }
+  }
+
+  return hook as Authenticate
+}
+
+function refused (request: FastifyRequest, reply: FastifyReply, error: unknown): unknown {
+  if (isBetterAuthError(error)) {
+    logRefusal(request, error)
+    // For @fastify/auth, which sets 401 if no status is set, and for error handlers that set none.
+    reply.code(error.statusCode)
+  }
+  return error
+}

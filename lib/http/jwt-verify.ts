@@ -1,0 +1,53 @@
+import fastifyJwt, { type TokenOrHeader } from '@fastify/jwt'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { TokenMissingError } from '../contract/errors.js'
+import type { Claims } from '../contract/identity.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import { bearerToken } from '../schemes/bearer.js'
+import type { UserReader } from '../tokens/user-reader.js'
+import type { Verifier } from '../tokens/verifier.js'
+import type { StatusCheck } from './account-status.js'
+
+interface JwtParts { readonly verifier: Verifier, readonly checkStatus: StatusCheck, readonly readUser: UserReader }
+
+/**
+ * Registers @fastify/jwt: `request.jwtVerify()` and `fastify.jwt` for code written against it. It accepts nothing that
+ * `authenticate` refuses: the secret provider verifies the token by this plugin's own rules before it returns the key.
+ */
+export async function registerJwt (
+  fastify: FastifyInstance, options: ResolvedOptions, { verifier, checkStatus, readUser }: JwtParts
+): Promise<void> {
+  const { algorithms, secret, issuer, audience, clockTolerance } = options
+
+  async function secretProvider (request: FastifyRequest, decoded: TokenOrHeader): Promise<string> {
+    // The types describe only a part of what `decode: { complete: true }` passes.
+    const { input, signature } = decoded as unknown as { input: string, signature: string }
+    const verified = await verifier.verify(`${input}.${signature}`)
+    await checkStatus(request, verified)
+    return verified.key?.pem ?? secret!
+  }
+
+  await fastify.register(fastifyJwt, {
+    // Without a private key, `fastify.jwt.sign()` cannot sign.
+    secret: { public: secretProvider },
+    decode: { complete: true },
+    verify: {
+      algorithms: secret === undefined ? [...algorithms] : [...algorithms, 'HS256'],
+      requiredClaims: ['exp'],
+      clockTolerance,
+      ...issuer && { allowedIss: [...issuer] },
+      ...audience && { allowedAud: [...audience] },
+      extractToken (request) {
+        const token = bearerToken(request)
+        if (token === undefined) throw new TokenMissingError()
+        verifier.assertWellFormed(token)
+        return token
+      }
+    },
+    formatUser: claims => readUser(claims as Claims),
+    trusted (request, claims) {
+      request.claims = claims as Claims
+      return true
+    }
+  })
+}

@@ -1,0 +1,47 @@
+import type { Claims, Session, User } from '../contract/identity.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import type { VerificationKey } from '../keys/jwk.js'
+import type { AuthorizationClaims } from './authorization-claims.js'
+import type { Lifetime } from './claims.js'
+import type { HeaderPolicy, JsonObject, JwsHeader } from './jws.js'
+
+/**
+ * The rules for one profile of JWT: what its header may say, which secret signs it, and how its payload is read. A token of
+ * one profile never passes for another (RFC 8725 §3.12).
+ */
+export interface TokenProfile extends HeaderPolicy {
+  /** The shared secret for HS256; `undefined` accepts no HMAC token. */
+  readonly secret: string | undefined
+  /**
+   * Judges a payload whose signature is right, except for its times.
+   *
+   * @throws TokenInvalidError
+   */
+  read (payload: JsonObject, header: JwsHeader, now: number): TokenContent
+}
+
+/** Whom a token stands for, and what they may do. */
+export interface TokenContent {
+  readonly user: Readonly<User>
+  readonly session: Session | null
+  readonly authorization: AuthorizationClaims
+  /** When the session ends, in milliseconds since the epoch; infinity without a session. */
+  readonly endsAt: number
+}
+
+/** A token that is right in every respect, and for how long. Requests share it: nobody may write to it. */
+export interface VerifiedToken extends Omit<TokenContent, 'endsAt'>, Lifetime {
+  readonly token: string
+  /** The options of the registration that verified it. */
+  readonly options: ResolvedOptions
+  /** Whether `user` holds primitive values only, so that a shallow copy of it is a full one. */
+  readonly hasOnlyPrimitives: boolean
+  /** The key that verified it; `undefined` for the shared secret. */
+  readonly key: VerificationKey | undefined
+}
+
+/** The payload of a token that was verified. */
+export function decodeClaims (token: string): Claims {
+  const segment = token.slice(token.indexOf('.') + 1, token.lastIndexOf('.'))
+  return JSON.parse(Buffer.from(segment, 'base64url').toString()) as Claims
+}
