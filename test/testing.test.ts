@@ -314,7 +314,7 @@ t.test('await using closes it', async t => {
 t.test('says what is wrong with what it is told', async t => {
   const secret = 's'.repeat(32)
   for (const [options, message] of [
-    [{ algoritm: 'ES256' }, 'Unknown option "algoritm"; the options are algorithm, issuer, audience, secret'],
+    [{ algoritm: 'ES256' }, 'Unknown option "algoritm". Known options: algorithm, issuer, audience, secret'],
     [{ algorithm: 'ES255' }, 'Option "algorithm" must be one of EdDSA, ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, HS256, got \'ES255\''],
     [{ algorithm: 'toString' }, /^Option "algorithm" must be one of .*, got 'toString'$/],
     [{ algorithm: null }, /^Option "algorithm" must be one of .*, got null$/],
@@ -330,10 +330,10 @@ t.test('says what is wrong with what it is told', async t => {
   const issuer = await startIssuer(t)
   const hmac = await startIssuer(t, { algorithm: 'HS256', secret })
   const misspelt = { expiresin: 5 } as object
-  t.throws(() => issuer.token({}, misspelt), { name: 'TypeError', message: 'Unknown option "expiresin"; the options are expiresIn, header, kid' })
-  t.throws(() => issuer.sessionCookie({}, misspelt), { message: 'Unknown option "expiresin"; the options are expiresIn, name, session' })
+  t.throws(() => issuer.token({}, misspelt), { name: 'TypeError', message: 'Unknown option "expiresin". Known options: expiresIn, header, kid' })
+  t.throws(() => issuer.sessionCookie({}, misspelt), { message: 'Unknown option "expiresin". Known options: expiresIn, name, session' })
   t.throws(() => issuer.fail('dwon' as Fault), {
-    name: 'TypeError', message: 'The kinds of fault are down, hang, slow, error, html, empty, redirect, malformed, got \'dwon\''
+    name: 'TypeError', message: 'Unknown fault \'dwon\'. Known faults: down, hang, slow, error, html, empty, redirect, malformed'
   })
   for (const run of [() => issuer.revoke('no key'), () => issuer.token({}, { kid: 'no key' })]) {
     t.throws(run, { name: 'TypeError', message: 'This issuer has no key \'no key\'' })
@@ -360,8 +360,8 @@ t.test('says what is wrong with what it is told', async t => {
       t.throws(run, { name: 'TypeError', message: `"${parameter}" must be an object` }, `${run} of ${JSON.stringify(wrong)}`)
     }
   }
-  await t.rejects(hmac.rotate(), { message: 'rotate() is for keys of the JWKS, and HS256 has a secret' })
-  t.throws(() => hmac.revoke(), { message: 'revoke() is for keys of the JWKS, and HS256 has a secret' })
+  await t.rejects(hmac.rotate(), { message: 'rotate() needs keys in a JWKS, but HS256 uses a secret' })
+  t.throws(() => hmac.revoke(), { message: 'revoke() needs keys in a JWKS, but HS256 uses a secret' })
   t.equal(hmac.kid, undefined)
   t.equal((await fetch(`${hmac.authUrl}/api/auth/jwks`)).status, 404, 'and no JWKS')
 })

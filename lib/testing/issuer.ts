@@ -1,13 +1,11 @@
-import { randomBytes } from 'node:crypto'
-import { inspect } from 'node:util'
-import type { Algorithm } from '../contract/options.js'
-import { bindCookieClaims, COOKIE_TYPE, createCookieClaims, createTokenClaims, now } from './claims.js'
-import { FAULT_KINDS, startJwksServer, type Fault } from './jwks-server.js'
-import { createKeySigner, createKeySignerSync, createSecretSigner, signJwt, type Signer } from './keys.js'
+import { checkFault, startJwksServer, type Fault } from './jwks-server.js'
+import { createKeyRing } from './key-ring.js'
 import {
   checkCookieOptions, checkIssuerOptions, checkObjects, checkTokenOptions,
   type TestCookieOptions, type TestIssuerOptions, type TestTokenOptions
 } from './options.js'
+import { bindCookiePayload, COOKIE_TYPE, createCookiePayload, createTokenPayload, now } from './payloads.js'
+import { randomSecret, signJwt } from './signers.js'
 
 const DEFAULT_COOKIE_NAME = 'better-auth.session_data'
 const HOUR = 3600
@@ -15,102 +13,120 @@ const ANOTHER_AUDIENCE = 'https://another-api.example.com'
 
 type Claims = Record<string, unknown>
 
-/** An auth server for tests: it signs tokens as Better Auth does, publishes their keys on loopback, and fails on demand. */
+/**
+ * An auth server for tests. It signs tokens as Better Auth does, publishes their keys on 127.0.0.1, and fails on
+ * demand. Every method throws a `TypeError` for an unknown or invalid option, and for claims, a user or a session that
+ * is not an object. Times come from `Date.now()`, so fake timers move them.
+ */
 export interface TestIssuer extends AsyncDisposable {
-  /** For the plugin's option `authUrl`: `http://127.0.0.1:<port>`. The JWKS is at Better Auth's default address below it. */
+  /**
+   * The URL for the plugin's option `authUrl`: `http://127.0.0.1:<port>`, with the JWKS at Better Auth's default path,
+   * `/api/auth/jwks`.
+   */
   readonly authUrl: string
-  /** For the plugin's option `secret`: what HS256 tokens are signed with; `undefined` for every other algorithm. */
+  /**
+   * The secret that signs tokens and cookies with `HS256`; `undefined` for every other algorithm. Pass it to the
+   * plugin as `secret` for bearer tokens and as `sessionCookie.secret` for cookies. The options
+   * `{ authUrl: issuer.authUrl, secret: issuer.secret }` work for every algorithm.
+   */
   readonly secret: string | undefined
-  /** The `kid` of the key that signs now; `undefined` for HS256. */
+  /** The `kid` of the current key, which signs new tokens; `undefined` for `HS256`. */
   readonly kid: string | undefined
-  /** How often the JWKS was asked for, at its own address. */
+  /** The number of requests to the URL of the JWKS so far. */
   readonly requests: number
   /**
-   * A token as Better Auth issues it: for a user `user_1`, good for 15 minutes, from and for `authUrl`.
+   * Returns a token as Better Auth issues it: for the user `user_1`, Ada Lovelace, valid for 15 minutes.
+   * `claims` override its claims, and `undefined` removes one; `id` or `sub` alone sets both.
    *
-   * @param claims - laid over its claims; `undefined` takes one away. An `id` or a `sub` alone stands for both.
-   * @throws TypeError for an unknown option or `kid`, and for what is of no use; the message names it.
+   * @throws TypeError that names an unknown or invalid option, or an unknown `kid`.
    */
   token (claims?: Claims, options?: TestTokenOptions): string
-  /** A token that expired an hour ago: `token_expired`. */
+  /** Returns a token that expired an hour ago. The plugin refuses it: 401, `token_expired`. */
   expired (claims?: Claims): string
-  /** A token that is not good before an hour from now (`nbf`): `token_not_active`. */
+  /** Returns a token that becomes valid in an hour (`nbf`). The plugin refuses it: 401, `token_not_active`. */
   notYetValid (claims?: Claims): string
-  /** A token for another API: `audience_mismatch`. */
+  /** Returns a token for another API. The plugin refuses it: 401, `audience_mismatch`. */
   wrongAudience (claims?: Claims): string
-  /** A token that names a key of the JWKS, the current one if it is there, and is signed with another: `signature_invalid`. */
+  /**
+   * Returns a token with the `kid` of a published key (the current key, unless revoked), signed with a different key.
+   * The plugin refuses it: 401, `signature_invalid`.
+   */
   forged (claims?: Claims): string
   /**
-   * The `Cookie` header of a browser that is signed in: Better Auth's session cookie as `jwt({ sessionCookieCache: true })` and
-   * `session.cookieCache.strategy: 'jwt'` make it, or for HS256 as the strategy alone makes it. Each is another session.
+   * Returns the `Cookie` header of a signed-in browser: the cookie that Better Auth sets with
+   * `jwt({ sessionCookieCache: true })` and `session.cookieCache.strategy: 'jwt'`, or for `HS256` with the strategy
+   * alone. Every call starts another session. `user` and the option `session` override what the cookie contains.
    *
-   * @param user - laid over the user that is in it.
-   * @throws TypeError for an unknown option, and for one of no use; the message names it.
+   * @throws TypeError that names an unknown or invalid option.
    */
   sessionCookie (user?: Claims, options?: TestCookieOptions): string
   /**
-   * Signs with a new key from now on. The old one stays published, as in Better Auth's grace period.
+   * Signs with a new key from now on, and resolves to its `kid`. The old key stays published, as in Better Auth's
+   * grace period.
    *
-   * @returns the new `kid`.
-   * @throws TypeError for HS256.
+   * @throws TypeError for `HS256`.
    */
   rotate (): Promise<string>
   /**
-   * Takes a key out of the JWKS. It still signs tokens, so that a test can see them refused: once the API has looked for the key
-   * again, so register the plugin with `jwks: { maxAge: 0, staleWhileRevalidate: 0 }`. A JWKS that would be empty gets another
-   * key, as Better Auth's does.
+   * Removes a key, by default the current one, from the JWKS. It still signs, so that a test can see its tokens
+   * refused. The plugin refuses them after its next fetch: register it with
+   * `jwks: { maxAge: 0, staleWhileRevalidate: 0 }` to see that at once. If the JWKS would be empty, it gets a new key,
+   * as Better Auth's does.
    *
-   * @param kid - Default: the current key.
-   * @throws TypeError for an unknown `kid`, and for HS256.
+   * @throws TypeError for an unknown `kid`, and for `HS256`.
    */
   revoke (kid?: string): void
   /**
-   * Makes every answer of the server a fault, until `recover()`.
+   * Makes every response of the server a fault, until `recover()`: `down`, `hang`, `slow` (correct, after a second),
+   * `error` (500), `html`, `empty`, `redirect` or `malformed`. A known key keeps working during an outage: register
+   * the plugin with `jwks: { maxAge: 0, staleWhileRevalidate: 0, staleIfError: 0 }` to see the 503.
    *
-   * @throws TypeError for an unknown kind.
+   * @throws TypeError for an unknown fault.
    */
   fail (kind: Fault): void
   /**
-   * Ends what `fail()` began; what hangs goes on hanging. After a failure the plugin pauses before it asks again, for half a
-   * second at first: `fastify.betterAuth.status().nextTryAt` says until when.
+   * Ends the fault that `fail()` started; requests that already hang keep hanging. After a failure the plugin waits
+   * before its next fetch, half a second at first: `fastify.betterAuth.status().nextTryAt` is the end of that wait.
    */
   recover (): void
-  /** Stops the server and ends all its connections. */
+  /**
+   * Stops the server and ends its connections. Resolves when it has stopped, and may be called again.
+   * `await using issuer = await createTestIssuer()` calls it at the end of the block.
+   */
   close (): Promise<void>
 }
 
 /**
- * Starts an auth server for tests on a free port of 127.0.0.1, with keys of its own. Several share nothing.
+ * Starts an auth server for tests on a free port of 127.0.0.1, and resolves when it listens. Each issuer has its own
+ * keys; several issuers share nothing.
  *
- * @throws TypeError for an unknown option, or one of no use; the message names it.
+ * @throws TypeError that names an unknown or invalid option.
+ * @example
+ * const issuer = await createTestIssuer()
+ * const app = Fastify()
+ * await app.register(betterAuthPlugin, { authUrl: issuer.authUrl })
+ * app.get('/me', { onRequest: app.authenticate }, async request => request.user)
+ *
+ * const authorization = `Bearer ${issuer.token({ name: 'Grace Hopper' })}`
+ * const response = await app.inject({ url: '/me', headers: { authorization } })
+ * assert.equal(response.json().name, 'Grace Hopper')
+ *
+ * await app.close()
+ * await issuer.close()
  */
 export async function createTestIssuer (options: TestIssuerOptions = {}): Promise<TestIssuer> {
   checkIssuerOptions(options)
   const { algorithm = 'EdDSA', secret = randomSecret() } = options
-  const createSigner = async (secret = randomSecret()) => {
-    return algorithm === 'HS256' ? createSecretSigner(secret) : createKeySigner(algorithm)
-  }
-
-  const [first, forger] = await Promise.all([createSigner(secret), createSigner()])
-  const signers = [first]
-  const published = new Set(signers)
-  let current = first
-
-  const server = await startJwksServer(() => [...published].flatMap(({ jwk }) => jwk ?? []))
+  const keys = await createKeyRing(algorithm, secret)
+  const server = await startJwksServer(() => keys.jwks())
   const { origin } = server
   const { issuer = origin, audience = origin } = options
 
   function sign (claims: Claims, options: TestTokenOptions = {}): string {
     checkTokenOptions(options)
     const { expiresIn, header, kid } = options
-    const signer = kid === undefined ? current : signerOf(kid)
-    return signJwt(signer, createTokenClaims(issuer, audience, claims, expiresIn), header)
-  }
-
-  function signerOf (kid: string | undefined): Signer {
-    const signer = signers.find(known => known.kid === kid)
-    if (signer === undefined) throw new TypeError(`This issuer has no key ${inspect(kid)}`)
-    return signer
+    const signer = kid === undefined ? keys.current : keys.find(kid)
+    return signJwt(signer, createTokenPayload(issuer, audience, claims, expiresIn), header)
   }
 
   function claimsOf (claims: Claims = {}): Claims {
@@ -118,15 +134,10 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
     return claims
   }
 
-  function keyAlgorithm (method: string): Algorithm {
-    if (algorithm === 'HS256') throw new TypeError(`${method}() is for keys of the JWKS, and HS256 has a secret`)
-    return algorithm
-  }
-
   const testIssuer: TestIssuer = {
     authUrl: origin,
     secret: algorithm === 'HS256' ? secret : undefined,
-    get kid () { return current.kid },
+    get kid () { return keys.current.kid },
     get requests () { return server.requests },
 
     token: (claims, options) => sign(claimsOf(claims), options),
@@ -134,39 +145,27 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
     notYetValid: claims => sign({ ...claimsOf(claims), nbf: now() + HOUR, exp: now() + 2 * HOUR }),
     wrongAudience: claims => sign({ ...claimsOf(claims), aud: ANOTHER_AUDIENCE }),
     forged (claims) {
-      // A key that is revoked would be refused for that.
-      const { kid } = published.has(current) ? current : [...published].at(-1)!
-      return signJwt(forger, createTokenClaims(issuer, audience, claimsOf(claims)), { kid })
+      const { kid } = keys.impersonated
+      return signJwt(keys.forger, createTokenPayload(issuer, audience, claimsOf(claims)), { kid })
     },
 
     sessionCookie (user = {}, options = {}) {
       checkObjects({ user })
       checkCookieOptions(options)
       const { expiresIn, name = DEFAULT_COOKIE_NAME, session } = options
-      const claims = createCookieClaims(user, session, expiresIn)
-      // Its issuer is the address of the server, whatever `issuer` its tokens have.
+      const payload = createCookiePayload(user, session, expiresIn)
+      // The issuer of a cookie is the server's origin, even if its tokens have another `issuer`.
       const jwt = algorithm === 'HS256'
-        ? signJwt(current, claims)
-        : signJwt(current, bindCookieClaims(origin, claims), { typ: COOKIE_TYPE })
+        ? signJwt(keys.current, payload)
+        : signJwt(keys.current, bindCookiePayload(origin, payload), { typ: COOKIE_TYPE })
       return `${name}=${jwt}`
     },
 
-    async rotate () {
-      current = await createKeySigner(keyAlgorithm('rotate'))
-      signers.push(current)
-      published.add(current)
-      return current.kid!
-    },
-    revoke (kid) {
-      const algorithm = keyAlgorithm('revoke')
-      published.delete(kid === undefined ? current : signerOf(kid))
-      if (published.size === 0) published.add(createKeySignerSync(algorithm))
-    },
+    rotate: async () => (await keys.rotate()).kid!,
+    revoke: kid => { keys.revoke(kid) },
 
     fail (kind) {
-      if (!FAULT_KINDS.includes(kind)) {
-        throw new TypeError(`The kinds of fault are ${FAULT_KINDS.join(', ')}, got ${inspect(kind)}`)
-      }
+      checkFault(kind)
       server.fault = kind
     },
     recover () { server.fault = undefined },
@@ -174,8 +173,4 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
     [Symbol.asyncDispose]: () => server.close()
   }
   return testIssuer
-}
-
-function randomSecret (): string {
-  return randomBytes(32).toString('base64url')
 }

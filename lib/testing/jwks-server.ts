@@ -1,38 +1,39 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
 
 /**
- * What can be wrong with an auth server:
+ * How the auth server of a test issuer fails:
  *
- * - `down`: each connection is reset
- * - `hang`: it accepts connections and never answers
- * - `slow`: it answers as it should, after a second
- * - `error`: 500, with a page of HTML
- * - `html`: 200, with a page of HTML
- * - `empty`: 200, with no body
- * - `redirect`: 302, to where the JWKS is; a client that follows it has its keys from another address than it was told
- * - `malformed`: 200, with JSON that ends too early
+ * - `down`: it resets every connection
+ * - `hang`: it accepts connections and never responds
+ * - `slow`: it responds correctly, after a second
+ * - `error`: 500 with an HTML page
+ * - `html`: 200 with an HTML page
+ * - `empty`: 200 without a body
+ * - `redirect`: 302 to another URL that serves the JWKS; a client that follows it uses a URL it was not given
+ * - `malformed`: 200 with truncated JSON
  */
 export type Fault = 'down' | 'hang' | 'slow' | 'error' | 'html' | 'empty' | 'redirect' | 'malformed'
 
 /** A JWKS server on loopback that fails on demand. */
 export interface JwksServer {
   readonly origin: string
-  /** How often the JWKS was asked for. */
+  /** The number of requests to the URL of the JWKS. */
   readonly requests: number
-  /** What is wrong with it now. */
+  /** The fault that it shows now. */
   fault: Fault | undefined
-  /** Ends all connections, those that hang included. */
+  /** Stops the server and ends all connections, hanging ones included. */
   close (): Promise<void>
 }
 
-/** Better Auth's default address. */
+/** Better Auth's default path. */
 const JWKS_PATH = '/api/auth/jwks'
 const REDIRECTED_PATH = '/redirected/jwks'
 const DELAY = 1000
 const PAGE = '<!doctype html><title>Auth server</title><h1>Something went wrong</h1>'
 
-/** What is answered instead of a JWKS. */
+/** The response of each fault, in place of the JWKS. */
 const FAULTS: Record<Fault, (response: ServerResponse, sendJwks: () => void, jwks: string) => void> = {
   down: response => { response.req.socket.resetAndDestroy() },
   hang: () => {},
@@ -49,10 +50,17 @@ const FAULTS: Record<Fault, (response: ServerResponse, sendJwks: () => void, jwk
   }
 }
 
-/** All kinds of fault. */
-export const FAULT_KINDS = Object.keys(FAULTS) as readonly Fault[]
+/** @throws TypeError for an unknown fault. */
+export function checkFault (kind: Fault): void {
+  const known = Object.keys(FAULTS)
+  if (!known.includes(kind)) throw new TypeError(`Unknown fault ${inspect(kind)}. Known faults: ${known.join(', ')}`)
+}
 
-/** @param keys - the published keys; none where there is no JWKS, which is 404 then. */
+/**
+ * Starts the server on a free port of 127.0.0.1.
+ *
+ * @param keys - returns the published keys; if there are none, the JWKS is a 404.
+ */
 export async function startJwksServer (keys: () => readonly unknown[]): Promise<JwksServer> {
   let requests = 0
 
@@ -61,7 +69,7 @@ export async function startJwksServer (keys: () => readonly unknown[]): Promise<
     const { fault } = state
     const published = keys()
     const jwks = JSON.stringify({ keys: published })
-    // Better Auth does not say how long its JWKS may be kept, and nothing at all in a 404.
+    // As Better Auth does: a JWKS without cache headers, a 404 without a body.
     const sendJwks = (path: string) => {
       if (method !== 'GET' || url !== path || published.length === 0) response.writeHead(404).end()
       else response.writeHead(200, { 'content-type': 'application/json' }).end(jwks)

@@ -1,35 +1,48 @@
 import { inspect } from 'node:util'
-import { ALGORITHMS, type TestAlgorithm } from './keys.js'
+import { ALGORITHMS, type TestAlgorithm } from './signers.js'
 
 /** The options of `createTestIssuer()`. All are optional. */
 export interface TestIssuerOptions {
-  /** What the tokens are signed with: any algorithm that the plugin verifies. Default: `EdDSA`, as Better Auth's. */
+  /** The algorithm that signs tokens and cookies: any of the plugin's `algorithms`, or `HS256`. Default: `EdDSA`. */
   algorithm?: TestAlgorithm | undefined
-  /** The `iss` of tokens, Better Auth's `jwt.issuer`. Default: `authUrl`. */
+  /**
+   * The `iss` of tokens, as Better Auth's `jwt.issuer` sets it. Set the plugin's `issuer` to the same value.
+   * Default: `authUrl`.
+   */
   issuer?: string | undefined
-  /** The `aud` of tokens, Better Auth's `jwt.audience`. Default: `authUrl`. */
+  /**
+   * The `aud` of tokens, as Better Auth's `jwt.audience` sets it. Set the plugin's `audience` to the same value.
+   * Default: `authUrl`.
+   */
   audience?: string | undefined
-  /** The secret shared with the API, 32 bytes or more, for `algorithm: 'HS256'` only. Default: a random one. */
+  /**
+   * The secret shared with the API, at least 32 bytes; only for `algorithm: 'HS256'`. Default: a random secret.
+   */
   secret?: string | undefined
 }
 
-/** How a token differs from Better Auth's own, its claims aside. */
+/** The options of `token()`: how a token differs from one of Better Auth, apart from its claims. */
 export interface TestTokenOptions {
-  /** Seconds from its `iat` to its `exp`. Default: 900 (15 minutes). */
+  /** Seconds from `iat` to `exp`; negative for an expired token. Default: `900`. */
   expiresIn?: number | undefined
-  /** Laid over `{ alg, kid }`, such as `{ typ: 'at+jwt' }`; `undefined` takes a parameter away. Default: nothing. */
+  /**
+   * Header parameters that override `{ alg, kid }`, such as `{ typ: 'at+jwt' }`; `undefined` removes one.
+   * Default: none.
+   */
   header?: Record<string, unknown> | undefined
-  /** Which of the issuer's keys signs it, revoked ones included. Default: the current one. */
+  /** The `kid` of the issuer's key that signs the token; revoked keys still sign. Default: the current key. */
   kid?: string | undefined
 }
 
-/** How a session cookie differs from Better Auth's own, its user aside. */
+/** The options of `sessionCookie()`: how a cookie differs from one of Better Auth, apart from its user. */
 export interface TestCookieOptions {
-  /** Seconds until the cookie's JWT expires, not the session. Default: 300 (5 minutes). */
+  /** Seconds until the JWT in the cookie expires; the session itself lasts 7 days. Default: `300`. */
   expiresIn?: number | undefined
-  /** The cookie's name, with the prefix. Default: `better-auth.session_data`. */
+  /** The full name of the cookie, including the prefix. Default: `better-auth.session_data`. */
   name?: string | undefined
-  /** Laid over the session, such as `{ expiresAt: '2020-01-01T00:00:00.000Z' }`. Default: nothing. */
+  /**
+   * Fields that override those of the session, such as `{ expiresAt: '2020-01-01T00:00:00.000Z' }`. Default: none.
+   */
   session?: Record<string, unknown> | undefined
 }
 
@@ -39,18 +52,19 @@ const COOKIE_OPTIONS: ReadonlyArray<keyof TestCookieOptions> = ['expiresIn', 'na
 
 const MIN_SECRET_BYTES = 32
 
-/** @throws TypeError that names what is not an object, or an array. */
+/** @throws TypeError that names the first value that is not an object, or is an array. */
 export function checkObjects (values: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(values)) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError(`"${name}" must be an object`)
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+    if (!isObject) throw new TypeError(`"${name}" must be an object`)
   }
 }
 
-/** @throws TypeError for a name that is none of these. */
+/** @throws TypeError that names the first unknown option, and lists the known ones. */
 function checkNames (options: object, known: readonly string[]): void {
   checkObjects({ options })
   const unknown = Object.keys(options).find(name => !known.includes(name))
-  if (unknown !== undefined) throw new TypeError(`Unknown option "${unknown}"; the options are ${known.join(', ')}`)
+  if (unknown !== undefined) throw new TypeError(`Unknown option "${unknown}". Known options: ${known.join(', ')}`)
 }
 
 /** @throws TypeError that names the option. */
@@ -66,7 +80,7 @@ export function checkCookieOptions (options: TestCookieOptions): void {
   checkNames(options, COOKIE_OPTIONS)
   const { expiresIn, name, session = {} } = options
   checkLifetime(expiresIn)
-  checkText('name', name)
+  checkString('name', name)
   checkObjects({ session })
 }
 
@@ -76,21 +90,21 @@ function checkLifetime (expiresIn: number | undefined): void {
   }
 }
 
-function checkText (name: string, value: unknown): void {
+function checkString (name: string, value: unknown): void {
   if (value !== undefined && (typeof value !== 'string' || value === '')) {
     throw new TypeError(`Option "${name}" must be a non-empty string, got ${inspect(value)}`)
   }
 }
 
-/** @throws TypeError that names the option, and never shows the secret. */
+/** @throws TypeError that names the option, and never contains the secret. */
 export function checkIssuerOptions (options: TestIssuerOptions): void {
   checkNames(options, ISSUER_OPTIONS)
   const { algorithm = 'EdDSA', issuer, audience, secret } = options
   if (!ALGORITHMS.includes(algorithm)) {
     throw new TypeError(`Option "algorithm" must be one of ${ALGORITHMS.join(', ')}, got ${inspect(algorithm)}`)
   }
-  checkText('issuer', issuer)
-  checkText('audience', audience)
+  checkString('issuer', issuer)
+  checkString('audience', audience)
   if (secret === undefined) return
   if (algorithm !== 'HS256') throw new TypeError(`Option "secret" is for the algorithm HS256, not for ${algorithm}`)
   if (typeof secret !== 'string' || Buffer.byteLength(secret) < MIN_SECRET_BYTES) {

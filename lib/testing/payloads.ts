@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 
 type Fields = Record<string, unknown>
 
-/** The row of a user as Better Auth has it without further plugins. */
+/** A row of Better Auth's user table, without the columns that plugins add. */
 const USER = {
   id: 'user_1',
   name: 'Ada Lovelace',
@@ -25,23 +25,25 @@ export function now (): number {
 }
 
 /**
- * What an access token of Better Auth says: the user's row, whom it is for and how long it is good for.
+ * The payload of an access token of Better Auth: the user's row, the issuer, the audience and the times.
  *
- * @param claims - laid over it. An `id` or a `sub` alone stands for both, and `exp` is counted from `iat`.
- * @param expiresIn - seconds.
+ * @param claims - override the defaults. `id` or `sub` alone sets both.
+ * @param expiresIn - seconds from `iat` to `exp`.
  */
-export function createTokenClaims (issuer: string, audience: string, claims: Fields, expiresIn = TOKEN_LIFETIME): Fields {
+export function createTokenPayload (
+  issuer: string, audience: string, claims: Fields, expiresIn = TOKEN_LIFETIME
+): Fields {
   const id = claims.id ?? claims.sub ?? USER.id
   const iat = typeof claims.iat === 'number' ? claims.iat : now()
   return { iat, ...USER, id, sub: id, exp: iat + expiresIn, iss: issuer, aud: audience, ...claims }
 }
 
 /**
- * What a session cookie of Better Auth says when it is signed with HS256: a user and a session.
+ * The payload of a session cookie that Better Auth signs with HS256: a user and a session.
  *
- * @param expiresIn - seconds.
+ * @param expiresIn - seconds from `iat` to `exp`.
  */
-export function createCookieClaims (user: Fields, session: Fields = {}, expiresIn = COOKIE_LIFETIME) {
+export function createCookiePayload (user: Fields, session: Fields = {}, expiresIn = COOKIE_LIFETIME) {
   const iat = now()
   const row: Fields = { ...USER, ...user }
   const createdAt = new Date(iat * 1000).toISOString()
@@ -65,8 +67,8 @@ export function createCookieClaims (user: Fields, session: Fields = {}, expiresI
   }
 }
 
-/** Binds the claims of a cookie to its user and session, as Better Auth does when a key of the JWKS signs it. */
-export function bindCookieClaims (issuer: string, claims: ReturnType<typeof createCookieClaims>): Fields {
-  const { session, user } = claims
-  return { ...claims, sid: session.token, iss: issuer, aud: COOKIE_AUDIENCE, sub: user.id }
+/** Adds the claims that Better Auth adds when a key of the JWKS signs: issuer, audience, user and session. */
+export function bindCookiePayload (issuer: string, payload: ReturnType<typeof createCookiePayload>): Fields {
+  const { session, user } = payload
+  return { ...payload, sid: session.token, iss: issuer, aud: COOKIE_AUDIENCE, sub: user.id }
 }

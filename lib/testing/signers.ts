@@ -1,24 +1,25 @@
 import {
-  constants, createHmac, generateKeyPair, generateKeyPairSync, randomUUID, sign, type KeyPairKeyObjectResult, type SigningOptions
+  constants, createHmac, generateKeyPair, generateKeyPairSync, randomBytes, randomUUID, sign,
+  type KeyPairKeyObjectResult, type SigningOptions
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { Algorithm } from '../contract/options.js'
 
-/** What an issuer can sign with: whatever the plugin verifies. */
+/** An algorithm that a test issuer signs with: any that the plugin verifies. */
 export type TestAlgorithm = Algorithm | 'HS256'
 
-/** What signs tokens: a key pair, or a secret, which has no name and no JWK. */
+/** Signs tokens with a key pair, or with a shared secret, which has neither `kid` nor JWK. */
 export interface Signer {
   readonly alg: TestAlgorithm
   readonly kid: string | undefined
-  /** The public key as a JWKS shows it (RFC 7517 §4), with `alg` and `kid`, and without `use`, as Better Auth's. */
+  /** The public key as Better Auth publishes it (RFC 7517 §4): with `alg` and `kid`, without `use`. */
   readonly jwk: Readonly<Record<string, unknown>> | undefined
   sign (input: Buffer): Buffer
 }
 
 const generate = promisify(generateKeyPair)
 
-// Keys are made aside, or at once, which for RSA is a good part of a second that nothing else runs in.
+// Generated in the thread pool, or synchronously, which for RSA can block the event loop for half a second.
 const ed25519 = { generate: () => generate('ed25519'), generateSync: () => generateKeyPairSync('ed25519') }
 const ec = (namedCurve: string) => ({
   generate: () => generate('ec', { namedCurve }),
@@ -29,12 +30,12 @@ const rsa = {
   generateSync: () => generateKeyPairSync('rsa', { modulusLength: 2048 })
 }
 
-// Both integers, each padded to the size of the curve (RFC 7518 §3.4).
+// Both integers side by side, each padded to the size of the curve (RFC 7518 §3.4).
 const ECDSA: SigningOptions = { dsaEncoding: 'ieee-p1363' }
 // The salt is as long as the digest (RFC 7518 §3.5).
 const PSS: SigningOptions = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
 
-/** How each algorithm makes its keys and signs (RFC 7518 §3.1, RFC 8037 §3.1). */
+/** How each algorithm generates its keys and signs (RFC 7518 §3.1, RFC 8037 §3.1). */
 const SCHEMES = {
   EdDSA: { ...ed25519, digest: null, options: {} },
   ES256: { ...ec('P-256'), digest: 'sha256', options: ECDSA },
@@ -50,12 +51,12 @@ const SCHEMES = {
 
 export const ALGORITHMS: readonly TestAlgorithm[] = [...Object.keys(SCHEMES) as Algorithm[], 'HS256']
 
-/** A new key pair with a name of its own. */
+/** Generates a key pair with a new `kid`. */
 export async function createKeySigner (alg: Algorithm): Promise<Signer> {
   return toSigner(alg, await SCHEMES[alg].generate())
 }
 
-/** The same, for those who cannot wait. */
+/** The same, synchronously. */
 export function createKeySignerSync (alg: Algorithm): Signer {
   return toSigner(alg, SCHEMES[alg].generateSync())
 }
@@ -71,6 +72,11 @@ function toSigner (alg: Algorithm, { publicKey, privateKey }: KeyPairKeyObjectRe
   }
 }
 
+/** 256 bits, as text. */
+export function randomSecret (): string {
+  return randomBytes(32).toString('base64url')
+}
+
 export function createSecretSigner (secret: string): Signer {
   return {
     alg: 'HS256',
@@ -81,9 +87,9 @@ export function createSecretSigner (secret: string): Signer {
 }
 
 /**
- * A compact JWS (RFC 7515 §7.1).
+ * Signs a JWT as a compact JWS (RFC 7515 §7.1).
  *
- * @param header - laid over `alg` and `kid` of the signer; what is `undefined` is left out.
+ * @param header - overrides `alg` and `kid` of the signer; `undefined` removes a parameter.
  */
 export function signJwt ({ alg, kid, sign }: Signer, payload: object, header: object = {}): string {
   const input = `${encode({ alg, kid, ...header })}.${encode(payload)}`
