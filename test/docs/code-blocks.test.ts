@@ -10,8 +10,10 @@ import { BLOCKS, read, type PageBlock } from '../fixtures/docs.js'
 import { runCli } from '../fixtures/doctor.js'
 import { copyProject, freePorts, isInstalled, paste, ROOT, start, TSX } from '../fixtures/program.js'
 
-const { bin, dependencies, devDependencies, name: NAME, peerDependencies, scripts } = JSON.parse(read('package.json')) as
-  Record<'bin' | 'dependencies' | 'devDependencies' | 'peerDependencies' | 'scripts', Record<string, string>> & { name: string }
+type Manifest = Record<'bin' | 'dependencies' | 'devDependencies' | 'peerDependencies' | 'scripts', Record<string, string>>
+
+const manifest = JSON.parse(read('package.json')) as Manifest & { name: string }
+const { bin, dependencies, devDependencies, name: NAME, peerDependencies, scripts } = manifest
 const project = copyProject(t)
 const folder = join(project, 'blocks')
 mkdirSync(folder)
@@ -105,7 +107,10 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
       },
       { request: 'POST /orders', claims: {}, status: 200, match: { by: 'token' } }
     ]],
-    'Cookies signed with HS256': [[{ request: 'GET /me', status: 401 }, { request: 'GET /me', cookie: {}, status: 200 }]]
+    'Cookies signed with HS256': [[
+      { request: 'GET /me', status: 401 },
+      { request: 'GET /me', cookie: {}, status: 200 }
+    ]]
   },
   'docs/guides/websockets.md': {
     'WebSockets and other places for a token': [[{ request: 'GET /nowhere', status: 404 }]]
@@ -160,10 +165,11 @@ async function checkTypeScript (t: Test, blocks: readonly PageBlock[]): Promise<
     t.ok(blocks.some(({ code }) => code === read('examples/minimal.ts')))
   })
 
-  t.test('the quick start works as it is written', { skip: isInstalled('curl') ? false : 'curl is not installed' }, async t => {
+  const skip = isInstalled('curl') ? false : 'curl is not installed'
+  t.test('the quick start works as it is written', { skip }, async t => {
     const [authPort, apiPort] = await freePorts(t)
-    const moved = (code: string) => code.replaceAll(':3000', `:${authPort}`).replace('listen(3000,', `listen(${authPort},`)
-      .replaceAll('3001', String(apiPort))
+    const moved = (code: string) => code.replaceAll(':3000', `:${authPort}`)
+      .replace('listen(3000,', `listen(${authPort},`).replaceAll('3001', String(apiPort))
     const steps = BLOCKS.filter(({ page, heading }) => page === 'README.md' && heading === 'Quick start')
     const [auth, api] = steps.filter(({ language }) => language === 'ts')
     writeFileSync(join(folder, 'auth.mjs'), moved(auth!.code))
@@ -175,7 +181,8 @@ async function checkTypeScript (t: Test, blocks: readonly PageBlock[]): Promise<
     await program.printed('Server listening at')
     const [signUp, me] = paste(moved(steps.at(-1)!.code).trimEnd().split('\n'), t.testdir({}))
     const { user } = JSON.parse(signUp!) as { user: { id: string } }
-    t.strictSame(JSON.parse(me!), { id: user.id, email: 'ada@example.com', name: 'Ada', emailVerified: false, image: null })
+    const expected = { id: user.id, email: 'ada@example.com', name: 'Ada', emailVerified: false, image: null }
+    t.strictSame(JSON.parse(me!), expected)
   })
 
   t.test('all compile', async t => {
@@ -197,7 +204,8 @@ async function checkTypeScript (t: Test, blocks: readonly PageBlock[]): Promise<
 
   t.test('each app starts, and answers as the text says', async t => {
     // The rest is run elsewhere: the first by the tests of the examples, the tests by the tests below.
-    const apps = blocks.filter(({ code }) => code.includes('= Fastify(') && !/\.listen\(|createClient|createTestIssuer/.test(code))
+    const isElsewhere = /\.listen\(|createClient|createTestIssuer/
+    const apps = blocks.filter(({ code }) => code.includes('= Fastify(') && !isElsewhere.test(code))
     const programs: Program[] = []
     const expected: Expectation[] = []
     for (const [index, app] of apps.entries()) {
@@ -229,7 +237,9 @@ async function checkTypeScript (t: Test, blocks: readonly PageBlock[]): Promise<
   const RUNNERS = {
     'node:test': [...TSX],
     tap: [...TSX],
-    vitest: [process.execPath, join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--root', '.', '--dir', 'blocks/tests']
+    vitest: [
+      process.execPath, join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--root', '.', '--dir', 'blocks/tests'
+    ]
   }
   for (const [runner, command] of Object.entries(RUNNERS)) {
     t.test(`the tests of routes run with ${runner}`, async t => {
@@ -238,7 +248,8 @@ async function checkTypeScript (t: Test, blocks: readonly PageBlock[]): Promise<
       const name = `${runner.replace(':', '-')}.test.ts`
       mkdirSync(join(folder, 'tests'), { recursive: true })
       writeFileSync(join(folder, 'tests', name), found[0]!.code)
-      const program = start(t, project, runner === 'vitest' ? [...command, name] : [...command, join(folder, 'tests', name)], { NO_COLOR: '1' })
+      const file = runner === 'vitest' ? name : join(folder, 'tests', name)
+      const program = start(t, project, [...command, file], { NO_COLOR: '1' })
       t.match(await program.exit, { code: 0 }, program.stdout + program.stderr)
       t.match(program.stdout, /# (?:tests|subtests)|Tests {2}\d passed|ok 1/)
     })
@@ -261,7 +272,8 @@ async function checkJavaScript (t: Test, blocks: readonly PageBlock[]): Promise<
 async function checkCommands (t: Test, blocks: readonly PageBlock[]): Promise<void> {
   const packages = Object.keys({ [NAME]: '', ...dependencies, ...devDependencies, ...peerDependencies })
   const [authPort, apiPort] = await freePorts(t)
-  const example = start(t, project, [...TSX, scripts.example!.split(' ').at(-1)!], { AUTH_PORT: String(authPort), PORT: String(apiPort) })
+  const ports = { AUTH_PORT: String(authPort), PORT: String(apiPort) }
+  const example = start(t, project, [...TSX, scripts.example!.split(' ').at(-1)!], ports)
   await example.printed(`-i http://localhost:${apiPort}/me\n`)
   const printed = example.stdout.replaceAll(`:${authPort}`, ':3000').replaceAll(`:${apiPort}`, ':3001').split('\n')
 
@@ -279,7 +291,8 @@ async function checkCommands (t: Test, blocks: readonly PageBlock[]): Promise<vo
     t.strictSame(commands.filter(command => !isKnown(command)), [], line)
   }
   t.match(lines, [/^npm install && npm run example /, /^npm install && npm test /], 'the two commands come first')
-  t.match(BLOCKS[0], { page: 'README.md', language: 'sh', code: /^npm install && npm run example .*\nnpm install && npm test .*\n$/ })
+  const code = /^npm install && npm run example .*\nnpm install && npm test .*\n$/
+  t.match(BLOCKS[0], { page: 'README.md', language: 'sh', code })
 }
 
 async function checkOutput (t: Test, blocks: readonly PageBlock[]): Promise<void> {
@@ -287,8 +300,8 @@ async function checkOutput (t: Test, blocks: readonly PageBlock[]): Promise<void
   t.teardown(() => server.close())
   const { token } = await server.signUp({ name: 'Ada', email: 'ada@example.com' })
   /** Without what is another each time. A longer port breaks the lines elsewhere. */
-  const plain = (output: string) => output.replaceAll(server.origin, 'http://localhost:3000').replace(/ in \d+ ms/, ' in 46 ms')
-    .replace(/"[\w-]{32}"/g, '"kid"').replace(/(exp|iat): .*/g, '$1').replace(/\s+/g, ' ')
+  const plain = (output: string) => output.replaceAll(server.origin, 'http://localhost:3000')
+    .replace(/ in \d+ ms/, ' in 46 ms').replace(/"[\w-]{32}"/g, '"kid"').replace(/(exp|iat): .*/g, '$1').replace(/\s+/g, ' ')
 
   const commands = BLOCKS.filter(({ page, language }) => page === 'docs/operations/doctor.md' && language === 'sh')
     .flatMap(({ code }) => [...code.matchAll(/npx better-auth-fastify (.*)/g)])
@@ -302,9 +315,11 @@ async function checkOutput (t: Test, blocks: readonly PageBlock[]): Promise<void
 }
 
 async function checkPython (t: Test, blocks: readonly PageBlock[]): Promise<void> {
-  t.test('is Python: it is parsed, not run', { skip: isInstalled('python3') ? false : 'python3 is not installed' }, async t => {
+  const skip = isInstalled('python3') ? false : 'python3 is not installed'
+  t.test('is Python: it is parsed, not run', { skip }, async t => {
     for (const { code } of blocks) {
-      const { stderr, status } = spawnSync('python3', ['-c', 'import ast, sys; ast.parse(sys.stdin.read())'], { input: code, encoding: 'utf8' })
+      const args = ['-c', 'import ast, sys; ast.parse(sys.stdin.read())']
+      const { stderr, status } = spawnSync('python3', args, { input: code, encoding: 'utf8' })
       t.equal(stderr, '')
       t.equal(status, 0)
     }

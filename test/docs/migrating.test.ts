@@ -20,11 +20,13 @@ t.test('what the guide says about fastify-jwt-jwks is so', async t => {
     const issuer = await createTestIssuer(options)
     t.teardown(() => issuer.close())
     const file = join(folder, `before-${count++}.mjs`)
-    writeFileSync(file, `${change(before!.code.replaceAll('https://id.example.com', issuer.authUrl))}\nexport { app }\n`)
+    const code = change(before!.code.replaceAll('https://id.example.com', issuer.authUrl))
+    writeFileSync(file, `${code}\nexport { app }\n`)
     const { app } = await import(pathToFileURL(file).href) as { app: FastifyInstance }
     t.teardown(() => app.close())
     const ask = async (authorization?: string) => {
-      const { statusCode, headers, body } = await app.inject({ url: '/me', headers: authorization === undefined ? {} : { authorization } })
+      const sent = authorization === undefined ? {} : { authorization }
+      const { statusCode, headers, body } = await app.inject({ url: '/me', headers: sent })
       return { status: statusCode, headers, body: JSON.parse(body) as Record<string, unknown> }
     }
     return { issuer, ask, bearer: (token: string) => ask(`Bearer ${token}`) }
@@ -44,7 +46,8 @@ t.test('what the guide says about fastify-jwt-jwks is so', async t => {
 
   t.test('it refuses without the headers of RFC 6750', async t => {
     const { issuer, ask, bearer } = await startBefore(t)
-    for (const answer of [await ask(), await ask('Bearer a b'), await bearer(issuer.expired()), await bearer(issuer.forged())]) {
+    const answers = [await ask(), await ask('Bearer a b'), await bearer(issuer.expired()), await bearer(issuer.forged())]
+    for (const answer of answers) {
       t.equal(answer.status, 401)
       t.notOk(answer.headers['www-authenticate'])
     }
@@ -80,7 +83,9 @@ t.test('what the guide says about fastify-jwt-jwks is so', async t => {
     t.match(await bearer(token), { status: 200 })
     issuer.revoke()
     t.match(await bearer(token), { status: 200 })
-    t.match(read('node_modules/fastify-jwt-jwks/README.md'), '`secretsTtl`: How long (in milliseconds) to cache RS256 secrets before getting them again using well known JWKS URLS. Setting to 0 or less disables the cache. Defaults to 1 week.')
+    t.match(read('node_modules/fastify-jwt-jwks/README.md'), '`secretsTtl`: How long (in milliseconds) to cache RS256 ' +
+      'secrets before getting them again using well known JWKS URLS. Setting to 0 or less disables the cache. ' +
+      'Defaults to 1 week.')
   })
 
   t.test('it fetches for each unknown kid', async t => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import {
-  ALGORITHMS, CHANNELS, CsrfError, ForbiddenError, JwksUnavailableError, RequestInvalidError, RevocationUnavailableError,
-  TokenExpiredError, TokenInvalidError, TokenMissingError, TokenRevokedError, type BetterAuthOptions
+  ALGORITHMS, CHANNELS, CsrfError, ForbiddenError, JwksUnavailableError, RequestInvalidError,
+  RevocationUnavailableError, TokenExpiredError, TokenInvalidError, TokenMissingError, TokenRevokedError, type BetterAuthOptions
 } from '../../lib/index.js'
 import { resolveOptions } from '../../lib/options.js'
 import { parsePage, read } from '../fixtures/docs.js'
@@ -30,7 +30,8 @@ t.test('the reference lists all options with their defaults', async t => {
   const below = (option: string, values: object) =>
     Object.fromEntries(Object.entries(values).map(([name, value]) => [`${option}.${name}`, value]))
   const plain = { clockTolerance, openapi, ...below('jwks', jwks), ...below('tokenCache', tokenCache || {}) }
-  const rows = new Map(parsePage('docs/reference/options.md').table('Options').map(([name, byDefault]) => [name!.replaceAll('`', ''), byDefault!]))
+  const table = parsePage('docs/reference/options.md').table('Options')
+  const rows = new Map(table.map(([name, byDefault]) => [name!.replaceAll('`', ''), byDefault!]))
   for (const [name, value] of Object.entries(plain)) t.match(rows.get(name), new RegExp(`^\`${value}\``), name)
   t.equal(rows.get('algorithms')!.replaceAll('`', ''), ALGORITHMS.join(', '))
   t.match(rows.get('authUrl'), '`http://localhost:3000`')
@@ -50,11 +51,12 @@ t.test('README shows only options that there are', async t => {
 // lead: generated page
 t.test('the reference lists all answers', async t => {
   const errors = [
-    new TokenMissingError(), new RequestInvalidError(), new TokenExpiredError(), new TokenInvalidError('token_malformed'),
-    new TokenRevokedError(), new ForbiddenError(), new ForbiddenError('scope_missing', ['<scopes>']), new CsrfError(),
+    new TokenMissingError(), new RequestInvalidError(), new TokenExpiredError(),
+    new TokenInvalidError('token_malformed'), new TokenRevokedError(), new ForbiddenError(), new ForbiddenError('scope_missing', ['<scopes>']), new CsrfError(),
     new RevocationUnavailableError(new Error()), new JwksUnavailableError(2000)
   ]
-  const rows = parsePage('docs/reference/errors.md').table('Answers').slice(1).map(cells => cells.slice(1).map(cell => cell.replaceAll('`', '')))
+  const rows = parsePage('docs/reference/errors.md').table('Answers').slice(1)
+    .map(cells => cells.slice(1).map(cell => cell.replaceAll('`', '')))
   t.strictSame(rows, errors.map(({ statusCode, code, message, headers }) => [
     String(statusCode), code, message, Object.entries(headers).map(header => header.join(': ')).join('') || 'none'
   ]).with(-1, ['503', 'FST_BETTER_AUTH_JWKS_UNAVAILABLE', 'Auth service unreachable', 'Retry-After: <seconds>']))
