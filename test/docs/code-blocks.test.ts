@@ -10,9 +10,9 @@ import { BLOCKS, read, type PageBlock } from '../fixtures/docs.js'
 import { runCli } from '../fixtures/doctor.js'
 import { copyProject, freePorts, isInstalled, paste, ROOT, start, TSX } from '../fixtures/program.js'
 
-type Manifest = Record<'bin' | 'dependencies' | 'devDependencies' | 'peerDependencies' | 'scripts', Record<string, string>>
+type Field = 'bin' | 'dependencies' | 'devDependencies' | 'peerDependencies' | 'scripts'
 
-const manifest = JSON.parse(read('package.json')) as Manifest & { name: string }
+const manifest = JSON.parse(read('package.json')) as Record<Field, Record<string, string>> & { name: string }
 const { bin, dependencies, devDependencies, name: NAME, peerDependencies, scripts } = manifest
 const project = copyProject(t)
 const folder = join(project, 'blocks')
@@ -301,7 +301,8 @@ async function checkOutput (t: Test, blocks: readonly PageBlock[]): Promise<void
   const { token } = await server.signUp({ name: 'Ada', email: 'ada@example.com' })
   /** Without what is another each time. A longer port breaks the lines elsewhere. */
   const plain = (output: string) => output.replaceAll(server.origin, 'http://localhost:3000')
-    .replace(/ in \d+ ms/, ' in 46 ms').replace(/"[\w-]{32}"/g, '"kid"').replace(/(exp|iat): .*/g, '$1').replace(/\s+/g, ' ')
+    .replace(/ in \d+ ms/, ' in 46 ms').replace(/"[\w-]{32}"/g, '"kid"').replace(/(exp|iat): .*/g, '$1')
+    .replace(/\s+/g, ' ')
 
   const commands = BLOCKS.filter(({ page, language }) => page === 'docs/operations/doctor.md' && language === 'sh')
     .flatMap(({ code }) => [...code.matchAll(/npx better-auth-fastify (.*)/g)])

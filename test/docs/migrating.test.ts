@@ -46,7 +46,9 @@ t.test('what the guide says about fastify-jwt-jwks is so', async t => {
 
   t.test('it refuses without the headers of RFC 6750', async t => {
     const { issuer, ask, bearer } = await startBefore(t)
-    const answers = [await ask(), await ask('Bearer a b'), await bearer(issuer.expired()), await bearer(issuer.forged())]
+    const answers = [
+      await ask(), await ask('Bearer a b'), await bearer(issuer.expired()), await bearer(issuer.forged())
+    ]
     for (const answer of answers) {
       t.equal(answer.status, 401)
       t.notOk(answer.headers['www-authenticate'])
@@ -83,8 +85,8 @@ t.test('what the guide says about fastify-jwt-jwks is so', async t => {
     t.match(await bearer(token), { status: 200 })
     issuer.revoke()
     t.match(await bearer(token), { status: 200 })
-    t.match(read('node_modules/fastify-jwt-jwks/README.md'), '`secretsTtl`: How long (in milliseconds) to cache RS256 ' +
-      'secrets before getting them again using well known JWKS URLS. Setting to 0 or less disables the cache. ' +
+    t.match(read('node_modules/fastify-jwt-jwks/README.md'), '`secretsTtl`: How long (in milliseconds) to cache ' +
+      'RS256 secrets before getting them again using well known JWKS URLS. Setting to 0 or less disables the cache. ' +
       'Defaults to 1 week.')
   })
 

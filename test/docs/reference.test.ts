@@ -1,7 +1,8 @@
 import t from 'tap'
 import {
   ALGORITHMS, CHANNELS, CsrfError, ForbiddenError, JwksUnavailableError, RequestInvalidError,
-  RevocationUnavailableError, TokenExpiredError, TokenInvalidError, TokenMissingError, TokenRevokedError, type BetterAuthOptions
+  RevocationUnavailableError, TokenExpiredError, TokenInvalidError, TokenMissingError, TokenRevokedError,
+  type BetterAuthOptions
 } from '../../lib/index.js'
 import { resolveOptions } from '../../lib/options.js'
 import { parsePage, read } from '../fixtures/docs.js'
@@ -52,7 +53,8 @@ t.test('README shows only options that there are', async t => {
 t.test('the reference lists all answers', async t => {
   const errors = [
     new TokenMissingError(), new RequestInvalidError(), new TokenExpiredError(),
-    new TokenInvalidError('token_malformed'), new TokenRevokedError(), new ForbiddenError(), new ForbiddenError('scope_missing', ['<scopes>']), new CsrfError(),
+    new TokenInvalidError('token_malformed'), new TokenRevokedError(), new ForbiddenError(),
+    new ForbiddenError('scope_missing', ['<scopes>']), new CsrfError(),
     new RevocationUnavailableError(new Error()), new JwksUnavailableError(2000)
   ]
   const rows = parsePage('docs/reference/errors.md').table('Answers').slice(1)
