@@ -100,7 +100,7 @@ export interface BetterAuthOptions {
    */
   isRevoked?: ((claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
   /**
-   * Where @fastify/swagger is registered, documents in OpenAPI which routes are protected, and how they refuse. See
+   * Documents in OpenAPI which routes are protected, and how they refuse, if `@fastify/swagger` is registered. See
    * `docs/guides/openapi.md`.
    *
    * Default: `true`.

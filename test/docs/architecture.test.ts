@@ -1,33 +1,107 @@
-import { readdirSync } from 'node:fs'
-import { dirname, join, posix } from 'node:path'
+import { existsSync, readdirSync } from 'node:fs'
+import { join, posix } from 'node:path'
 import t from 'tap'
+import ts from 'typescript'
 import { parsePage, read } from '../fixtures/docs.js'
 import { ROOT } from '../fixtures/program.js'
 
-// lead: generated page (the map in CONTRIBUTING.md becomes rooms, with the rule of imports in one line)
-t.test('CONTRIBUTING', async t => {
-  const CONTRIBUTING = parsePage('CONTRIBUTING.md')
-  const files = readdirSync(join(ROOT, 'lib'), { recursive: true, encoding: 'utf8' })
-    .filter(name => name.endsWith('.ts')).sort()
+const CONTRIBUTING = parsePage('CONTRIBUTING.md')
+const FILES = readdirSync(join(ROOT, 'lib'), { recursive: true, encoding: 'utf8' })
+  .filter(name => name.endsWith('.ts')).sort()
 
-  t.test('has each file of lib on its map', async t => {
-    t.strictSame(CONTRIBUTING.table('The map of `lib`').map(([cell]) => cell!.replaceAll('`', '')).sort(), files)
-  })
+/** The room of a file: its first folder, or its own name at the top of lib. */
+const roomOf = (file: string): string => file.split('/')[0]!.replace(/\.ts$/, '')
 
-  t.test('draws imports that run one way: each file takes only from the lines below its own', async t => {
-    const layers = CONTRIBUTING.blocks.find(({ heading }) => heading === 'The map of `lib`')!.code
-      .trimEnd().split('\n').map(line => line.trim().split(/[\s·]+/).map(name => `${name}.ts`))
-    t.strictSame(layers.flat().sort(), files)
-    const layerOf = (name: string) => layers.findIndex(names => names.includes(name))
-    for (const name of files) {
-      const source = read(join('lib', name))
-      // Without `import type`, which is gone when the program runs.
-      const imports = source
-        .matchAll(/^(?:import|export) (?:\w+, )?(?:\{[^}]*\}|\*(?: as \w+)?|\w+) from '(\.[^']+)\.js'/gm)
-      for (const [, path] of imports) {
-        const target = `${posix.join(dirname(name), path!)}.ts`
-        t.ok(layerOf(target) > layerOf(name), `${name} takes from ${target}`)
-      }
+interface Import { readonly target: string, readonly isType: boolean }
+
+/** What a file imports from lib: types, `export … from`, `import()` and `import('…').T` included. */
+function importsOf (file: string): Import[] {
+  const source = ts.createSourceFile(file, read(`lib/${file}`), ts.ScriptTarget.Latest, true)
+  const imports: Import[] = []
+  function add (specifier: ts.Node | undefined, isType: boolean): void {
+    if (specifier === undefined || !ts.isStringLiteral(specifier) || !specifier.text.startsWith('.')) return
+    imports.push({ target: posix.join(posix.dirname(file), specifier.text).replace(/\.js$/, '.ts'), isType })
+  }
+  function visit (node: ts.Node): void {
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, isTypeOnly(node.importClause))
+    else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, isTypeOnly(node))
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true)
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0], false)
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return imports
+}
+
+function isTypeOnly (clause: ts.ImportClause | ts.ExportDeclaration | undefined): boolean {
+  if (clause === undefined || clause.isTypeOnly) return clause !== undefined
+  const names = ts.isImportClause(clause) ? clause.namedBindings : clause.exportClause
+  const hasDefault = ts.isImportClause(clause) && clause.name !== undefined
+  if (hasDefault || names === undefined || !(ts.isNamedImports(names) || ts.isNamedExports(names))) return false
+  return names.elements.every(element => element.isTypeOnly)
+}
+
+const IMPORTS = new Map(FILES.map(file => [file, importsOf(file)]))
+
+t.test('every import follows the rule in CONTRIBUTING, types included', async t => {
+  const [rule] = CONTRIBUTING.blocks.filter(({ code }) => code.startsWith('index · augmentation → plugin → '))
+  const tiers = rule!.code.trim().split(/\s+→\s+/).map(names => names.split(/\s+·\s+/))
+  const tierOf = (room: string) => tiers.findIndex(rooms => rooms.includes(room))
+  const others = ['doctor', 'testing', 'cli']
+  t.strictSame([...new Set(FILES.map(roomOf))].sort(), [...tiers.flat(), ...others].sort(), 'the rooms are these')
+
+  function isAllowed (from: string, to: string, isType: boolean): boolean {
+    if (from === to) return true
+    if (to === 'doctor') return from === 'cli' || from === 'index'
+    if (from === 'cli' || to === 'testing' || to === 'cli') return false
+    if (from === 'testing') return isType && to === 'contract'
+    if (from === 'doctor') return tierOf(to) > tierOf('plugin')
+    // Within its own tier or to the right.
+    return tierOf(to) >= tierOf(from)
+  }
+  t.ok(isAllowed('http', 'tokens', false) && !isAllowed('tokens', 'http', true) && !isAllowed('keys', 'doctor', true))
+  t.ok(isAllowed('testing', 'contract', true) && !isAllowed('testing', 'contract', false))
+  t.notOk(isAllowed('doctor', 'plugin', true) || isAllowed('plugin', 'testing', false))
+
+  let count = 0
+  for (const [file, imports] of IMPORTS) {
+    for (const { target, isType } of imports) {
+      t.ok(FILES.includes(target), `${file}: ${target} exists`)
+      t.ok(isAllowed(roomOf(file), roomOf(target), isType), `${file} imports ${target}`)
+      count++
     }
-  })
+  }
+  t.ok(count > 100, 'the imports were found')
+})
+
+t.test('no circle of imports, types included', async t => {
+  const done = new Set<string>()
+  function follow (file: string, path: readonly string[]): void {
+    if (path.includes(file)) return t.fail([...path, file].join(' → '))
+    if (done.has(file)) return
+    for (const { target } of IMPORTS.get(file)!) follow(target, [...path, file])
+    done.add(file)
+  }
+  for (const file of FILES) follow(file, [])
+  t.equal(done.size, FILES.length)
+})
+
+t.test('no file of lib is longer than 200 lines', async t => {
+  for (const file of FILES) t.ok(read(`lib/${file}`).split('\n').length - 1 <= 200, file)
+})
+
+/** Types, constants or wiring only: the tests of what uses them are theirs. */
+const WITHOUT_TEST = [
+  'augmentation.ts', 'cli.ts', 'index.ts', 'schemes/scheme.ts', 'testing/index.ts', 'tokens/verified-token.ts', 'doctor/report.ts'
+]
+
+t.test('the tests mirror lib: lib/x/y.ts has test/x/y.test.ts', async t => {
+  const without = FILES.filter(file => !existsSync(join(ROOT, 'test', file.replace(/\.ts$/, '.test.ts'))))
+  t.strictSame(without, WITHOUT_TEST.sort())
+})
+
+t.test('CONTRIBUTING names every room', async t => {
+  const named = CONTRIBUTING.table('The rooms of `lib`').map(([room]) => room!.replace(/[`/]/g, ''))
+  const rooms = readdirSync(join(ROOT, 'lib'), { withFileTypes: true }).filter(entry => entry.isDirectory()).map(({ name }) => name)
+  t.strictSame(named.sort(), rooms.sort())
 })

@@ -1,17 +1,32 @@
+import { cpSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import {
-  ALGORITHMS, CHANNELS, CsrfError, ForbiddenError, JwksUnavailableError, RequestInvalidError,
-  RevocationUnavailableError, TokenExpiredError, TokenInvalidError, TokenMissingError, TokenRevokedError,
-  type BetterAuthOptions
-} from '../../lib/index.js'
-import { resolveOptions } from '../../lib/options.js'
+import { ALGORITHMS, CHANNELS, type BetterAuthOptions } from '../../lib/index.js'
+import * as errors from '../../lib/contract/errors.js'
+import { ERRORS } from '../../lib/contract/error-codes.js'
+import { REASONS } from '../../lib/contract/reasons.js'
+import { resolveOptions } from '../../lib/contract/resolve-options.js'
+import { responseHeaders } from '../../lib/http/error-response.js'
 import { parsePage, read } from '../fixtures/docs.js'
+import { copyProject, ROOT, start, TSX } from '../fixtures/program.js'
 
-const { devDependencies, engines, peerDependencies } = JSON.parse(read('package.json')) as
-  Record<'devDependencies' | 'engines' | 'peerDependencies', Record<string, string>>
+const { devDependencies, engines, peerDependencies, scripts } = JSON.parse(read('package.json')) as
+  Record<'devDependencies' | 'engines' | 'peerDependencies' | 'scripts', Record<string, string>>
+const GENERATED = ['options', 'errors', 'testing'].map(name => `docs/reference/${name}.md`)
+const plain = (cell: string | undefined): string => cell!.replace(/<a id="[^"]*"><\/a>/g, '').replaceAll('`', '')
 
 t.test('README is short: the rest is in docs', async t => {
   t.ok(read('README.md').split('\n').length - 1 < 200)
+})
+
+t.test('the generated pages are as `npm run docs` writes them', async t => {
+  const project = copyProject(t)
+  cpSync(join(ROOT, 'docs'), join(project, 'docs'), { recursive: true })
+  t.equal(scripts.docs, 'tsx docs/generate.ts')
+  const generator = start(t, project, [...TSX, 'docs/generate.ts'])
+  t.match(await generator.exit, { code: 0 })
+  t.equal(generator.stderr, '')
+  for (const page of GENERATED) t.equal(readFileSync(join(project, page), 'utf8'), read(page), page)
 })
 
 /** The names that the message about an unknown option lists. */
@@ -19,64 +34,62 @@ function known (options: object): string[] {
   try {
     resolveOptions(options as BetterAuthOptions, {})
   } catch (error) {
-    // lead: generated page (the text becomes "Known options: a, b, c")
-    return (error as Error).message.split('the options are ')[1]!.split(', ')
+    return (error as Error).message.split('Known options: ')[1]!.split(', ')
   }
   return []
 }
 
-// lead: generated page
 t.test('the reference lists all options with their defaults', async t => {
   const { clockTolerance, jwks, openapi, tokenCache } = resolveOptions({}, {})
   const below = (option: string, values: object) =>
     Object.fromEntries(Object.entries(values).map(([name, value]) => [`${option}.${name}`, value]))
-  const plain = { clockTolerance, openapi, ...below('jwks', jwks), ...below('tokenCache', tokenCache || {}) }
-  const table = parsePage('docs/reference/options.md').table('Options')
-  const rows = new Map(table.map(([name, byDefault]) => [name!.replaceAll('`', ''), byDefault!]))
-  for (const [name, value] of Object.entries(plain)) t.match(rows.get(name), new RegExp(`^\`${value}\``), name)
-  t.equal(rows.get('algorithms')!.replaceAll('`', ''), ALGORITHMS.join(', '))
+  const defaults = { clockTolerance, openapi, ...below('jwks', jwks), ...below('tokenCache', tokenCache || {}) }
+  const page = parsePage('docs/reference/options.md')
+  const table = ['The plugin', 'Keys: `jwks`', 'The token cache: `tokenCache`', 'The session cookie: `sessionCookie`']
+    .flatMap(heading => page.table(heading))
+  const rows = new Map(table.map(([name, , byDefault]) => [plain(name), byDefault!]))
+  for (const [name, value] of Object.entries(defaults)) t.match(rows.get(name), new RegExp(`^\`${value}\``), name)
+  t.equal(plain(rows.get('algorithms')), `all of ${ALGORITHMS.join(', ')}`)
   t.match(rows.get('authUrl'), '`http://localhost:3000`')
 
-  const names = known({ x: 1 }).flatMap(name =>
-    ['jwks', 'tokenCache', 'sessionCookie'].includes(name) ? known({ [name]: { x: 1 } }) : [name])
-  // It is also an option by itself: `sessionCookie: true`.
-  names.push('sessionCookie')
+  const names = known({ x: 1 }).flatMap(name => {
+    return ['jwks', 'tokenCache', 'sessionCookie'].includes(name) ? [name, ...known({ [name]: { x: 1 } })] : [name]
+  })
   t.strictSame([...rows.keys()].sort(), names.sort())
 })
 
 t.test('README shows only options that there are', async t => {
-  const names = parsePage('README.md').table('Options').map(([name]) => name!.replaceAll('`', ''))
+  const names = parsePage('README.md').table('Options').map(([name]) => plain(name))
   t.strictSame(names.filter(name => !known({ x: 1 }).includes(name)), [])
 })
 
-// lead: generated page
-t.test('the reference lists all answers', async t => {
-  const errors = [
-    new TokenMissingError(), new RequestInvalidError(), new TokenExpiredError(),
-    new TokenInvalidError('token_malformed'), new TokenRevokedError(), new ForbiddenError(),
-    new ForbiddenError('scope_missing', ['<scopes>']), new CsrfError(),
-    new RevocationUnavailableError(new Error()), new JwksUnavailableError(2000)
+t.test('the reference lists what a client sees of each error', async t => {
+  const instances = [
+    new errors.TokenMissingError(), new errors.RequestInvalidError(), new errors.TokenExpiredError(),
+    new errors.TokenInvalidError('token_malformed'), new errors.TokenRevokedError(), new errors.ForbiddenError(),
+    new errors.CsrfError(), new errors.RevocationUnavailableError(new Error()), new errors.JwksUnavailableError(2000)
   ]
-  const rows = parsePage('docs/reference/errors.md').table('Answers').slice(1)
-    .map(cells => cells.slice(1).map(cell => cell.replaceAll('`', '')))
-  t.strictSame(rows, errors.map(({ statusCode, code, message, headers }) => [
-    String(statusCode), code, message, Object.entries(headers).map(header => header.join(': ')).join('') || 'none'
-  ]).with(-1, ['503', 'FST_BETTER_AUTH_JWKS_UNAVAILABLE', 'Auth service unreachable', 'Retry-After: <seconds>']))
-  t.strictSame(errors.at(-1)!.headers, { 'Retry-After': '2' })
+  t.strictSame(instances.map(({ code }) => code).sort(), Object.keys(ERRORS).sort(), 'these are all')
+  const rows = parsePage('docs/reference/errors.md').table('What a client sees').map(cells => cells.map(plain))
+  for (const error of instances) {
+    const [header = 'none'] = Object.entries(responseHeaders(error)).map(parts => parts.join(': '))
+    const shown = header.replace(/^(Retry-After: )\d+$/, '$1<seconds>')
+    const suffix = error.code === 'FST_BETTER_AUTH_FORBIDDEN' ? ', and scope="<scopes>" if a guard asks for scopes' : ''
+    const row = rows.find(([code]) => code === error.code)
+    t.strictSame(row, [error.code, String(error.statusCode), error.message, shown + suffix])
+  }
 })
 
-// lead: generated page
 t.test('the reference explains all reason words', async t => {
-  const words = [...read('lib/errors.ts').matchAll(/^ {2}\| '(\w+)'$/gm)].map(match => match[1]!)
-  t.ok(words.includes('token_missing'))
   const page = parsePage('docs/reference/errors.md')
-  t.strictSame(page.table('Log').map(([word]) => word!.replaceAll('`', '')), words)
-  const mentioned = page.table('Troubleshooting').flatMap(([word]) => word!.replaceAll('`', '').split(', '))
-  t.strictSame(mentioned.filter(word => !words.includes(word)), [])
+  t.strictSame(page.table('Reasons').map(([word]) => plain(word)), Object.keys(REASONS))
+  t.ok('token_missing' in REASONS)
+  for (const cells of page.table('Reasons')) t.ok(cells.length === 6 && cells.every(cell => cell !== ''), cells[0]!)
+  for (const word of Object.keys(REASONS)) t.ok(page.anchors.includes(word), word)
 })
 
 t.test('the page on metrics has all channels, and the words in their messages', async t => {
-  const source = read('lib/diagnostics.ts')
+  const source = read('lib/contract/channels.ts')
   const rows = parsePage('docs/operations/metrics.md').table('Channels')
   const key = (cell: string) => /`CHANNELS\.(\w+)`, `(.+)`/.exec(cell)!.slice(1)
   t.strictSame(new Map(rows.map(([cell]) => key(cell!) as [string, string])), new Map(Object.entries(CHANNELS)))

@@ -1,0 +1,122 @@
+// Writes the generated tables of docs/reference: `npm run docs`. They stand between markers; the prose around them is
+// written by hand. A test fails while a page is stale.
+import { readFileSync, writeFileSync } from 'node:fs'
+import ts from 'typescript'
+import { ERRORS } from '../lib/contract/error-codes.js'
+import {
+  JWKS_OPTIONS, OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
+} from '../lib/contract/option-schemas.js'
+import { REASONS } from '../lib/contract/reasons.js'
+
+type Row = readonly string[]
+
+/** A member of an interface, with its doc comment taken apart. */
+interface Member {
+  readonly name: string
+  readonly type: string
+  readonly text: string
+  readonly byDefault: string | undefined
+}
+
+const ROOT = new URL('../', import.meta.url)
+const read = (path: string) => readFileSync(new URL(path, ROOT), 'utf8')
+
+function membersOf (path: string, interfaceName: string): Member[] {
+  const source = ts.createSourceFile(path, read(path), ts.ScriptTarget.Latest, true)
+  const declaration = source.statements.find((statement): statement is ts.InterfaceDeclaration => {
+    return ts.isInterfaceDeclaration(statement) && statement.name.text === interfaceName
+  })!
+  return declaration.members.map(member => {
+    const [comment] = ts.getJSDocCommentsAndTags(member).filter(ts.isJSDoc)
+    const all = (ts.getTextOfJSDocComment(comment?.comment) ?? '').replace(/\s+/g, ' ').trim()
+    if (all === '') throw new Error(`${interfaceName}.${member.name!.getText()} has no doc comment`)
+    const [, text, byDefault] = /^(.*?)(?: ?Default: (.*)\.)?$/.exec(all)!
+    const name = member.name!.getText()
+    const type = ts.isPropertySignature(member) ? typeOf(member) : member.getText().replace(' (', '(')
+    return { name, type, text: linkDocs(text!), byDefault }
+  })
+}
+
+/** Each option may be `undefined`, which says nothing. */
+function typeOf ({ type, questionToken }: ts.PropertySignature): string {
+  const text = type!.getText()
+  return questionToken === undefined ? text : text.replace(/^\(?(.*?)\)? \| undefined$/s, '$1')
+}
+
+/** Doc comments name pages of docs as seen from the root of the package; the pages are in docs/reference. */
+function linkDocs (text: string): string {
+  return text.replace(/`docs\/(?:reference\/)?([\w/-]+)\.md`/g, (_, path: string) => {
+    return `[${path.split('/').at(-1)!.replaceAll('-', ' ')}](${path.includes('/') ? '../' : ''}${path}.md)`
+  })
+}
+
+const code = (text: string) => `\`${text}\``
+const anchored = (name: string) => `<a id="${name.toLowerCase()}"></a>${code(name)}`
+const sentence = (text: string) => text.replace(/^\w/, first => first.toUpperCase()).replace(/[^.]$/, '$&.')
+
+function table (head: Row, rows: readonly Row[]): string {
+  const line = (cells: Row) => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n')
+}
+
+function optionRows (interfaceName: string, schemas: Record<string, { default?: unknown }>, prefix = ''): Row[] {
+  return membersOf('lib/contract/options.ts', interfaceName).map(({ name, type, text, byDefault }) => {
+    const inSchema = schemas[name]!.default
+    const isPlain = ['number', 'string', 'boolean'].includes(typeof inSchema)
+    if (isPlain && !byDefault?.includes(code(String(inSchema)))) {
+      throw new Error(`The default of "${prefix}${name}" is ${String(inSchema)}, and its doc comment says otherwise`)
+    }
+    return [anchored(prefix + name), code(type), byDefault ?? 'see below', text]
+  })
+}
+
+function testingRows (file: string, interfaceName: string): Row[] {
+  return membersOf(`lib/testing/${file}.ts`, interfaceName).map(({ name, type, text, byDefault }) => {
+    if (byDefault !== undefined) return [code(name), code(type), byDefault, text]
+    return [code(type.startsWith(name) ? type : `${name}: ${type}`), text]
+  })
+}
+
+const OPTION_HEAD = ['option', 'type', 'default', 'what it is']
+
+/** Every generated block: the page it is on, its name, and its text. */
+const BLOCKS: ReadonlyArray<readonly [page: string, name: string, text: string]> = [
+  ['options', 'options', table(OPTION_HEAD, optionRows('BetterAuthOptions', OPTIONS))],
+  ['options', 'jwks', table(OPTION_HEAD, optionRows('JwksOptions', JWKS_OPTIONS, 'jwks.'))],
+  ['options', 'tokenCache', table(OPTION_HEAD, optionRows('TokenCacheOptions', TOKEN_CACHE_OPTIONS, 'tokenCache.'))],
+  ['options', 'sessionCookie', table(
+    OPTION_HEAD, optionRows('SessionCookieOptions', SESSION_COOKIE_OPTIONS, 'sessionCookie.')
+  )],
+  ['errors', 'errors', table(
+    ['code', 'status', 'message', 'header'],
+    Object.entries(ERRORS).map(([name, { statusCode, message, challenge }]) => [
+      code(name), String(statusCode), message, headerOf(statusCode, challenge)
+    ])
+  )],
+  ['errors', 'reasons', table(
+    ['reason', 'status', 'code', 'meaning', 'likely cause', 'what to change'],
+    Object.entries(REASONS).map(([word, { code: errorCode, meaning, cause, fix }]) => [
+      anchored(word), String(ERRORS[errorCode].statusCode), code(errorCode), sentence(meaning), cause, sentence(fix)
+    ])
+  )],
+  ['testing', 'issuerOptions', table(OPTION_HEAD, testingRows('options', 'TestIssuerOptions'))],
+  ['testing', 'members', table(['member', 'what it is'], testingRows('issuer', 'TestIssuer'))],
+  ['testing', 'tokenOptions', table(OPTION_HEAD, testingRows('options', 'TestTokenOptions'))],
+  ['testing', 'cookieOptions', table(OPTION_HEAD, testingRows('options', 'TestCookieOptions'))]
+]
+
+function headerOf (statusCode: number, challenge: string | null): string {
+  if (statusCode === 503) return '`Retry-After: <seconds>`'
+  if (challenge === null) return 'none'
+  if (challenge === 'none') return '`WWW-Authenticate: Bearer`'
+  const header = code(`WWW-Authenticate: Bearer error="${challenge}"`)
+  return challenge === 'insufficient_scope' ? `${header}, and \`scope="<scopes>"\` if a guard asks for scopes` : header
+}
+
+for (const [page, name, text] of BLOCKS) {
+  const path = `docs/reference/${page}.md`
+  const before = read(path)
+  const marked = new RegExp(`(<!-- generated: ${name} -->\n).*?(<!-- end -->)`, 's')
+  if (!marked.test(before)) throw new Error(`${path} has no block "${name}"`)
+  writeFileSync(new URL(path, ROOT), before.replace(marked, (_, start: string, end: string) => `${start}\n${text}\n\n${end}`))
+}
