@@ -2,5 +2,6 @@ import neostandard from 'neostandard'
 
 export default [
   ...neostandard({ ts: true, ignores: ['dist/**', '.tap/**'] }),
-  { linterOptions: { reportUnusedDisableDirectives: 'error' } }
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  { rules: { '@stylistic/max-len': ['error', { code: 120 }] } }
 ]

@@ -118,5 +118,6 @@ for (const [page, name, text] of BLOCKS) {
   const before = read(path)
   const marked = new RegExp(`(<!-- generated: ${name} -->\n).*?(<!-- end -->)`, 's')
   if (!marked.test(before)) throw new Error(`${path} has no block "${name}"`)
-  writeFileSync(new URL(path, ROOT), before.replace(marked, (_, start: string, end: string) => `${start}\n${text}\n\n${end}`))
+  const after = before.replace(marked, (_, start: string, end: string) => `${start}\n${text}\n\n${end}`)
+  writeFileSync(new URL(path, ROOT), after)
 }

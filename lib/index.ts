@@ -2,7 +2,8 @@ export type {} from './augmentation.js'
 
 export { betterAuthPlugin, betterAuthPlugin as default, type BetterAuth } from './plugin.js'
 export {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions, type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions,
+  type TokenCacheOptions
 } from './contract/options.js'
 export { UserSchema, type Claims, type Register, type Session, type User } from './contract/identity.js'
 export {

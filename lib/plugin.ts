@@ -29,9 +29,9 @@ export interface BetterAuth {
   /** The state of the keys, as plain data. It fetches nothing. */
   status (): KeyStatus
   /**
-   * Resolves if the JWKS can be fetched now. Use it as a startup probe, not as a continuous readiness probe: in an outage
-   * that would take instances out of rotation although their known keys still work. Each call is a fetch, except during
-   * another one and in the pause after a failure, and bypasses the rate limit: do not expose it publicly.
+   * Resolves if the JWKS can be fetched now. Use it as a startup probe, not as a continuous readiness probe: in an
+   * outage that would take instances out of rotation although their known keys still work. Each call is a fetch, except
+   * during another one and in the pause after a failure, and bypasses the rate limit: do not expose it publicly.
    *
    * @throws JwksUnavailableError if it cannot be fetched; at once in the pause after a failure.
    *
@@ -96,8 +96,8 @@ function assertNamesAreFree (fastify: FastifyInstance, { sessionCookie }: Resolv
       'better-auth-fastify registers it itself.')
   }
   if (sessionCookie !== false && fastify.hasRequestDecorator('session')) {
-    throw new AlreadyRegisteredError('request.session is already taken in this scope, for example by @fastify/session. ' +
-      'The option "sessionCookie" needs it.')
+    throw new AlreadyRegisteredError('request.session is already taken in this scope, for example by ' +
+      '@fastify/session. The option "sessionCookie" needs it.')
   }
 }
 

@@ -7,8 +7,8 @@ export interface Backoff {
   /** Whether the last fetch failed. */
   readonly failing: boolean
   /**
-   * When the next attempt is allowed, in milliseconds since the epoch; it may be in the past. `null` unless the last fetch
-   * failed.
+   * When the next attempt is allowed, in milliseconds since the epoch; it may be in the past. `null` unless the last
+   * fetch failed.
    */
   readonly nextTryAt: number | null
   /** Milliseconds until the next attempt is allowed. */

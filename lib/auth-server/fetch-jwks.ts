@@ -6,8 +6,8 @@ export type Jwk = Readonly<Record<string, unknown>>
 /** The JWKS could not be fetched, which says nothing about any key. */
 export class JwksFetchError extends Error {
   /**
-   * A stable word: `timeout`, the code of a network error such as `ECONNREFUSED`, or `no_jwks` for a server that returns
-   * something else.
+   * A stable word: `timeout`, the code of a network error such as `ECONNREFUSED`, or `no_jwks` for a server that
+   * returns something else.
    */
   readonly code: string
 
@@ -27,7 +27,8 @@ export type JwksResponse =
 export interface Description { readonly response: string, readonly isTrouble: boolean }
 
 // No compression: a JWKS is small, and then an honest server sends nothing that could grow while it is unpacked. No
-// keep-alive: minutes pass between two fetches, and a connection that the server closes just then would look like an outage.
+// keep-alive: minutes pass between two fetches, and a connection that the server closes just then would look like an
+// outage.
 export const HEADERS = { accept: 'application/json', 'accept-encoding': 'identity', connection: 'close' }
 
 /**
@@ -38,7 +39,8 @@ export const HEADERS = { accept: 'application/json', 'accept-encoding': 'identit
 export async function fetchJwks (url: string, kid: string, signal: AbortSignal): Promise<JwksResponse> {
   const { origin, pathname } = new URL(url)
   // One get-jwks for one fetch: its own cache would return keys that were removed, and its signal works only once.
-  const jwks = buildGetJwks({ max: 1, jwksPath: pathname, fetchOptions: { signal, redirect: 'manual', headers: HEADERS } })
+  const fetchOptions = { signal, redirect: 'manual', headers: HEADERS } as const
+  const jwks = buildGetJwks({ max: 1, jwksPath: pathname, fetchOptions })
   // Without `alg`: the key is found by its name alone, and judged later.
   const wanted = { domain: origin, kid } as Parameters<typeof jwks.getJwk>[0]
   try {
@@ -60,10 +62,12 @@ function classify (error: GetJwksFailure, url: string, signal: AbortSignal): Jwk
     case 'NO_JWKS': return not(() => ({ response: 'JSON without keys', isTrouble: false }))
     case 'JWKS_REQUEST_FAILED': return not(() => describeStatus(error.response!.status))
   }
-  // The body is not JSON. get-jwks parses it before it looks at the status: a second request finds that out, if it matters.
+  // The body is not JSON. get-jwks parses it before it looks at the status: a second request finds that out, if it
+  // matters.
   if (error instanceof SyntaxError) return not(async () => describeStatus(await fetchStatus(url, signal)))
   if (signal.aborted) throw new JwksFetchError('timeout')
-  // A TypeError with a cause comes from fetch(). Without one it comes from get-jwks, which failed on an entry of the JWKS.
+  // A TypeError with a cause comes from fetch(). Without one it comes from get-jwks, which failed on an entry of the
+  // JWKS.
   if (error.cause !== undefined) throw networkError(error)
   return not(() => ({ response: 'a malformed JWKS', isTrouble: true }))
 }
@@ -74,7 +78,8 @@ function not (describe: () => Description | Promise<Description>): JwksResponse 
 
 function describeStatus (status: number): Description {
   const isOk = status >= 200 && status < 300
-  return { response: isOk ? `HTTP ${status} without JSON` : `HTTP ${status}`, isTrouble: status >= 500 || status === 429 }
+  const isTrouble = status >= 500 || status === 429
+  return { response: isOk ? `HTTP ${status} without JSON` : `HTTP ${status}`, isTrouble }
 }
 
 async function fetchStatus (url: string, signal: AbortSignal): Promise<number> {

@@ -6,8 +6,8 @@ export interface NegativeEntry<Reason> {
 }
 
 /**
- * Remembers what the auth server does not have (RFC 2308 has the term), so that asking for it again and again costs no fetch.
- * Bounded in number and in time.
+ * Remembers what the auth server does not have (RFC 2308 has the term), so that asking for it again and again costs no
+ * fetch. Bounded in number and in time.
  */
 export interface NegativeCache<Reason> {
   get (name: string): NegativeEntry<Reason> | undefined

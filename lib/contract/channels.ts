@@ -3,8 +3,8 @@ import type { RefusalReason } from './reasons.js'
 
 /**
  * The names of the channels, for `diagnostics_channel.subscribe()`. They belong to the process: `authUrl` tells
- * registrations apart. What a subscriber throws changes no response, but is an uncaught exception, as with every channel of
- * Node.js.
+ * registrations apart. What a subscriber throws changes no response, but is an uncaught exception, as with every
+ * channel of Node.js.
  *
  * @example
  * subscribe(CHANNELS.verification, message => { count((message as VerificationMessage).outcome) })
@@ -26,15 +26,17 @@ export interface JwksFetchMessage {
   readonly url: string | null
   /** Whether the JWKS was fetched. {@link KeyChangeMessage} reports which keys it holds. */
   readonly outcome: 'ok' | 'error'
-  /** Why the fetch failed, as in `status().lastError` (`timeout`, `ECONNREFUSED`, `no_jwks`, …); `null` if it did not. */
+  /**
+   * Why the fetch failed, as in `status().lastError` (`timeout`, `ECONNREFUSED`, `no_jwks`, …); `null` if it did not.
+   */
   readonly code: string | null
   /** How long it took, in milliseconds. */
   readonly duration: number
 }
 
 /**
- * A key that is trusted from now on, or no longer. A key that is only confirmed is no change, and neither is one that nobody
- * asks for any more.
+ * A key that is trusted from now on, or no longer. A key that is only confirmed is no change, and neither is one that
+ * nobody asks for any more.
  */
 export interface KeyChangeMessage {
   readonly authUrl: string

@@ -50,7 +50,10 @@ export abstract class BetterAuthError<Code extends ErrorCode = ErrorCode> extend
   }
 
   // The name of Fastify's own errors.
-  static { Object.defineProperty(this.prototype, 'name', { value: 'FastifyError', writable: true, configurable: true }) }
+  static {
+    const descriptor = { value: 'FastifyError', writable: true, configurable: true }
+    Object.defineProperty(this.prototype, 'name', descriptor)
+  }
 
   // Getters: Fastify's own log line prints every enumerable property of an error, and the reason belongs in our line.
 
@@ -95,7 +98,8 @@ export class TokenRevokedError extends BetterAuthError<'FST_BETTER_AUTH_TOKEN_RE
 }
 
 /**
- * 403: the token is valid, but does not allow this (RFC 6750 §3.1, `insufficient_scope`). Guards throw it, and handlers may.
+ * 403: the token is valid, but does not allow this (RFC 6750 §3.1, `insufficient_scope`). Guards throw it, and handlers
+ * may.
  *
  * @example
  * if (order.owner !== request.user.id) throw new ForbiddenError()

@@ -6,14 +6,17 @@ const Nullable = (schema: ReturnType<typeof Type.String>) => Type.Union([schema,
  * The user as handlers see it, and as a response schema serialises it.
  *
  * @example
- * app.get('/me', { onRequest: [app.authenticate], schema: { response: { 200: UserSchema } } }, async request => request.user)
+ * const schema = { response: { 200: UserSchema } }
+ * app.get('/me', { onRequest: [app.authenticate], schema }, async request => request.user)
  */
 export const UserSchema = Type.Object({
   /** Better Auth's user id: the claim `sub`, else `id`. */
   id: Type.String({ minLength: 1 }),
   email: Nullable(Type.String()),
   name: Nullable(Type.String()),
-  /** Whether the auth server has verified `email`: the claim `emailVerified`, else OpenID Connect's `email_verified`. */
+  /**
+   * Whether the auth server has verified `email`: the claim `emailVerified`, else OpenID Connect's `email_verified`.
+   */
   emailVerified: Type.Boolean(),
   image: Nullable(Type.String())
 }, { additionalProperties: false })

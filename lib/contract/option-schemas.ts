@@ -1,7 +1,8 @@
 import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import { option, type OptionSchema } from './check-options.js'
 import {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions, type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions,
+  type TokenCacheOptions
 } from './options.js'
 
 /** RFC 7518 §3.2: as many as the digest of HS256 has. */

@@ -19,27 +19,30 @@ export type Algorithm = typeof ALGORITHMS[number]
 export interface BetterAuthOptions {
   /**
    * Where the Better Auth server is: its origin (`https://id.example.com`), or its origin with Better Auth's base path
-   * (`https://id.example.com/api/auth`). Slashes at the end are ignored. Credentials, a query and a fragment are refused.
+   * (`https://id.example.com/api/auth`). Slashes at the end are ignored. Credentials, a query and a fragment are
+   * refused.
    *
    * Default: `BETTER_AUTH_URL` from the environment, else `http://localhost:3000`.
    */
   authUrl?: string | undefined
   /**
-   * The path of the JWKS below `authUrl`. Without it, the plugin searches: first `/.well-known/jwks.json`, then Better Auth's
-   * own URLs (`/api/auth/jwks` and `/api/auth/.well-known/jwks.json` below an origin, `/jwks` below a base path). It keeps the
-   * first URL that returns a JWKS.
+   * The path of the JWKS below `authUrl`. Without it, the plugin searches: first `/.well-known/jwks.json`, then Better
+   * Auth's own URLs (`/api/auth/jwks` and `/api/auth/.well-known/jwks.json` below an origin, `/jwks` below a base
+   * path). It keeps the first URL that returns a JWKS.
    *
    * Default: unset, the plugin finds the keys.
    */
   jwksPath?: string | undefined
   /**
-   * The `iss` that a token must have (RFC 7519 §4.1.1): a string, an array of which one must match, or `false` to accept any.
+   * The `iss` that a token must have (RFC 7519 §4.1.1): a string, an array of which one must match, or `false` to
+   * accept any.
    *
    * Default: the origin of `authUrl`.
    */
   issuer?: string | readonly string[] | false | undefined
   /**
-   * The `aud` that a token must name (RFC 7519 §4.1.3): a string, an array of which one must match, or `false` to accept any.
+   * The `aud` that a token must name (RFC 7519 §4.1.3): a string, an array of which one must match, or `false` to
+   * accept any.
    *
    * Default: the origin of `authUrl`.
    */
@@ -51,8 +54,8 @@ export interface BetterAuthOptions {
    */
   algorithms?: readonly Algorithm[] | undefined
   /**
-   * The secret that this API shares with a Better Auth server that signs bearer tokens with HS256 (a custom signer), 32 bytes
-   * or more. Such tokens have no `kid`. It is for bearer tokens alone: cookies have `sessionCookie.secret`.
+   * The secret that this API shares with a Better Auth server that signs bearer tokens with HS256 (a custom signer), 32
+   * bytes or more. Such tokens have no `kid`. It is for bearer tokens alone: cookies have `sessionCookie.secret`.
    *
    * Default: unset, no HMAC token is ever accepted.
    */
@@ -66,13 +69,13 @@ export interface BetterAuthOptions {
   /** How long keys are trusted, and how often the plugin fetches them. */
   jwks?: JwksOptions | undefined
   /**
-   * The cache of verified tokens, so that each token is verified once and not on every request; `false` verifies every time.
-   * A cached token is accepted until its `exp`, and no longer than its key is trusted.
+   * The cache of verified tokens, so that each token is verified once and not on every request; `false` verifies every
+   * time. A cached token is accepted until its `exp`, and no longer than its key is trusted.
    */
   tokenCache?: TokenCacheOptions | false | undefined
   /**
-   * A TypeBox object that has all properties of `UserSchema`, and more. What it declares is taken from the claims and checked,
-   * what it does not declare is dropped, and its defaults are filled in. See `docs/guides/users.md`.
+   * A TypeBox object that has all properties of `UserSchema`, and more. What it declares is taken from the claims and
+   * checked, what it does not declare is dropped, and its defaults are filled in. See `docs/guides/users.md`.
    *
    * Default: `UserSchema`.
    */
@@ -85,15 +88,15 @@ export interface BetterAuthOptions {
    */
   sessionCookie?: boolean | SessionCookieOptions | undefined
   /**
-   * Where else a token may be, tried after the `Authorization` header. It returns the token, or `undefined` if there is none.
-   * If it throws, the response is 401. See `docs/guides/websockets.md`.
+   * Where else a token may be, tried after the `Authorization` header. It returns the token, or `undefined` if there is
+   * none. If it throws, the response is 401. See `docs/guides/websockets.md`.
    *
    * Default: unset, the header only.
    */
   extractToken?: ((request: FastifyRequest) => string | undefined) | undefined
   /**
-   * Whether the application has revoked a token whose signature and claims are right. The plugin calls it on every request.
-   * `false` accepts the token, `true` is 401, and a throw or anything else is 503. See
+   * Whether the application has revoked a token whose signature and claims are right. The plugin calls it on every
+   * request. `false` accepts the token, `true` is 401, and a throw or anything else is 503. See
    * `docs/guides/revocation.md`.
    *
    * Default: unset, no token is revoked.
@@ -123,16 +126,16 @@ export interface SessionCookieOptions {
    */
   name?: string | undefined
   /**
-   * The secret of the Better Auth server, 32 bytes or more: accepts cookies that it signs with HS256, which it does without
-   * `jwt({ sessionCookieCache: true })`. It is for the cookie alone. Prefer the keys of the JWKS: whoever has this secret can
-   * sign in as anyone.
+   * The secret of the Better Auth server, 32 bytes or more: accepts cookies that it signs with HS256, which it does
+   * without `jwt({ sessionCookieCache: true })`. It is for the cookie alone. Prefer the keys of the JWKS: whoever has
+   * this secret can sign in as anyone.
    *
    * Default: unset, only cookies signed with a key of the JWKS.
    */
   secret?: string | undefined
   /**
-   * Origins (`https://app.example.com`) of the pages that may send unsafe requests with the cookie, in addition to the API's
-   * own origin.
+   * Origins (`https://app.example.com`) of the pages that may send unsafe requests with the cookie, in addition to the
+   * API's own origin.
    *
    * Default: `[]`.
    */

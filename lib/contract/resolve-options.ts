@@ -87,7 +87,9 @@ function discoveryUrls (authUrl: URL, base: string): string[] {
 function jwksUrl (base: string, path: string): string {
   const url = base + path
   // A path that the URL parser would read as anything else than a path below `authUrl` is refused.
-  if (!/^\/[^\s?#\\]+$/.test(path) || new URL(url).href !== url) throw invalid('jwksPath', OPTIONS.jwksPath.expects, path)
+  if (!/^\/[^\s?#\\]+$/.test(path) || new URL(url).href !== url) {
+    throw invalid('jwksPath', OPTIONS.jwksPath.expects, path)
+  }
   return url
 }
 

@@ -83,7 +83,9 @@ async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Str
     audience: values.audience,
     algorithms: values.algorithms?.split(',') as Algorithm[] | undefined
   }
-  if (values.token !== undefined && stdin.isTTY === true) stderr.write('Paste the token, then press Enter and Ctrl+D.\n')
+  if (values.token !== undefined && stdin.isTTY === true) {
+    stderr.write('Paste the token, then press Enter and Ctrl+D.\n')
+  }
   const pasted = values.token === undefined ? undefined : await readToken(stdin)
   const report = await examine(options, pasted, env).catch((error: Error) => { throw withoutValue(error, authUrl) })
   stdout.write(values.json ? `${toSafeJson(report)}\n` : formatReport(report))
@@ -123,6 +125,6 @@ async function readToken (stdin: Streams['stdin']): Promise<string> {
 }
 
 function version (): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-  return version
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
 }

@@ -22,8 +22,8 @@ export interface Search {
 export interface Read { readonly jwks: DoctorJwks, readonly entries: readonly unknown[] }
 
 /**
- * Searches for the JWKS as the plugin does: same URLs, same timeout, stopping at the first network error. The plugin's own
- * code judges each response, after a bounded read has shown that it ends.
+ * Searches for the JWKS as the plugin does: same URLs, same timeout, stopping at the first network error. The plugin's
+ * own code judges each response, after a bounded read has shown that it ends.
  */
 export async function findJwks ({ jwksUrls, jwks: { timeout } }: ResolvedOptions): Promise<Search> {
   const tried: DoctorSearchResult[] = []

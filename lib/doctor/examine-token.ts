@@ -17,8 +17,8 @@ import { redact } from './redact.js'
 import type { DoctorPart, DoctorToken, DoctorVerdict } from './report.js'
 
 /**
- * Reports what an API with these options would say about a token: the verdict by the plugin's own verifier, and each part by
- * the plugin's own functions.
+ * Reports what an API with these options would say about a token: the verdict by the plugin's own verifier, and each
+ * part by the plugin's own functions.
  */
 export async function examineToken (
   token: string, options: ResolvedOptions, keys: KeyStore

@@ -1,4 +1,4 @@
-import type { DoctorFinding, DoctorKey, DoctorPart, DoctorReport, DoctorToken } from './report.js'
+import type { DoctorFinding, DoctorKey, DoctorPart, DoctorReport, DoctorToken, DoctorVerdict } from './report.js'
 import { duration, printable, wrap } from './terminal.js'
 
 const MAX_PARTS = 60
@@ -16,11 +16,15 @@ export function formatReport (report: DoctorReport): string {
     ...token === null ? [] : [tokenSection(token)],
     ...findings.length > 0 ? [`To do\n${findings.map(formatFinding).join('\n')}`] : [],
     [
-      ...token === null ? [] : [`Token        ${token.verdict.accepted ? 'accepted' : `refused: ${token.verdict.reason}`}`],
+      ...token === null ? [] : [`Token        ${formatVerdict(token.verdict)}`],
       `Verdict      ${report.ok ? 'all is well' : 'not well, see "To do" (exit status 1)'}`
     ].join('\n')
   ]
   return `${sections.join('\n\n')}\n`
+}
+
+function formatVerdict ({ accepted, reason }: DoctorVerdict): string {
+  return accepted ? 'accepted' : `refused: ${reason}`
 }
 
 function formatAccepted (accepted: readonly string[] | false): string {

@@ -1,7 +1,9 @@
 import { duration, printable } from './terminal.js'
 
 /** Shown in full: what a person has to compare, and nothing that is personal or a credential. */
-const SHOWN = new Set(['alg', 'kid', 'typ', 'cty', 'crit', 'enc', 'iss', 'aud', 'azp', 'client_id', 'role', 'scope', 'scp'])
+const SHOWN = new Set([
+  'alg', 'kid', 'typ', 'cty', 'crit', 'enc', 'iss', 'aud', 'azp', 'client_id', 'role', 'scope', 'scp'
+])
 const TIMES = new Set(['exp', 'nbf', 'iat', 'auth_time'])
 
 /** A header parameter or a claim as text: its value, or only its type where the value may be personal. */

@@ -2,8 +2,8 @@ import type { RefusalReason } from '../contract/reasons.js'
 import type { JwkFault } from '../keys/jwk.js'
 
 /**
- * What `better-auth-fastify doctor --json` prints. Minor versions may add fields. Only major versions remove a field or change
- * its meaning. It never holds the token, a segment of it, or the body of a response.
+ * What `better-auth-fastify doctor --json` prints. Minor versions may add fields. Only major versions remove a field or
+ * change its meaning. It never holds the token, a segment of it, or the body of a response.
  *
  * @example
  * const report = JSON.parse(stdout) as DoctorReport
@@ -54,7 +54,9 @@ export interface DoctorJwks {
   ageSeconds: number | null
   /** `s-maxage`, else `max-age`, of its `Cache-Control` (RFC 9111 §5.2.2); `null` without. */
   maxAgeSeconds: number | null
-  /** How far the server's clock is ahead of this one, by the `Date` of a response that no cache kept; `null` without. */
+  /**
+   * How far the server's clock is ahead of this one, by the `Date` of a response that no cache kept; `null` without.
+   */
   clockAheadSeconds: number | null
   /** Why it could not be read. `too_long`: over 1 MB; `unreadable`: not a JWKS, this time; else `null`. */
   fault: 'too_long' | 'unreadable' | null

@@ -2,7 +2,9 @@ import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { DoctorFinding, DoctorJwks, DoctorKey, DoctorKeyFault, DoctorSearchResult } from './report.js'
 import { duration, printable } from './terminal.js'
 
-/** A cache that keeps the JWKS for longer than this, in seconds, is worth a warning: new keys are refused until then. */
+/**
+ * A cache that keeps the JWKS for longer than this, in seconds, is worth a warning: new keys are refused until then.
+ */
 const LONG = 60
 const NOT_FOUND = 'HTTP 404'
 const NOTHING = 'nothing, if no token is signed with it'
@@ -64,9 +66,11 @@ const FIXES: ReadonlyArray<readonly [response: RegExp, fix: string]> = [
   [/^JSON without keys$/, 'add the plugin jwt() to the Better Auth server; if it is there, check its table of keys'],
   [/^a malformed JWKS$/, '"keys" is not an array, or contains null, which hides the keys after it. Check whatever ' +
     'generates or proxies the JWKS.'],
-  [/ without JSON$/, 'a page, such as HTML: authUrl may be the web app; set it to the Better Auth server, with its base path'],
+  [/ without JSON$/, 'a page, such as HTML: authUrl may be the web app; set it to the Better Auth server, with its ' +
+    'base path'],
   [/^HTTP 3/, 'a redirect, which is never followed: set authUrl to the URL it leads to'],
-  [/^HTTP 404$/, 'add the plugin jwt() to the Better Auth server; add its basePath, if any, to authUrl; or set jwksPath'],
+  [/^HTTP 404$/, 'add the plugin jwt() to the Better Auth server; add its basePath, if any, to authUrl; or set ' +
+    'jwksPath'],
   [/^HTTP /, 'the server, or a proxy before it, does not serve its keys: its log says why'],
   [/^/, 'check the network between this machine and the auth server']
 ]
@@ -115,7 +119,7 @@ export function aboutJwks (jwks: DoctorJwks, { clockTolerance }: ResolvedOptions
     findings.push({
       level: 'warning',
       about: 'JWKS',
-      text: `a cache keeps it for ${duration(kept)} or more: for so long a new key is refused, and a removed key is trusted`,
+      text: `a cache keeps it for ${duration(kept)} or more: until then a new key is refused, a removed one trusted`,
       fix: 'let caches keep it for a few seconds (max-age=5)'
     })
   }

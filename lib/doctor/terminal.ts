@@ -1,8 +1,8 @@
 const MAX_VALUE = 76
 
 /**
- * Makes text from outside safe for a terminal: anything but printable ASCII becomes an escape, so that it can neither write
- * control sequences nor reverse the line. Long text is cut.
+ * Makes text from outside safe for a terminal: anything but printable ASCII becomes an escape, so that it can neither
+ * write control sequences nor reverse the line. Long text is cut.
  */
 export function printable (text: string): string {
   const safe = escapeText(text)

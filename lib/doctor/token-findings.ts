@@ -59,13 +59,20 @@ function advise ({ reason, name, token, asCookie, options }: TokenContext): Advi
     case 'token_not_active':
       return { text: `its ${name} is in the future`, fix: 'set the clocks right; clockTolerance covers a few seconds' }
     case 'claim_missing':
-      return { text: `the claim ${name} is missing`, fix: 'the signer, or definePayload at the auth server, has to set it' }
+      return { text: `the claim ${name} is missing`, fix: 'the signer, or definePayload, has to set it' }
     case 'claim_invalid':
-      return { text: `the claim ${name} has the wrong type, or is empty`, fix: 'the signer, or definePayload, has to fix it' }
+      return {
+        text: `the claim ${name} has the wrong type, or is empty`,
+        fix: 'the signer, or definePayload, has to fix it'
+      }
     case 'signature_invalid':
-      return { text: 'its signature is wrong', fix: `it was changed, or is another server's: set authUrl, or ${newToken}` }
+      return {
+        text: 'its signature is wrong',
+        fix: `it was changed, or another server signed it: set authUrl, or ${newToken}`
+      }
     case 'token_malformed': return aboutForm(token, newToken)
-    case 'unusable_key': return { text: meaningOf(reason), fix: 'see the findings about the keys; fix it at the auth server' }
+    case 'unusable_key':
+      return { text: meaningOf(reason), fix: 'see the findings about the keys; fix it at the auth server' }
     case 'jwks_unavailable':
       return { text: `${meaningOf(reason)} (503)`, fix: 'see the findings about the auth server' }
     default: return { text: meaningOf(reason), fix: REASONS[reason].fix.replaceAll('`', '') }
@@ -104,7 +111,8 @@ function aboutAlgorithm (alg: unknown): Advice {
   const said = typeof alg === 'string' ? `"${printable(alg)}"` : 'missing or not a string'
   const text = `its alg is ${said}, which is not accepted`
   if (alg === 'HS256') {
-    return { text, fix: "secret: '...' in your API (doctor takes none); better, sign with the keys of the JWKS, as jwt() does" }
+    const fix = "secret: '...' in your API (doctor takes none); better, sign with the keys of the JWKS, as jwt() does"
+    return { text, fix }
   }
   if ((ALGORITHMS as readonly unknown[]).includes(alg)) return { text, fix: `algorithms: ['${String(alg)}', ...]` }
   return { text, fix: `no option accepts it; sign with one of ${ALGORITHMS.join(', ')}` }
@@ -115,7 +123,7 @@ function aboutType (asCookie: DoctorVerdict | null, newToken: string): Advice {
   const judged = asCookie.accepted ? 'accepted' : `refused: ${asCookie.reason}`
   return {
     text: "it is Better Auth's session cookie, which is not accepted as a bearer token",
-    fix: `${newToken}; or set sessionCookie: true, and let the browser send it as a cookie (as a cookie it is ${judged})`
+    fix: `${newToken}; or set sessionCookie: true, and let the browser send the cookie (as a cookie it is ${judged})`
   }
 }
 

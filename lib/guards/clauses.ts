@@ -13,7 +13,8 @@ import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
  */
 export interface Guard {
   /**
-   * One of these roles, in the claim `role` as Better Auth's admin plugin writes it (separated by commas), or in an array.
+   * One of these roles, in the claim `role` as Better Auth's admin plugin writes it (separated by commas), or in an
+   * array.
    */
   roles?: readonly string[] | undefined
   /** All of these scopes, in the claim `scope` (separated by spaces, RFC 8693 §4.2) or `scp` (an array). */
@@ -48,7 +49,8 @@ export const CLAUSES: { readonly [Name in keyof Guard]-?: Clause<NonNullable<Gua
     schema: Type.Array(Type.String({ pattern: '^[\\x21\\x23-\\x5B\\x5D-\\x7E]+$' }), { minItems: 1 }),
     expects: 'a non-empty array of scopes (RFC 6749 §3.3)',
     judge (scopes, { authorization }) {
-      if (!scopes.every(scope => authorization.scopes.includes(scope))) throw new ForbiddenError('scope_missing', scopes)
+      const hasAll = scopes.every(scope => authorization.scopes.includes(scope))
+      if (!hasAll) throw new ForbiddenError('scope_missing', scopes)
     },
     describe: scopes => `Needs ${scopes.length > 1 ? 'the scopes' : 'the scope'} ${scopes.join(', ')}`
   },

@@ -26,7 +26,8 @@ export function snapshotGuard (guard: Guard): Guard {
 }
 
 /**
- * Makes an authenticator that authenticates a request, if nothing has yet, and then judges it by the clauses of a guard.
+ * Makes an authenticator that authenticates a request, if nothing has yet, and then judges it by the clauses of a
+ * guard.
  *
  * @param guard - from `snapshotGuard()`.
  */

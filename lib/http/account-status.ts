@@ -4,8 +4,8 @@ import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
 
 /**
- * Judges the status of a user whose token is right: not banned, and the application has not revoked the token. At once where
- * it can, else as a promise. It throws or rejects alike.
+ * Judges the status of a user whose token is right: not banned, and the application has not revoked the token. At once
+ * where it can, else as a promise. It throws or rejects alike.
  *
  * @throws ForbiddenError, TokenRevokedError, RevocationUnavailableError
  */

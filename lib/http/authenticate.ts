@@ -10,6 +10,8 @@ import { setIdentity } from './request-decorators.js'
 /** Finds out who sends a request: at once where it can, else as a promise. It throws or rejects alike. */
 export type Authenticator = (request: FastifyRequest) => void | Promise<void>
 
+type TracedAuthenticator = (request: FastifyRequest, trace: Trace) => void | Promise<void>
+
 /** What an authenticator notes for subscribers of the diagnostics channel. */
 interface Trace { credential: VerificationMessage['credential'], cached: boolean }
 
@@ -51,7 +53,7 @@ export function createAuthenticator (
 
 /** Authenticates and publishes the result. What it throws or rejects with stays as it is. */
 function publishVerification (
-  authUrl: string, request: FastifyRequest, authenticate: (request: FastifyRequest, trace: Trace) => void | Promise<void>
+  authUrl: string, request: FastifyRequest, authenticate: TracedAuthenticator
 ): void | Promise<void> {
   const trace: Trace = { credential: null, cached: false }
 

@@ -7,8 +7,8 @@ const kLogged = Symbol('better-auth-fastify.logged')
 
 /**
  * Adds the headers and the log line to each refusal that becomes the response, whether `authenticate`,
- * `request.jwtVerify()` or a handler threw it. The hook runs before an error handler of the application, and never for a
- * request that succeeds.
+ * `request.jwtVerify()` or a handler threw it. The hook runs before an error handler of the application, and never for
+ * a request that succeeds.
  */
 export function decorateErrorResponses (fastify: FastifyInstance): void {
   fastify.decorateRequest(kLogged, null)

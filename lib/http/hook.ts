@@ -7,8 +7,8 @@ import type { Authenticator } from './authenticate.js'
 import { logRefusal } from './error-response.js'
 
 /**
- * A hook that accepts a request or refuses it. Use it in `onRequest`, `preParsing`, `preValidation` or `preHandler`, with
- * `@fastify/auth`, or by hand.
+ * A hook that accepts a request or refuses it. Use it in `onRequest`, `preParsing`, `preValidation` or `preHandler`,
+ * with `@fastify/auth`, or by hand.
  *
  * @throws TokenMissingError, RequestInvalidError, TokenExpiredError, TokenInvalidError, ForbiddenError,
  * JwksUnavailableError, and with the options that need them CsrfError, TokenRevokedError, RevocationUnavailableError
@@ -23,7 +23,8 @@ export type Authenticate = (request: AnyRequest, reply: AnyReply) => Promise<voi
 /** From any kind of server, including HTTP/2. */
 type AnyRequest = FastifyRequest<RouteGenericInterface, RawServerBase, RawRequestDefaultExpression<RawServerBase>>
 type AnyReply = FastifyReply<
-  RouteGenericInterface, RawServerBase, RawRequestDefaultExpression<RawServerBase>, RawReplyDefaultExpression<RawServerBase>
+  RouteGenericInterface, RawServerBase, RawRequestDefaultExpression<RawServerBase>,
+  RawReplyDefaultExpression<RawServerBase>
 >
 
 type Done = (error?: unknown) => void

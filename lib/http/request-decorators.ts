@@ -38,8 +38,8 @@ export function setIdentity (request: FastifyRequest, verified: VerifiedToken): 
 }
 
 /**
- * The token that `authenticate` of this registration verified for a request, or `null` if it did not run or the request is
- * anonymous. Tokens that another registration verified do not count.
+ * The token that `authenticate` of this registration verified for a request, or `null` if it did not run or the request
+ * is anonymous. Tokens that another registration verified do not count.
  */
 export function verifiedToken (request: FastifyRequest, options: ResolvedOptions): VerifiedToken | null {
   const verified = (request as Carrier)[kVerified]
@@ -50,7 +50,7 @@ export function verifiedToken (request: FastifyRequest, options: ResolvedOptions
  * The user of a request, or `null` for an anonymous request: the honest type on routes behind `authenticateOptional`.
  *
  * @example
- * app.get('/articles', { onRequest: [app.authenticateOptional] }, async request => ({ reader: getUser(request)?.id ?? null }))
+ * app.get('/articles', { onRequest: [app.authenticateOptional] }, async request => getUser(request)?.id ?? null)
  */
 export function getUser (request: FastifyRequest): User | null {
   return (request.user as User | null | undefined) ?? null

@@ -28,7 +28,12 @@ export class UnusableJwkError extends Error {
 }
 
 /** The kinds of key, their public members, and the algorithms they are for (RFC 7518 §6, RFC 8037 §2). */
-const KINDS: ReadonlyArray<{ kty: string, crv?: string, members: readonly string[], algorithms: readonly Algorithm[] }> = [
+const KINDS: ReadonlyArray<{
+  readonly kty: string
+  readonly crv?: string
+  readonly members: readonly string[]
+  readonly algorithms: readonly Algorithm[]
+}> = [
   { kty: 'RSA', members: ['n', 'e'], algorithms: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] },
   { kty: 'EC', crv: 'P-256', members: ['x', 'y'], algorithms: ['ES256'] },
   { kty: 'EC', crv: 'P-384', members: ['x', 'y'], algorithms: ['ES384'] },
@@ -43,8 +48,9 @@ const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 const MIN_RSA_BITS = 2048
 
 /**
- * Encodings of points of small order, with the sign bit cleared; canonical encodings and others. With one of them as the
- * public key anyone can make a signature that verifies (RFC 8032 §5.1.7 and §5.2.7 accept them, and so does OpenSSL).
+ * Encodings of points of small order, with the sign bit cleared; canonical encodings and others. With one of them as
+ * the public key anyone can make a signature that verifies (RFC 8032 §5.1.7 and §5.2.7 accept them, and so does
+ * OpenSSL).
  */
 const SMALL_ORDER: Record<string, ReadonlySet<string>> = {
   Ed25519: new Set([
@@ -83,12 +89,13 @@ export function importJwk (kid: string, jwk: Readonly<Record<string, unknown>>):
   const kind = KINDS.find(known => known.kty === kty && known.crv === crv)
   if (kind === undefined) throw new UnusableJwkError('kty')
 
-  const algorithms = jwk.alg === undefined ? kind.algorithms : kind.algorithms.filter(algorithm => algorithm === jwk.alg)
+  const { alg: named } = jwk
+  const algorithms = named === undefined ? kind.algorithms : kind.algorithms.filter(algorithm => algorithm === named)
   if (algorithms.length === 0) throw new UnusableJwkError('alg')
 
   const publicKey = toKeyObject({ kty, crv, ...pick(jwk, kind.members) } as JsonWebKey)
   if (isWeak(publicKey, jwk)) throw new UnusableJwkError('weak')
-  const alg = jwk.alg === undefined ? null : algorithms[0]!
+  const alg = named === undefined ? null : algorithms[0]!
   return { kid, alg, algorithms, publicKey, pem: publicKey.export({ type: 'spki', format: 'pem' }) as string }
 }
 

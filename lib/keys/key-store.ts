@@ -25,7 +25,9 @@ export interface KeyStoreContext {
 export interface KeyStatus {
   /** The URL of the JWKS, or `null` while it has not been found. */
   url: string | null
-  /** The keys that are trusted now, or would be in an outage. `alg` is `null` for a JWK without one. Times are ISO 8601. */
+  /**
+   * The keys that are trusted now, or would be in an outage. `alg` is `null` for a JWK without one. Times are ISO 8601.
+   */
   keys: Array<{ kid: string, alg: string | null, confirmedAt: string }>
   /** Why the last fetch failed, as a stable word (`timeout`, `ECONNREFUSED`, `no_jwks`, …), or `null` if it did not. */
   lastError: string | null

@@ -16,8 +16,8 @@ export const betterAuthSecuritySchemes = {
 } as const
 
 /**
- * The same, and the session cookie, for an API with the option `sessionCookie`. On https the name of the cookie starts with
- * `__Secure-`.
+ * The same, and the session cookie, for an API with the option `sessionCookie`. On https the name of the cookie starts
+ * with `__Secure-`.
  *
  * @example
  * // Another name of the cookie:
@@ -77,8 +77,8 @@ const Challenge = { 'WWW-Authenticate': { type: 'string', description: 'A Bearer
 const RetryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds until another attempt makes sense' } }
 
 /**
- * A copy of a route's schema that documents how the route is protected. The route's own `security`, and its own response for
- * a status, stay as they are; `undefined` counts as absent.
+ * A copy of a route's schema that documents how the route is protected. The route's own `security`, and its own
+ * response for a status, stay as they are; `undefined` counts as absent.
  */
 export function documentProtection (
   schema: RouteSchema, protections: readonly Protection[], { schemes, responses }: Detail

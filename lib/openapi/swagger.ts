@@ -19,8 +19,8 @@ const POSITIONS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as 
 /**
  * Documents in OpenAPI how hooks protect the routes of a scope, where @fastify/swagger is registered.
  *
- * The schema of a route is replaced only while `fastify.swagger()` runs: Fastify itself must not see the added responses, or it
- * would use them to serialise what an error handler of the application sends.
+ * The schema of a route is replaced only while `fastify.swagger()` runs: Fastify itself must not see the added
+ * responses, or it would use them to serialise what an error handler of the application sends.
  */
 export function documentRoutes (fastify: FastifyInstance, { openapi, sessionCookie }: ResolvedOptions): Describe {
   const protections = new WeakMap<object, Protection>()
@@ -68,8 +68,8 @@ export function documentRoutes (fastify: FastifyInstance, { openapi, sessionCook
         }
       }
       const document = swagger(options)
-      fastify.log.warn('OpenAPI: protected routes appear as public, because the `transform` passed to @fastify/swagger ' +
-        'rejects the schema this plugin adds. Set `security` on these routes.')
+      fastify.log.warn('OpenAPI: protected routes appear as public, because the `transform` passed to ' +
+        '@fastify/swagger rejects the schema this plugin adds. Set `security` on these routes.')
       return document
     }
   }

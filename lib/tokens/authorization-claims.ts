@@ -21,7 +21,9 @@ export function readAuthorizationClaims (record: JsonObject): AuthorizationClaim
 
 const NONE: readonly string[] = []
 
-/** `role`: a string in which commas, and nothing else, separate roles, as Better Auth writes and reads it; or an array. */
+/**
+ * `role`: a string in which commas, and nothing else, separate roles, as Better Auth writes and reads it; or an array.
+ */
 function readRoles (role: unknown): readonly string[] {
   if (typeof role === 'string') return role.split(',')
   return isStrings(role) ? role : NONE

@@ -66,7 +66,8 @@ function parseHeader (segment: string, { algorithms, types }: HeaderPolicy): Jws
   const { alg, kid, typ } = header
   if (typeof alg !== 'string' || !algorithms.has(alg)) throw new TokenInvalidError('algorithm_not_allowed')
   if (header.enc !== undefined) throw new TokenInvalidError('token_encrypted')
-  // No extension is implemented here, so none may be critical (RFC 7515 §4.1.11); `b64` works only as one (RFC 7797 §6).
+  // No extension is implemented here, so none may be critical (RFC 7515 §4.1.11); `b64` works only as one (RFC 7797
+  // §6).
   if (header.crit !== undefined || header.b64 !== undefined) throw new TokenInvalidError('critical_header')
   const type = typeof typ === 'string' ? mediaType(typ) : undefined
   if ((typ !== undefined && type === undefined) || !types.includes(type)) throw new TokenInvalidError('typ_not_allowed')
@@ -82,11 +83,14 @@ export function parseObject (bytes: Buffer): JsonObject {
   } catch {
     // Not JSON: refused below.
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TokenInvalidError('token_malformed')
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (!isObject) throw new TokenInvalidError('token_malformed')
   return value as JsonObject
 }
 
-/** Whether the signature is right: checked with a key of the JWKS for `jws.alg`, or with the shared secret for HS256. */
+/**
+ * Whether the signature is right: checked with a key of the JWKS for `jws.alg`, or with the shared secret for HS256.
+ */
 export function isSignedBy (jws: Jws, key: KeyObject): boolean {
   const { alg, signingInput, signature } = jws
   if (alg === 'HS256') {

@@ -5,16 +5,16 @@ import type { VerifiedToken } from './verified-token.js'
 /** Tokens that were verified recently under the options of one registration. */
 export interface TokenCache {
   /**
-   * The verified token, if it may still be trusted without another signature check: it is within its times, and the key store
-   * still trusts the key that verified it, with the same key material.
+   * The verified token, if it may still be trusted without another signature check: it is within its times, and the key
+   * store still trusts the key that verified it, with the same key material.
    */
   get (token: string): VerifiedToken | undefined
   set (verified: VerifiedToken): void
 }
 
 /**
- * The cache is keyed by the last 32 characters of the signature: hashing them costs a tenth of hashing the token. A hit also
- * compares the whole token.
+ * The cache is keyed by the last 32 characters of the signature: hashing them costs a tenth of hashing the token. A hit
+ * also compares the whole token.
  */
 const KEY_LENGTH = 32
 

@@ -74,12 +74,16 @@ function withDefaults (schema: TSchema, value: unknown): unknown {
     return value.map(item => withDefaults(schema.items, item))
   }
   // A record, for example, has no properties to fill in.
-  if (schema.properties === undefined || typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  if (schema.properties === undefined || !isRecord(value)) return value
   const filled: Record<string, unknown> = {}
   for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
-    const own = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
+    const own = Object.hasOwn(value, name) ? value[name] : undefined
     const result = withDefaults(property, own)
     if (result !== undefined) filled[name] = result
   }
   return filled
+}
+
+function isRecord (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

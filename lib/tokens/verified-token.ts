@@ -6,8 +6,8 @@ import type { Lifetime } from './claims.js'
 import type { HeaderPolicy, JsonObject, JwsHeader } from './jws.js'
 
 /**
- * The rules for one profile of JWT: what its header may say, which secret signs it, and how its payload is read. A token of
- * one profile never passes for another (RFC 8725 §3.12).
+ * The rules for one profile of JWT: what its header may say, which secret signs it, and how its payload is read. A
+ * token of one profile never passes for another (RFC 8725 §3.12).
  */
 export interface TokenProfile extends HeaderPolicy {
   /** The shared secret for HS256; `undefined` accepts no HMAC token. */

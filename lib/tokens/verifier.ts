@@ -39,7 +39,8 @@ export function createVerifier (
     if (key !== undefined && !(key.algorithms as readonly string[]).includes(jws.alg)) {
       throw new TokenInvalidError('algorithm_mismatch')
     }
-    if (!isSignedBy(jws, key === undefined ? secretKey! : key.publicKey)) throw new TokenInvalidError('signature_invalid')
+    const isSigned = isSignedBy(jws, key === undefined ? secretKey! : key.publicKey)
+    if (!isSigned) throw new TokenInvalidError('signature_invalid')
     const payload = parseObject(jws.payload)
     if (isTooDeep(payload, MAX_DEPTH)) throw new TokenInvalidError('token_malformed')
     const time = now()

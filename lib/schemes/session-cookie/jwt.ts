@@ -10,8 +10,8 @@ import type { TokenProfile } from '../../tokens/verified-token.js'
 const SESSION_COOKIE_TYPE = 'better-auth.session-cache+jwt'
 
 /**
- * The profile of the JWT in Better Auth's `session_data` cookie: signed with a key of the JWKS
- * (`jwt({ sessionCookieCache: true })`), or with HS256 and the auth server's secret, then without type, issuer, audience and
+ * The profile of the JWT in Better Auth's `session_data` cookie: signed with a key of the JWKS (`jwt({
+ * sessionCookieCache: true })`), or with HS256 and the auth server's secret, then without type, issuer, audience and
  * subject.
  */
 export function sessionCookieProfile (
