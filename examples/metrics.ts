@@ -3,7 +3,7 @@ import underPressure from '@fastify/under-pressure'
 import betterAuthPlugin, { CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage } from 'better-auth-fastify'
 import Fastify from 'fastify'
 import { Counter, Histogram, Registry } from 'prom-client'
-import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './shared.js'
+import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './support.js'
 
 const authPort = readPort('AUTH_PORT', 3000)
 const apiPort = readPort('PORT', 3001)

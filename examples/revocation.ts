@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import betterAuthPlugin, { type Claims } from 'better-auth-fastify'
 import Fastify from 'fastify'
 import { createClient } from 'redis'
-import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './shared.js'
+import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './support.js'
 
 const authPort = readPort('AUTH_PORT', 3000)
 const apiPort = readPort('PORT', 3001)

@@ -1,6 +1,6 @@
 import betterAuthPlugin from 'better-auth-fastify'
 import Fastify from 'fastify'
-import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './shared.js'
+import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './support.js'
 
 const staffPort = readPort('STAFF_AUTH_PORT', 3000)
 const apiPort = readPort('PORT', 3001)

@@ -1,7 +1,7 @@
 import fastifyWebsocket from '@fastify/websocket'
 import betterAuthPlugin from 'better-auth-fastify'
 import Fastify, { type FastifyRequest } from 'fastify'
-import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './shared.js'
+import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './support.js'
 
 const authPort = readPort('AUTH_PORT', 3000)
 const apiPort = readPort('PORT', 3001)

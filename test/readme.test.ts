@@ -152,7 +152,7 @@ async function checkTypeScript (t: Test, blocks: readonly Block[]): Promise<void
   })
 
   t.test('each app starts, and answers as the text says', async t => {
-    // The rest is run elsewhere: the first by test/example.test.ts and test/examples.test.ts, the tests below.
+    // The rest is run elsewhere: the first by the tests in test/examples, the tests below.
     const apps = blocks.filter(({ code }) => code.includes('= Fastify(') && !/\.listen\(|createClient|createTestIssuer/.test(code))
     const programs: Program[] = []
     const expected: Expectation[] = []
@@ -215,7 +215,7 @@ async function checkJavaScript (t: Test, blocks: readonly Block[]): Promise<void
 async function checkCommands (t: Test, blocks: readonly Block[]): Promise<void> {
   const packages = Object.keys({ [NAME]: '', ...dependencies, ...devDependencies, ...peerDependencies })
   const [authPort, apiPort] = await freePorts(t)
-  const example = start(t, project, [...TSX, 'examples/server.ts'], { AUTH_PORT: String(authPort), PORT: String(apiPort) })
+  const example = start(t, project, [...TSX, 'examples/demo/server.ts'], { AUTH_PORT: String(authPort), PORT: String(apiPort) })
   await example.printed(`-i http://localhost:${apiPort}/me\n`)
   const printed = example.stdout.replaceAll(`:${authPort}`, ':3000').replaceAll(`:${apiPort}`, ':3001').split('\n')
 

@@ -4,8 +4,8 @@ import swaggerUi from '@fastify/swagger-ui'
 import betterAuthPlugin, { betterAuthCookieSecuritySchemes, getUser, UserSchema } from 'better-auth-fastify'
 import Fastify from 'fastify'
 import { createAuthServer } from './auth-server.js'
-import { demo } from './demo.js'
-import { listen, readPort, signUpLines, stopOnSignal } from './shared.js'
+import { demo } from './controls.js'
+import { listen, readPort, signUpLines, stopOnSignal } from '../support.js'
 
 const authPort = readPort('AUTH_PORT', 3000)
 const apiPort = readPort('PORT', 3001)

@@ -2,7 +2,7 @@ import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { copyProject, freePorts, ROOT, start, TSX } from './fixtures/program.js'
+import { copyProject, freePorts, ROOT, start, TSX } from '../fixtures/program.js'
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const isMissing = existsSync(CHROMIUM) ? false : `there is no ${CHROMIUM}: install Chromium, or say in CHROMIUM where it is`
@@ -83,7 +83,7 @@ t.setTimeout(120_000)
 t.test('the page of the example, in Chromium', { skip: isMissing }, async t => {
   const [authPort, apiPort] = isForReadme ? [3000, 3001] : await freePorts(t)
   const apiUrl = `http://localhost:${apiPort}`
-  const example = start(t, copyProject(t), [...TSX, 'examples/server.ts'], { AUTH_PORT: String(authPort), PORT: String(apiPort) })
+  const example = start(t, copyProject(t), [...TSX, 'examples/demo/server.ts'], { AUTH_PORT: String(authPort), PORT: String(apiPort) })
   const { complaints, newPage } = await openBrowser(t)
   const page = await newPage()
   const { button, call, claim, pulse, rotate, says } = handle(page)
@@ -152,7 +152,7 @@ t.test('the page of the example, in Chromium', { skip: isMissing }, async t => {
     const screenshot = join(t.testdir({}), 'screenshot.png')
     await page.mouse.move(0, 0)
     await page.screenshot({ path: screenshot })
-    if (isForReadme) copyFileSync(screenshot, join(ROOT, 'examples/page/screenshot.png'))
+    if (isForReadme) copyFileSync(screenshot, join(ROOT, 'examples/demo/page/screenshot.png'))
   })
 
   await t.test('the token is in no storage and in no URL', async t => {

@@ -1,8 +1,8 @@
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import t, { type Test } from 'tap'
-import { startAuthServer } from './fixtures/auth-server.js'
-import { copyProject, freePorts, get, isFree, isInstalled, paste, start, take, TSX, type Running } from './fixtures/program.js'
+import { withoutCurl } from '../fixtures/examples.js'
+import { copyProject, freePorts, get, isFree, paste, start, take, TSX, type Running } from '../fixtures/program.js'
 
 const project = copyProject(t)
 
@@ -19,7 +19,7 @@ t.test('npm run example', async t => {
   const { example, authPort, apiPort } = await startExample(t, ['npm', 'run', 'example'])
   const apiUrl = `http://localhost:${apiPort}`
 
-  t.test('prints lines that sign up, fetch a token and call the API', { skip: isInstalled('curl') ? false : 'curl is not installed' }, async t => {
+  t.test('prints lines that sign up, fetch a token and call the API', { skip: withoutCurl }, async t => {
     const lines = example.stdout.split('\n').filter(line => /^(curl|\w+=\$\(curl) /.test(line))
     t.equal(lines.length, 5)
     t.match(example.stdout, `open ${apiUrl} in a browser`)
@@ -138,7 +138,7 @@ t.test('npm run example', async t => {
 })
 
 t.test('the example ends with 0 on SIGTERM, whoever is still connected', async t => {
-  const { example, authPort, apiPort } = await startExample(t, [...TSX, 'examples/server.ts'])
+  const { example, authPort, apiPort } = await startExample(t, [...TSX, 'examples/demo/server.ts'])
   for (const port of [authPort, apiPort]) {
     const socket = connect(port, 'localhost')
     await new Promise<void>(resolve => { socket.write('GET /me HTTP/1.1\r\nHost: localhost\r\n', () => resolve()) })
@@ -156,7 +156,7 @@ t.test('a port that the example cannot have is one line on stderr', async t => {
     t.test(`${name} is taken`, async t => {
       const [free] = await freePorts(t)
       const { port } = await take(t)
-      const example = start(t, project, [...TSX, 'examples/server.ts'], { AUTH_PORT: String(free), PORT: String(free), [name]: String(port) })
+      const example = start(t, project, [...TSX, 'examples/demo/server.ts'], { AUTH_PORT: String(free), PORT: String(free), [name]: String(port) })
       t.strictSame(await example.exit, { code: 1, signal: null })
       t.equal(example.stderr, `Port ${port} is taken: set ${name} to another one\n`)
       t.notMatch(example.stdout, 'curl')
@@ -166,7 +166,7 @@ t.test('a port that the example cannot have is one line on stderr', async t => {
 
   t.test('both are the same', async t => {
     const [port] = await freePorts(t)
-    const example = start(t, project, [...TSX, 'examples/server.ts'], { AUTH_PORT: String(port), PORT: String(port) })
+    const example = start(t, project, [...TSX, 'examples/demo/server.ts'], { AUTH_PORT: String(port), PORT: String(port) })
     t.strictSame(await example.exit, { code: 1, signal: null })
     t.equal(example.stderr, `Port ${port} is taken: set PORT to another one\n`)
   })
@@ -174,20 +174,9 @@ t.test('a port that the example cannot have is one line on stderr', async t => {
   const invalid = [['PORT', '65536'], ['PORT', '3e3'], ['AUTH_PORT', '0']] as const
   for (const [name, value] of invalid) {
     t.test(`${name} is ${value}`, async t => {
-      const example = start(t, project, [...TSX, 'examples/server.ts'], { [name]: value })
+      const example = start(t, project, [...TSX, 'examples/demo/server.ts'], { [name]: value })
       t.strictSame(await example.exit, { code: 1, signal: null })
       t.equal(example.stderr, `${name} must be a port from 1 to 65535, got "${value}"\n`)
     })
   }
-})
-
-t.test('examples/minimal.ts verifies tokens of the server at BETTER_AUTH_URL', async t => {
-  const auth = await startAuthServer()
-  t.teardown(() => auth.close())
-  const [port] = await freePorts(t)
-  const example = start(t, project, [...TSX, 'examples/minimal.ts'], { BETTER_AUTH_URL: auth.origin, PORT: String(port) })
-  await example.printed('Server listening at')
-  const { token, user } = await auth.signUp()
-  t.match(await get(`http://localhost:${port}/me`, token), { status: 200, body: { id: user.id, email: user.email, name: user.name } })
-  t.match(await get(`http://localhost:${port}/me`), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
 })

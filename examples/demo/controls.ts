@@ -15,7 +15,7 @@ const FILES = {
   '/page/icon.svg': ['icon.svg', 'image/svg+xml']
 } as const
 
-/** Serves the page in examples/page, and what its buttons do to the auth server. Not for copying: it is all for show. */
+/** Serves the page in examples/demo/page, and what its buttons do to the auth server. Not for copying: it is all for show. */
 export async function demo (api: FastifyInstance, { apiUrl, auth }: { apiUrl: string, auth: AuthServer }): Promise<void> {
   const headers = {
     'cache-control': 'no-cache',
