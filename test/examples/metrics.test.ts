@@ -6,9 +6,11 @@ const project = copyProject(t)
 
 t.setTimeout(300_000)
 
-t.test('examples/metrics.ts counts what happens, and tells whether the keys are there', async t => {
+t.test('examples/metrics.ts counts requests, fetches and key changes, and reports its health', async t => {
   const [authPort, apiPort] = await freePorts(t)
-  const example = start(t, project, [...TSX, 'examples/metrics.ts'], { AUTH_PORT: String(authPort), PORT: String(apiPort) })
+  const example = start(t, project, [...TSX, 'examples/metrics.ts'], {
+    AUTH_PORT: String(authPort), PORT: String(apiPort)
+  })
   await example.printed(`curl -sS -w '\\n' http://localhost:${apiPort}/health\n`)
   const url = `http://localhost:${apiPort}`
   const metrics = async () => (await (await fetch(`${url}/metrics`)).text()).split('\n')
@@ -16,10 +18,11 @@ t.test('examples/metrics.ts counts what happens, and tells whether the keys are 
 
   await t.test('the lines it prints can be pasted', { skip: withoutCurl }, async t => {
     const folder = t.testdir({})
-    const answers = paste(linesOf(example), folder)
-    t.match(JSON.parse(answers[1]!), { name: 'Ada' })
-    t.match(JSON.parse(answers[3]!), { code: 'FST_BETTER_AUTH_TOKEN_MISSING' })
-    t.match(JSON.parse(answers.filter(line => line !== '').at(-1)!), { status: 'ok', auth: { keys: [{ alg: 'EdDSA' }], lastError: null } })
+    const responses = paste(linesOf(example), folder)
+    t.match(JSON.parse(responses[1]!), { name: 'Ada' })
+    t.match(JSON.parse(responses[3]!), { code: 'FST_BETTER_AUTH_TOKEN_MISSING' })
+    const health = JSON.parse(responses.filter(line => line !== '').at(-1)!)
+    t.match(health, { status: 'ok', auth: { keys: [{ alg: 'EdDSA' }], lastError: null } })
     const lines = await metrics()
     for (const line of [
       'auth_verifications_total{outcome="accepted",reason="",cached="false"} 1',

@@ -14,49 +14,58 @@ t.test('examples/revocation.ts', { skip: withoutRedis }, async t => {
   const [authPort, apiPort, redisPort] = await freePorts(t)
   const [authUrl, apiUrl] = [`http://localhost:${authPort}`, `http://localhost:${apiPort}`]
   const startRedis = async () => {
-    const redis = start(t, t.testdir({}), ['redis-server', '--port', String(redisPort), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])
+    const redis = start(t, t.testdir({}), [
+      'redis-server', '--port', String(redisPort), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'
+    ])
     await redis.printed('Ready to accept connections')
     return redis
   }
-  /** The answer of Redis to one command, as its protocol writes it. */
+  /** The response of Redis to one command, as its protocol writes it. */
   const ask = async (...command: string[]): Promise<string> => {
     const socket = connect(redisPort, '127.0.0.1')
     t.teardown(() => { socket.destroy() })
     socket.write(`${command.join(' ')}\r\n`)
-    const [answer] = await once(socket, 'data')
+    const [response] = await once(socket, 'data')
     socket.destroy()
-    return String(answer)
+    return String(response)
   }
   const example = start(t, project, [...TSX, 'examples/revocation.ts'], {
     AUTH_PORT: String(authPort), PORT: String(apiPort), REDIS_URL: `redis://127.0.0.1:${redisPort}`
   })
   await example.printed(`-i ${apiUrl}/me`)
   const grace = await signUp(authUrl, 'Grace')
-  const claims = (token: string) => JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as { jti: string, exp: number }
+  const claims = (token: string) => {
+    const payload = Buffer.from(token.split('.')[1]!, 'base64url').toString()
+    return JSON.parse(payload) as { jti: string, exp: number }
+  }
   const me = (token: string) => get(`${apiUrl}/me`, token)
-  const logout = (token: string) => fetch(`${apiUrl}/logout`, { method: 'POST', headers: { authorization: `Bearer ${token}` } })
+  const logout = (token: string) => fetch(`${apiUrl}/logout`, {
+    method: 'POST', headers: { authorization: `Bearer ${token}` }
+  })
   /** Redis may be back before the example has noticed. */
   const meWhenBack = async (token: string) => {
-    let answer = await me(token)
-    while (answer.status === 503) {
+    let response = await me(token)
+    while (response.status === 503) {
       await new Promise(resolve => { setTimeout(resolve, 50) })
-      answer = await me(token)
+      response = await me(token)
     }
-    return answer
+    return response
   }
 
-  t.test('answers 503 while Redis has not started, and 401 without a token', async t => {
+  t.test('responds with 503 before Redis has started, and with 401 without a token', async t => {
     t.match(await me(grace.token), { status: 503, body: { code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE' } })
     t.match(await get(`${apiUrl}/me`), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
   })
 
   let redis = await startRedis()
 
-  t.test('refuses a token from its logout on, and no other token', async t => {
+  t.test('refuses a token after its logout, and no other token', async t => {
     const other = await fetchToken(authUrl, grace.cookie)
     t.match(await meWhenBack(grace.token), { status: 200, body: { id: grace.user.id } })
     t.equal((await logout(grace.token)).status, 204)
-    for (let i = 0; i < 2; i++) t.match(await me(grace.token), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_REVOKED' } })
+    for (let i = 0; i < 2; i++) {
+      t.match(await me(grace.token), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_REVOKED' } })
+    }
     t.equal((await logout(grace.token)).status, 401)
     t.match(await me(other), { status: 200, body: { id: grace.user.id } })
   })
@@ -67,7 +76,7 @@ t.test('examples/revocation.ts', { skip: withoutRedis }, async t => {
     t.equal(await ask('EXPIRETIME', `revoked:jti:${jti}`), `:${exp + 5}\r\n`)
   })
 
-  t.test('forgets it when its key is gone from the list', async t => {
+  t.test('accepts the token again once its key is removed', async t => {
     await ask('DEL', `revoked:jti:${claims(grace.token).jti}`)
     t.match(await me(grace.token), { status: 200 })
   })
@@ -80,7 +89,7 @@ t.test('examples/revocation.ts', { skip: withoutRedis }, async t => {
     t.match(printed, '"code":"FST_BETTER_AUTH_TOKEN_REVOKED"')
   })
 
-  t.test('answers 503 while Redis is away, and goes on when it is back', async t => {
+  t.test('responds with 503 while Redis is down, and recovers when it is back', async t => {
     process.kill(redis.pid, 'SIGTERM')
     await redis.exit
     t.match(await me(grace.token), { status: 503, body: { code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE' } })

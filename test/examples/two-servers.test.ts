@@ -17,21 +17,24 @@ t.test('examples/two-servers.ts', async t => {
   t.test('a token of one server is 200 in its scope and 401 in the other', async t => {
     const clerk = await signUp(`http://localhost:${staffPort}`, 'Grace')
     const customer = await signUp(`http://localhost:${shopPort}`, 'Alan')
+    const grace = { id: clerk.user.id, name: 'Grace' }
+    const alan = { id: customer.user.id, name: 'Alan' }
     const refused = { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' } }
     // Twice: the second time the caches of verified tokens are warm.
     for (let i = 0; i < 2; i++) {
-      t.match(await get(`${apiUrl}/staff/me`, clerk.token), { status: 200, body: { id: clerk.user.id, name: 'Grace' } })
-      t.match(await get(`${apiUrl}/shop/me`, customer.token), { status: 200, body: { id: customer.user.id, name: 'Alan' } })
+      t.match(await get(`${apiUrl}/staff/me`, clerk.token), { status: 200, body: grace })
+      t.match(await get(`${apiUrl}/shop/me`, customer.token), { status: 200, body: alan })
       t.match(await get(`${apiUrl}/shop/me`, clerk.token), refused)
       t.match(await get(`${apiUrl}/staff/me`, customer.token), refused)
     }
   })
 
-  t.test('prints lines that use each token at both places', { skip: withoutCurl }, async t => {
+  t.test('prints lines that use each token in both scopes', { skip: withoutCurl }, async t => {
     const lines = linesOf(example)
     t.equal(lines.length, 8)
     const printed = paste(lines, t.testdir({}))
-    const users = printed.filter(line => line.startsWith('{"id":')).map(line => JSON.parse(line) as { id: string, email: string })
+    const users = printed.filter(line => line.startsWith('{"id":'))
+      .map(line => JSON.parse(line) as { id: string, email: string })
     t.match(users, [{ email: 'ada@example.com' }, { email: 'ada@example.com' }])
     t.not(users[0]!.id, users[1]!.id)
     t.equal(printed.filter(line => line === 'HTTP/1.1 401 Unauthorized').length, 2)

@@ -10,13 +10,17 @@ t.setTimeout(300_000)
 
 t.test('examples/websocket.ts', async t => {
   const [authPort, apiPort] = await freePorts(t)
-  const example = start(t, project, [...TSX, 'examples/websocket.ts'], { AUTH_PORT: String(authPort), PORT: String(apiPort) })
+  const example = start(t, project, [...TSX, 'examples/websocket.ts'], {
+    AUTH_PORT: String(authPort), PORT: String(apiPort)
+  })
   await example.printed("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='\n")
   const url = `ws://localhost:${apiPort}/greeting`
   const grace = await signUp(`http://localhost:${authPort}`, 'Grace')
 
-  /** Resolves with the socket and the first message, rejects with the status that refused the upgrade. */
-  async function open (protocols: string[], headers: Record<string, string> = {}): Promise<{ socket: WebSocket, greeting: string }> {
+  interface Opened { socket: WebSocket, greeting: string }
+
+  /** Resolves with the socket and the first message, or rejects with the status of a refused upgrade. */
+  async function open (protocols: string[], headers: Record<string, string> = {}): Promise<Opened> {
     const socket = new WebSocket(url, protocols, { headers })
     t.teardown(() => { socket.terminate() })
     return await new Promise((resolve, reject) => {
@@ -26,7 +30,7 @@ t.test('examples/websocket.ts', async t => {
     })
   }
 
-  t.test('greets whoever names the token as a subprotocol, and never answers with the token', async t => {
+  t.test('greets a client that sends the token as a subprotocol, and never responds with the token', async t => {
     const { socket, greeting } = await open(['bearer', grace.token])
     t.equal(greeting, 'Hello Grace!')
     t.equal(socket.protocol, 'bearer')
@@ -37,14 +41,18 @@ t.test('examples/websocket.ts', async t => {
     await once(socket, 'close')
   })
 
-  t.test('takes the token in the header as well, and before the other', async t => {
+  t.test('also accepts the token in the header, which comes first', async t => {
     t.match(await open([], { authorization: `Bearer ${grace.token}` }), { greeting: 'Hello Grace!' })
     await t.rejects(open(['bearer', grace.token], { authorization: 'Bearer a.b.c' }), { message: '401' })
   })
 
-  t.test('refuses the upgrade without a token, and with a wrong one', async t => {
+  t.test('refuses the upgrade without a token, and with an invalid one', async t => {
     const [header, payload] = grace.token.split('.')
-    for (const protocols of [[], ['bearer'], [grace.token], [grace.token, 'bearer'], ['chat', grace.token], ['bearer', `${header}.${payload}.AAAA`]]) {
+    const refused = [
+      [], ['bearer'], [grace.token], [grace.token, 'bearer'], ['chat', grace.token],
+      ['bearer', `${header}.${payload}.AAAA`]
+    ]
+    for (const protocols of refused) {
       await t.rejects(open(protocols), { message: '401' })
     }
   })
