@@ -6,6 +6,8 @@ const LABELS = 230
 const BARS = 420
 const LINE = 22
 
+const TITLE = 'CPU time per request in µs'
+
 const STYLE = `
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
   .head { font-weight: 600 }
@@ -19,12 +21,12 @@ const STYLE = `
     .ours { fill: #3fb950 }
   }`
 
-/** CPU time of a request as bars: one block for each algorithm and for tokens seen before or not. */
+/** Draws the CPU time per request as bars, with one block per algorithm for known tokens and one for new tokens. */
 export function drawChart (rows: readonly Row[]): string {
-  const titleOf = ({ alg, route }: Row) => `${alg}, ${route.tokens === 'warm' ? 'tokens seen before' : 'each token a new one'}`
+  const titleOf = ({ alg, route }: Row) => `${alg}, ${route.tokens === 'warm' ? 'known tokens' : 'new tokens'}`
   const scale = longestBar(rows)
   let y = 22
-  const lines = [text(0, y, 'CPU time of one request in µs (less is better)', 'head')]
+  const lines = [text(0, y, `${TITLE} (less is better)`, 'head')]
   for (const title of new Set(rows.map(titleOf))) {
     y += 36
     lines.push(text(0, y, title, 'note'))
@@ -34,7 +36,8 @@ export function drawChart (rows: readonly Row[]): string {
     }
   }
   const height = y + 14
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="CPU time of one request in µs">
+  const size = `width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img" aria-label="${TITLE}">
 <style>${STYLE}
 </style>
 ${lines.join('\n')}
@@ -44,14 +47,15 @@ ${lines.join('\n')}
 
 function drawBar ({ route, result }: Row, y: number, scale: number): string[] {
   const label = text(0, y, route.name, route.contender === 'ours' ? 'head' : '')
-  if ('refused' in result) return [label, text(LABELS, y, `refuses it (${result.refused})`, 'note')]
+  if ('refused' in result) return [label, text(LABELS, y, `not supported (${result.refused})`, 'note')]
   const isCut = result.cpu > scale
   const width = Math.round(Math.min(1, result.cpu / scale) * BARS)
-  const bar = `<rect class="${route.contender === 'ours' ? 'ours' : 'bar'}" x="${LABELS}" y="${y - 12}" width="${width}" height="15" rx="2"/>`
+  const style = route.contender === 'ours' ? 'ours' : 'bar'
+  const bar = `<rect class="${style}" x="${LABELS}" y="${y - 12}" width="${width}" height="15" rx="2"/>`
   return [label, bar, text(LABELS + width + 6, y, isCut ? `→ ${format(result.cpu)}` : format(result.cpu), '')]
 }
 
-/** A bar that is ten times as long as most would leave nothing of the others: it is cut. */
+/** The value of a full bar. A few much larger values are cut off, or they would make the others invisible. */
 function longestBar (rows: readonly Row[]): number {
   const values = rows.flatMap(({ result }) => 'refused' in result ? [] : [result.cpu]).sort((a, b) => a - b)
   const typical = values[Math.floor(values.length * 0.75)]!

@@ -2,16 +2,18 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** A program of this folder in a process of its own. It answers what it is asked, one question at a time. */
+/** A program of this folder in its own process. It answers one question at a time. */
 export interface Child<Hello, Question, Answer> {
-  /** What it said when it was ready. */
+  /** Its first message, sent when it was ready. */
   readonly hello: Hello
   ask (question: Question): Promise<Answer>
   stop (): Promise<void>
 }
 
 /** Starts a program with a configuration, which it reads with {@link readConfig}. */
-export async function startChild<Hello, Question, Answer> (file: string, config: object): Promise<Child<Hello, Question, Answer>> {
+export async function startChild<Hello, Question, Answer> (
+  file: string, config: object
+): Promise<Child<Hello, Question, Answer>> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(config)])
   return {
     hello: await nextMessage(child, file) as Hello,
@@ -40,12 +42,12 @@ function nextMessage (child: ChildProcess, file: string): Promise<unknown> {
   })
 }
 
-/** The child's side: the configuration that it was started with. */
+/** For the child: reads its configuration. */
 export function readConfig<Config> (): Config {
   return JSON.parse(process.argv[2]!) as Config
 }
 
-/** The child's side: says that it is ready, answers, and ends with its parent. */
+/** For the child: reports that it is ready, answers questions, and ends with its parent. */
 export function answerParent<Question> (hello: object, answer: (question: Question) => object): void {
   process.on('message', question => { process.send!(answer(question as Question)) })
   process.on('disconnect', () => { process.exit() })

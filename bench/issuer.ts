@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answerParent, readConfig } from './child.js'
 
-/** What the JWKS server serves, and how long it takes over an answer, in milliseconds. Both can be changed while it runs. */
+/** The keys that the JWKS server serves, and its delay in milliseconds. The parent can change both at any time. */
 export interface JwksState { keys: object[], delay: number }
 export interface JwksHello { origin: string }
-/** How often it was asked. */
+/** The number of requests so far. */
 export interface JwksAnswer { hits: number }
 
 const state = readConfig<JwksState>()

@@ -1,4 +1,4 @@
-/** What a scenario has to say: Markdown, and whether its targets are reached. */
+/** The result of a scenario: Markdown, and whether it reaches its targets. */
 export interface Section {
   readonly title: string
   readonly text: string
@@ -12,25 +12,27 @@ export interface Target {
   readonly reached: boolean
 }
 
-/** How much is measured: enough to be read, or with `--quick` only enough to see that everything runs. */
+/** How much to measure: enough for meaningful figures, or with `--quick` only enough to see that everything runs. */
 export interface Settings {
   readonly quick: boolean
-  /** Requests of one measurement, and before it. */
+  /** Requests per measurement. */
   readonly requests: number
+  /** Requests before each measurement. */
   readonly warmup: number
   readonly rounds: number
 }
 
-/** A target that is reached by not being above a limit. `NaN` reaches none. */
+/** A target for a value that must not exceed a limit. `NaN` never reaches it. */
 export function atMost (limit: number, what: string, value: number, unit = ''): Target {
   return { what, target: `≤ ${limit}${unit}`, value: `${format(value)}${unit}`, reached: value <= limit }
 }
 
+/** A target for a value that must stay below a limit. `NaN` never reaches it. */
 export function below (limit: number, what: string, value: number): Target {
   return { what, target: `< ${limit}`, value: format(value), reached: value < limit }
 }
 
-/** Three digits that say something, or the whole number. */
+/** Formats a number with three significant digits, or as a whole number. */
 export function format (value: number): string {
   if (Number.isNaN(value)) return '–'
   return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)))
@@ -47,6 +49,7 @@ export function markdownTable (head: readonly string[], rows: ReadonlyArray<read
 }
 
 export function targetsTable (sections: readonly Section[]): string {
-  const rows = sections.flatMap(({ targets }) => targets).map(({ what, target, value, reached }) => [what, target, value, reached ? 'yes' : 'NO'])
+  const rows = sections.flatMap(({ targets }) => targets)
+    .map(({ what, target, value, reached }) => [what, target, value, reached ? 'yes' : 'NO'])
   return markdownTable(['', 'target', 'measured', 'reached'], rows)
 }

@@ -1,4 +1,4 @@
-/** The value that a share of the values is not above (nearest rank). */
+/** The smallest value that at least this share of the values does not exceed (nearest rank). */
 export function quantile (values: readonly number[], share: number): number {
   const sorted = Float64Array.from(values).sort()
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN

@@ -6,19 +6,22 @@ import type { JwksAnswer, JwksHello, JwksState } from './issuer.js'
 export const ALGORITHMS = ['EdDSA', 'ES256', 'RS256'] as const
 export type Algorithm = typeof ALGORITHMS[number]
 
-/** An issuer: its JWKS server is a process of its own, its private keys are here. */
+/** An issuer. Its JWKS server is another process, its private keys are in this one. */
 export interface Issuer {
   readonly alg: Algorithm
   readonly origin: string
   readonly jwks: Child<JwksHello, Partial<JwksState>, JwksAnswer>
-  /** Signs tokens as Better Auth has them by default, each for another user, with its keys in turn. */
+  /** Signs tokens with Better Auth's default claims, each for another user, with its keys in turn. */
   sign (count: number): string[]
 }
 
-/** Starts an issuer, and stops it when the work with it is done. */
-export async function withIssuer<Result> (alg: Algorithm, keyCount: number, work: (issuer: Issuer) => Promise<Result>): Promise<Result> {
+/** Starts an issuer, and stops it after the work. */
+export async function withIssuer<Result> (
+  alg: Algorithm, keyCount: number, work: (issuer: Issuer) => Promise<Result>
+): Promise<Result> {
   const keys = Array.from({ length: keyCount }, () => createSigningKey(alg))
-  const jwks: Issuer['jwks'] = await startChild('issuer.ts', { keys: keys.map(({ jwk }) => jwk), delay: 0 } satisfies JwksState)
+  const state = { keys: keys.map(({ jwk }) => jwk), delay: 0 } satisfies JwksState
+  const jwks: Issuer['jwks'] = await startChild('issuer.ts', state)
   const { origin } = jwks.hello
   try {
     return await work({
@@ -42,7 +45,7 @@ function createUserClaims (origin: string): Record<string, unknown> {
     email: `${id.slice(0, 12)}@example.com`,
     createdAt: now.toISOString(),
     updatedAt: now.toISOString(),
-    // A day: no token may run out while it is measured.
+    // A day: no token may expire during a measurement.
     exp: Math.floor(now.getTime() / 1000) + 86_400
   })
 }

@@ -1,9 +1,11 @@
 import { subscribe } from 'node:diagnostics_channel'
 import underPressure from '@fastify/under-pressure'
-import betterAuthPlugin, { CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage } from 'better-auth-fastify'
+import betterAuthPlugin, {
+  CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage
+} from 'better-auth-fastify'
 import Fastify from 'fastify'
 import { Counter, Histogram, Registry } from 'prom-client'
-import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './shared.js'
+import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './support.js'
 
 const authPort = readPort('AUTH_PORT', 3000)
 const apiPort = readPort('PORT', 3001)
@@ -11,12 +13,15 @@ const apiUrl = `http://localhost:${apiPort}`
 
 const auth = await startAuthServer('AUTH_PORT', authPort)
 
-// The plugin says what happens on channels of node:diagnostics_channel; here it becomes numbers.
+// The plugin publishes messages on channels of node:diagnostics_channel. This turns them into metrics.
 const registry = new Registry()
 const registers = [registry]
 
 const verifications = new Counter({
-  name: 'auth_verifications_total', help: 'Requests that were asked who they come from', labelNames: ['outcome', 'reason', 'cached'], registers
+  name: 'auth_verifications_total',
+  help: 'Requests that the plugin authenticated or refused',
+  labelNames: ['outcome', 'reason', 'cached'],
+  registers
 })
 subscribe(CHANNELS.verification, message => {
   const { outcome, reason, cached } = message as VerificationMessage
@@ -24,23 +29,31 @@ subscribe(CHANNELS.verification, message => {
 })
 
 const fetches = new Histogram({
-  name: 'auth_jwks_fetch_seconds', help: 'Fetches of the JWKS', labelNames: ['outcome'], buckets: [0.01, 0.1, 0.5, 1, 5], registers
+  name: 'auth_jwks_fetch_seconds',
+  help: 'Duration of the fetches of the JWKS',
+  labelNames: ['outcome'],
+  buckets: [0.01, 0.1, 0.5, 1, 5],
+  registers
 })
 subscribe(CHANNELS.jwksFetch, message => {
   const { outcome, duration } = message as JwksFetchMessage
   fetches.observe({ outcome }, duration / 1000)
 })
 
-const keyChanges = new Counter({ name: 'auth_key_changes_total', help: 'Changes of the keys', labelNames: ['change'], registers })
+const keyChanges = new Counter({
+  name: 'auth_key_changes_total', help: 'Changes of the trusted keys', labelNames: ['change'], registers
+})
 subscribe(CHANNELS.keyChange, message => { keyChanges.inc({ change: (message as KeyChangeMessage).change }) })
 
 const api = Fastify({ logger: true, forceCloseConnections: true })
 await api.register(betterAuthPlugin, { authUrl: auth.url })
 
 await api.register(underPressure, {
-  exposeStatusRoute: { url: '/health', routeOpts: {}, routeResponseSchemaOpts: { auth: { type: 'object', additionalProperties: true } } },
-  // In an outage known keys carry on: this instance is well for as long as it has one. Nothing is fetched for the answer. Without
-  // `healthCheckInterval` only this route is 503: routes that need no token go on.
+  exposeStatusRoute: {
+    url: '/health', routeOpts: {}, routeResponseSchemaOpts: { auth: { type: 'object', additionalProperties: true } }
+  },
+  // Known keys survive an outage of the auth server: the instance is healthy as long as it has one. `status()` fetches
+  // nothing. `healthCheckInterval` is not set, so an unhealthy instance responds with 503 on this route alone.
   async healthCheck () {
     const auth = api.betterAuth.status()
     return auth.keys.length > 0 || auth.lastError === null ? { auth } : false
@@ -51,7 +64,7 @@ api.get('/metrics', async (_request, reply) => {
   reply.type(registry.contentType)
   return await registry.metrics()
 })
-api.get('/me', { onRequest: api.authenticate }, async request => request.user)
+api.get('/me', { onRequest: [api.authenticate] }, async request => request.user)
 
 await listen('PORT', apiPort, () => api.listen({ port: apiPort, host: 'localhost' }))
 
@@ -61,16 +74,16 @@ stopOnSignal(async () => {
 })
 
 console.log(`
-Better Auth is at ${auth.url}, the API at ${apiUrl}. Stop both with Ctrl-C.
+Better Auth runs at ${auth.url}, the API at ${apiUrl}. Ctrl-C stops both.
 
-Paste into another terminal, to sign up, and to call the API twice with a token and once without:
+To sign up, and to call the API twice with a token and once without, paste this into another terminal:
 
 ${signUpLines(auth.url)}
 curl -sS -w '\\n' ${apiUrl}/me -H "Authorization: Bearer $TOKEN"
 curl -sS -w '\\n' ${apiUrl}/me -H "Authorization: Bearer $TOKEN"
 curl -sS -w '\\n' ${apiUrl}/me
 
-What Prometheus and a load balancer get to see of it:
+These are the metrics for Prometheus and the health check for a load balancer:
 
 curl -sS ${apiUrl}/metrics
 curl -sS -w '\\n' ${apiUrl}/health

@@ -1,7 +1,7 @@
 import fastifyWebsocket from '@fastify/websocket'
 import betterAuthPlugin from 'better-auth-fastify'
 import Fastify, { type FastifyRequest } from 'fastify'
-import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './shared.js'
+import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './support.js'
 
 const authPort = readPort('AUTH_PORT', 3000)
 const apiPort = readPort('PORT', 3001)
@@ -9,22 +9,26 @@ const apiPort = readPort('PORT', 3001)
 const auth = await startAuthServer('AUTH_PORT', authPort)
 const api = Fastify({ logger: true, forceCloseConnections: true })
 
-// A browser cannot set `Authorization` on a WebSocket. It can name subprotocols: new WebSocket(url, ['bearer', token]).
+// A browser cannot set `Authorization` on a WebSocket. It can send subprotocols: new WebSocket(url, ['bearer', token]).
 function extractToken (request: FastifyRequest): string | undefined {
   const [scheme, token] = request.headers['sec-websocket-protocol']?.split(',').map(name => name.trim()) ?? []
   return scheme === 'bearer' ? token : undefined
 }
 
 await api.register(betterAuthPlugin, { authUrl: auth.url, extractToken })
-// The answer names one of the subprotocols: never the one that is the token.
-await api.register(fastifyWebsocket, { options: { maxPayload: 4096, handleProtocols: names => names.has('bearer') && 'bearer' } })
+// The response names one of the subprotocols. It must never be the token.
+await api.register(fastifyWebsocket, {
+  options: { maxPayload: 4096, handleProtocols: names => names.has('bearer') && 'bearer' }
+})
 
+/** The longest delay of `setTimeout()`, in milliseconds. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1
 
-// Refused before the upgrade: with 401, as any other request.
-api.get('/greeting', { websocket: true, onRequest: api.authenticate }, (socket, { user, claims }) => {
-  // The connection outlives the request: it has to end with the token.
-  const end = setTimeout(() => { socket.close(4401, 'token expired') }, Math.min(claims.exp * 1000 - Date.now(), LONGEST_TIMEOUT))
+// The hook runs before the upgrade: a request without a valid token gets a normal 401.
+api.get('/greeting', { websocket: true, onRequest: [api.authenticate] }, (socket, { user, claims }) => {
+  // The connection outlives the request, so the API closes it when the token expires.
+  const timeLeft = Math.min(claims.exp * 1000 - Date.now(), LONGEST_TIMEOUT)
+  const end = setTimeout(() => { socket.close(4401, 'token expired') }, timeLeft)
   socket.on('close', () => { clearTimeout(end) })
   socket.on('error', error => { api.log.info(error) })
 
@@ -39,15 +43,23 @@ stopOnSignal(async () => {
   await api.close()
 })
 
-console.log(`
-Better Auth is at ${auth.url}, the API at http://localhost:${apiPort}. Stop both with Ctrl-C.
+const url = `ws://localhost:${apiPort}/greeting`
+const client = "new (require('ws'))(process.argv[1], ['bearer', process.argv[2]])" +
+  ".on('message', function (text) { console.log(String(text)); this.close() })"
+const upgrade = "-H 'Connection: Upgrade' -H 'Upgrade: websocket' " +
+  "-H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='"
 
-Paste into another terminal, in this folder, to sign up, fetch a token, and open a WebSocket:
+console.log(`
+Better Auth runs at ${auth.url}, the API at http://localhost:${apiPort}. Ctrl-C stops both.
+
+To sign up, fetch a token and open a WebSocket, paste this into another terminal, in this folder:
 
 ${signUpLines(auth.url)}
-node -e "new (require('ws'))(process.argv[1], ['bearer', process.argv[2]]).on('message', function (text) { console.log(String(text)); this.close() })" ws://localhost:${apiPort}/greeting $TOKEN
+node -e "${client}" ${url} $TOKEN
 
-In a browser it is new WebSocket('ws://localhost:${apiPort}/greeting', ['bearer', token]). Without a token the answer is 401:
+In a browser, call new WebSocket('${url}', ['bearer', token]).
 
-curl -sS -w '\\n' -i http://localhost:${apiPort}/greeting -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='
+Without a token, the API responds with 401:
+
+curl -sS -w '\\n' -i http://localhost:${apiPort}/greeting ${upgrade}
 `)

@@ -1,8 +1,8 @@
 import { createPublicKey, verify, type JsonWebKey } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Protect } from '../server.js'
+import type { Protect } from '../contender.js'
 
-/** Nothing but the signature check, with a key that was prepared: what no verification of a token can go below. */
+/** Only the signature check, with a prepared key: the lower bound for any verification. */
 export const protect: Protect = async (_app, { alg, jwksUrl }) => {
   const { keys } = await (await fetch(jwksUrl)).json() as { keys: [JsonWebKey] }
   const digest = alg === 'EdDSA' ? null : 'sha256'

@@ -1,7 +1,7 @@
 import type { User } from 'better-auth-fastify'
 import type { FastifyRequest } from 'fastify'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
-import type { Protect } from '../server.js'
+import type { Protect } from '../contender.js'
 
 /** jose in a hook, with the same checks: issuer, audience, algorithms. */
 export const protect: Protect = async (app, { alg, origin, jwksUrl }) => {

@@ -1,4 +1,4 @@
-import type { Protect } from '../server.js'
+import type { Protect } from '../contender.js'
 
 /** No authentication at all. */
 export const protect: Protect = async () => ({})

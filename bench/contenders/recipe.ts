@@ -1,10 +1,10 @@
 import fastifyJwt from '@fastify/jwt'
 import buildGetJwks from 'get-jwks'
-import type { Protect } from '../server.js'
+import type { Protect } from '../contender.js'
 
 /**
- * The recipe for @fastify/jwt in the README of get-jwks. It also hands `issuersWhitelist` and `checkIssuer` to @fastify/jwt,
- * which knows neither: they are left out here. Issuer and audience are not checked.
+ * The recipe for @fastify/jwt in the README of get-jwks. It is without `issuersWhitelist` and `checkIssuer`:
+ * @fastify/jwt has no such options. It verifies neither issuer nor audience.
  */
 export const protect: Protect = async app => {
   const getJwks = buildGetJwks()

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { atMost, format, markdownTable, type Section, type Settings } from '../report.js'
@@ -11,7 +11,7 @@ const FASTIFY = 'Fastify: import, ready()'
 const IMPORT = 'better-auth-fastify: import'
 const REGISTER = 'better-auth-fastify: register, ready()'
 
-/** Plain JavaScript, run without a loader, which would be part of what is measured. */
+/** Plain JavaScript: a TypeScript loader would be part of the measurement. */
 const START = `
   const lap = (start => () => -start + (start = performance.now()))(performance.now())
   const { default: Fastify } = await import('fastify')
@@ -27,7 +27,7 @@ const OURS = `
   times['${REGISTER}'] = lap()
 `
 
-/** How long a process takes until it could listen, and which packages take it. */
+/** Measures the time until a process can listen, and the share of each package. */
 export async function startup ({ rounds }: Settings): Promise<Section> {
   const packages = await importedPackages()
   const programs = [OURS, ...packages.map(name => `await import('${name}'); times['${name}'] = lap()`)]
@@ -42,24 +42,31 @@ export async function startup ({ rounds }: Settings): Promise<Section> {
     title: 'Start',
     text: [
       markdownTable(['', 'ms'], [FASTIFY, IMPORT, REGISTER].map(name => [name, ms(name).toFixed(0)])),
-      'What we import, each alone beside a loaded Fastify (what two of them share counts for both):',
+      'The imported packages, each alone after Fastify (a dependency that two of them share counts for both):',
       markdownTable(['package', 'ms'], packages.map(name => [name, format(ms(name))]))
     ].join('\n\n'),
-    targets: [atMost(60, 'import and register, beside Fastify’s own', ms(IMPORT) + ms(REGISTER), ' ms')]
+    targets: [atMost(60, 'import and register, in addition to Fastify', ms(IMPORT) + ms(REGISTER), ' ms')]
   }
 }
 
 async function run (program: string): Promise<Array<[string, number]>> {
   const source = `${START} ${program}; console.log(JSON.stringify(times))`
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', source], { cwd: fileURLToPath(ROOT) })
+  const args = ['--input-type=module', '--eval', source]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: fileURLToPath(ROOT) })
   return Object.entries(JSON.parse(stdout) as Record<string, number>)
 }
 
-/** What the built files import of others. */
+/** The packages that the built entry file imports, directly or through its own files. */
 async function importedPackages (): Promise<string[]> {
-  const dist = new URL('dist/', ROOT)
-  const files = (await readdir(dist)).filter(name => name.endsWith('.js'))
-  const sources = await Promise.all(files.map(name => readFile(new URL(name, dist), 'utf8')))
-  const names = sources.flatMap(source => [...source.matchAll(/ from '([^']+)'/g)].map(match => match[1]!))
-  return [...new Set(names)].filter(name => !/^(\.|node:)/.test(name)).sort()
+  const packages = new Set<string>()
+  const files = new Set([new URL('dist/index.js', ROOT).href])
+  // A set that grows while it is iterated: each file once.
+  for (const file of files) {
+    const source = await readFile(new URL(file), 'utf8')
+    for (const [, name] of source.matchAll(/ from '([^']+)'/g)) {
+      if (name!.startsWith('.')) files.add(new URL(name!, file).href)
+      else if (!name!.startsWith('node:')) packages.add(name!)
+    }
+  }
+  return [...packages].sort()
 }

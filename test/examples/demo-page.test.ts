@@ -2,25 +2,30 @@ import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { copyProject, freePorts, ROOT, start, TSX } from './fixtures/program.js'
+import { copyProject, freePorts, ROOT, start, TSX } from '../fixtures/program.js'
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const isMissing = existsSync(CHROMIUM) ? false : `there is no ${CHROMIUM}: install Chromium, or say in CHROMIUM where it is`
+const isMissing = existsSync(CHROMIUM)
+  ? false
+  : `there is no ${CHROMIUM}: install Chromium, or set CHROMIUM to its path`
 
-/** `SCREENSHOT=1` replaces the picture in the README: with the usual ports, and with more to see in the strips. */
-const isForReadme = process.env.SCREENSHOT === '1'
-const SQUARES = isForReadme ? 6 : 1
+/** `SCREENSHOT=1` replaces the screenshot: with the default ports, and with more squares in the strips. */
+const takesScreenshot = process.env.SCREENSHOT === '1'
+const SQUARES = takesScreenshot ? 6 : 1
 
-/** What the browser itself writes about answers that are part of the show. */
-const EXPECTED = /^Failed to load resource: (?:the server responded with a status of (?:401|403|503) |net::ERR_CONNECTION_REFUSED)/
+/** The browser's own lines about responses that the test asks for. */
+const EXPECTED =
+  /^Failed to load resource: (?:the server responded with a status of (?:401|403|503) |net::ERR_CONNECTION_REFUSED)/
 
-/** A browser with nothing in it, and what its console says beyond that. Each page is like one of another person. */
-async function openBrowser (t: Test): Promise<{ complaints: string[], newPage: () => Promise<Page> }> {
+interface Browser { complaints: string[], newPage: () => Promise<Page> }
+
+/** An empty browser, and the unexpected lines of its console. Each page has its own cookies. */
+async function openBrowser (t: Test): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: [
-      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'
+      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync'
     ]
   })
   t.teardown(() => browser.close())
@@ -35,14 +40,15 @@ async function openBrowser (t: Test): Promise<{ complaints: string[], newPage: (
       page.setDefaultTimeout(30_000)
       page.on('pageerror', error => { complaints.push(error.message) })
       page.on('console', message => {
-        if (['error', 'warning'].includes(message.type()) && !EXPECTED.test(message.text())) complaints.push(message.text())
+        const isComplaint = ['error', 'warning'].includes(message.type()) && !EXPECTED.test(message.text())
+        if (isComplaint) complaints.push(message.text())
       })
       return page
     }
   }
 }
 
-/** The page of the example by what is written on it. */
+/** Finds the parts of the demo page by their text. */
 function handle (page: Page) {
   const button = (name: string) => page.getByRole('button', { name })
   const lane = (name: string) => page.locator('.lane', { has: page.getByText(name, { exact: true }) })
@@ -51,23 +57,24 @@ function handle (page: Page) {
     button,
     claim: (name: string) => page.getByRole('row', { name: new RegExp(`^${name} `) }).getByRole('cell'),
     says: (text: string) => page.getByText(text).waitFor(),
-    /** Sends a request to the API by this credential; what the page shows of the answer. */
+    /** Sends a request to the API with this credential. Resolves with the response that the page shows. */
     async call (route: string, credential: string) {
       await page.getByRole('radio', { name: credential }).check()
-      await page.locator('#asked').evaluate(asked => { asked.textContent = '' })
+      await page.locator('#sent').evaluate(sent => { sent.textContent = '' })
       await button(route).click()
-      await page.locator('#asked', { hasText: `${route} · ${credential.toLowerCase()}` }).waitFor()
-      const [status, challenge, wait, body] = await page.locator('#status, #www-authenticate, #retry-after, #body').allTextContents()
+      await page.locator('#sent', { hasText: `${route} · ${credential.toLowerCase()}` }).waitFor()
+      const shown = page.locator('#status, #www-authenticate, #retry-after, #body')
+      const [status, challenge, wait, body] = await shown.allTextContents()
       return { status, challenge, wait, body: JSON.parse(body!) as Record<string, unknown> }
     },
-    /** Waits until the token is one of another key. */
+    /** Rotates the keys. Resolves when the page has a token of another key. */
     async rotate () {
       const kid = page.getByRole('row', { name: /^kid / })
       const before = await kid.getByRole('cell').textContent()
       await button('Rotate the keys').click()
       await kid.filter({ hasNotText: before! }).waitFor()
     },
-    /** Waits, for each key, for more squares in its strip, and until the newest says this. */
+    /** Waits, for each key, for more squares in its strip, and until the newest has this status. */
     async pulse (statuses: Record<string, string>) {
       await Promise.all(Object.entries(statuses).map(async ([name, status]) => {
         const squares = lane(name).locator('i[title]')
@@ -80,10 +87,12 @@ function handle (page: Page) {
 
 t.setTimeout(120_000)
 
-t.test('the page of the example, in Chromium', { skip: isMissing }, async t => {
-  const [authPort, apiPort] = isForReadme ? [3000, 3001] : await freePorts(t)
+t.test('the demo page, in Chromium', { skip: isMissing }, async t => {
+  const [authPort, apiPort] = takesScreenshot ? [3000, 3001] : await freePorts(t)
   const apiUrl = `http://localhost:${apiPort}`
-  const example = start(t, copyProject(t), [...TSX, 'examples/server.ts'], { AUTH_PORT: String(authPort), PORT: String(apiPort) })
+  const example = start(t, copyProject(t), [...TSX, 'examples/demo/server.ts'], {
+    AUTH_PORT: String(authPort), PORT: String(apiPort)
+  })
   const { complaints, newPage } = await openBrowser(t)
   const page = await newPage()
   const { button, call, claim, pulse, rotate, says } = handle(page)
@@ -92,14 +101,16 @@ t.test('the page of the example, in Chromium', { skip: isMissing }, async t => {
   await page.goto(apiUrl)
   await page.locator('#auth-state', { hasText: 'up' }).waitFor()
 
-  await t.test('nobody is signed in: only what is protected is refused', async t => {
+  await t.test('nobody is signed in: only the protected route refuses', async t => {
     t.match(await call('GET /open', 'Nothing'), { status: '200' })
     t.match(await call('GET /hello', 'Nothing'), { status: '200', body: { message: 'Hello stranger!' } })
-    t.match(await call('GET /me', 'Session cookie'), { status: '401', challenge: 'Bearer', body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
+    t.match(await call('GET /me', 'Session cookie'), {
+      status: '401', challenge: 'Bearer', body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' }
+    })
     t.ok(await button('Copy token').isDisabled())
   })
 
-  await t.test('signing up at the other origin brings a token, whose claims and life are shown', async t => {
+  await t.test('signing up at the other origin brings a token, and the page shows its claims and lifetime', async t => {
     await button('Sign up').click()
     await button('Sign out').waitFor()
     t.equal(await claim('iss').textContent(), `http://localhost:${authPort}`)
@@ -109,9 +120,10 @@ t.test('the page of the example, in Chromium', { skip: isMissing }, async t => {
     t.ok(Number(life) > 800 && Number(life) <= 900)
   })
 
-  await t.test('each route answers as it is guarded, by bearer and by cookie', async t => {
+  await t.test('each route responds according to its guard, by bearer and by cookie', async t => {
     for (const credential of ['Bearer token', 'Session cookie']) {
-      t.match(await call('GET /hello', credential), { status: '200', body: { message: 'Hello Ada Lovelace!' } }, credential)
+      const greeting = { message: 'Hello Ada Lovelace!' }
+      t.match(await call('GET /hello', credential), { status: '200', body: greeting }, credential)
       t.match(await call('GET /me', credential), { status: '200', body: { email: 'ada@example.com' } })
       t.match(await call('GET /admin', credential), { status: '403', challenge: /insufficient_scope/ })
       t.match(await call('POST /notes', credential), { status: '201', body: { by: credential.split(' ')[1] } })
@@ -120,18 +132,20 @@ t.test('the page of the example, in Chromium', { skip: isMissing }, async t => {
     t.match(await call('GET /me', 'Nothing'), { status: '401', challenge: 'Bearer' })
   })
 
-  await t.test('who becomes an admin is let in, by bearer and by cookie', async t => {
+  await t.test('a new admin is let in, by bearer and by cookie', async t => {
     await page.getByRole('switch', { name: 'Be an admin' }).click()
     await claim('role').getByText('admin').waitFor()
-    for (const credential of ['Bearer token', 'Session cookie']) t.match(await call('GET /admin', credential), { status: '200' }, credential)
+    for (const credential of ['Bearer token', 'Session cookie']) {
+      t.match(await call('GET /admin', credential), { status: '200' }, credential)
+    }
   })
 
-  await t.test('after a rotation the new key is accepted, and the old one still', async t => {
+  await t.test('after a rotation, both the new key and the old key are accepted', async t => {
     await rotate()
     await t.resolves(pulse({ 'Old key': '200', 'New key': '200' }))
   })
 
-  await t.test('in an outage the known keys carry on, and a new one has to wait', async t => {
+  await t.test('in an outage, known keys keep working, and a new key has to wait', async t => {
     await button('Take auth server down').click()
     await says('no JWKS: ECONNREFUSED')
     await t.resolves(pulse({ 'Old key': '200', 'New key': '200' }))
@@ -140,26 +154,29 @@ t.test('the page of the example, in Chromium', { skip: isMissing }, async t => {
 
     await rotate()
     await t.resolves(pulse({ 'Old key': '200', 'New key': '503' }))
-    t.match(await call('GET /me', 'Bearer token'), { status: '503', wait: /^\d+ s$/, body: { code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' } })
+    t.match(await call('GET /me', 'Bearer token'), {
+      status: '503', wait: /^\d+ s$/, body: { code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' }
+    })
 
     await button('Bring auth server up').click()
     await t.resolves(pulse({ 'Old key': '200', 'New key': '200' }))
   })
 
-  await t.test('a key that was withdrawn is refused within seconds', async t => {
+  await t.test('a withdrawn key is refused within seconds', async t => {
     await button('Withdraw the old key').click()
     await t.resolves(pulse({ 'Old key': '401', 'New key': '200' }))
     const screenshot = join(t.testdir({}), 'screenshot.png')
     await page.mouse.move(0, 0)
     await page.screenshot({ path: screenshot })
-    if (isForReadme) copyFileSync(screenshot, join(ROOT, 'examples/page/screenshot.png'))
+    if (takesScreenshot) copyFileSync(screenshot, join(ROOT, 'examples/demo/page/screenshot.png'))
   })
 
   await t.test('the token is in no storage and in no URL', async t => {
-    t.strictSame(await page.evaluate('[location.href, localStorage.length, sessionStorage.length]'), [`${apiUrl}/`, 0, 0])
+    const places = await page.evaluate('[location.href, localStorage.length, sessionStorage.length]')
+    t.strictSame(places, [`${apiUrl}/`, 0, 0])
   })
 
-  await t.test('the API docs authorize with the token that was copied', async t => {
+  await t.test('the API docs authorize with the copied token', async t => {
     await button('Copy token').click()
     await says('Copied the token.')
     const token = await page.evaluate('navigator.clipboard.readText()') as string
@@ -175,19 +192,21 @@ t.test('the page of the example, in Chromium', { skip: isMissing }, async t => {
     await execute('401')
     await docs.getByRole('button', { name: 'Authorize', exact: true }).click()
     await docs.getByLabel('auth-bearer-value').fill(token)
-    await docs.locator('form', { has: docs.getByLabel('auth-bearer-value') }).getByRole('button', { name: 'Apply credentials' }).click()
+    const form = docs.locator('form', { has: docs.getByLabel('auth-bearer-value') })
+    await form.getByRole('button', { name: 'Apply credentials' }).click()
     await docs.getByRole('button', { name: 'Close' }).first().click()
     await execute('200')
-    t.match(await docs.locator('.live-responses-table tbody .response-col_description').first().textContent(), 'ada@example.com')
+    const response = docs.locator('.live-responses-table tbody .response-col_description').first()
+    t.match(await response.textContent(), 'ada@example.com')
   })
 
   await t.test('signing out forgets the token and ends the session', async t => {
     await button('Sign out').click()
     await button('Sign in').waitFor()
-    await says('Sign in to get one.')
+    await says('Sign in to get a token.')
     t.match(await call('GET /me', 'Bearer token'), { status: '401', body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
     t.match(await call('GET /me', 'Session cookie'), { status: '401', body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
   })
 
-  t.strictSame(complaints, [], 'nothing else is in the console: no error, nothing that the Content-Security-Policy stopped')
+  t.strictSame(complaints, [], 'the console has no other line: no error, nothing that the policy blocked')
 })

@@ -6,13 +6,13 @@ import { memoryAdapter } from 'better-auth/adapters/memory'
 import { toNodeHandler } from 'better-auth/node'
 import { jwt, type JwtOptions } from 'better-auth/plugins'
 
-/** Better Auth's side: people sign up there, and it signs their tokens. */
+/** A Better Auth server: users sign up there, and it signs their tokens. */
 export interface AuthServer {
   readonly url: string
   close (): void
 }
 
-/** Starts a Better Auth server. Its tables are in memory and gone with the process. */
+/** Starts a Better Auth server. Its tables are in memory and disappear with the process. */
 export async function startAuthServer (portName: string, port: number, jwtOptions?: JwtOptions): Promise<AuthServer> {
   const url = `http://localhost:${port}`
   const auth = betterAuth({
@@ -37,20 +37,27 @@ export async function startAuthServer (portName: string, port: number, jwtOption
   }
 }
 
-/** Lines to paste that sign somebody up and fetch a token into a variable of the shell. */
+/** Shell commands that sign up a user and put a token into a shell variable. */
 export function signUpLines (authUrl: string, variable = 'TOKEN', cookies = 'cookies.txt'): string {
-  return `curl -sS -w '\\n' -b ${cookies} -c ${cookies} ${authUrl}/api/auth/sign-up/email -H 'Origin: ${authUrl}' -H 'Content-Type: application/json' -d '{"name":"Ada","email":"ada@example.com","password":"correct horse battery staple"}'
-${variable}=$(curl -sS -b ${cookies} ${authUrl}/api/auth/token | cut -d '"' -f 4)`
+  const body = JSON.stringify({ name: 'Ada', email: 'ada@example.com', password: 'correct horse battery staple' })
+  return [
+    `curl -sS -w '\\n' -b ${cookies} -c ${cookies} ${authUrl}/api/auth/sign-up/email ` +
+      `-H 'Origin: ${authUrl}' -H 'Content-Type: application/json' -d '${body}'`,
+    `${variable}=$(curl -sS -b ${cookies} ${authUrl}/api/auth/token | cut -d '"' -f 4)`
+  ].join('\n')
 }
 
+/** Reads a port from an environment variable, or ends the program with one line that names the variable. */
 export function readPort (name: string, byDefault: number): number {
   const text = process.env[name] || String(byDefault)
   const port = Number(text)
-  if (!/^\d+$/.test(text) || port < 1 || port > 65535) fail(`${name} must be a port from 1 to 65535, got ${JSON.stringify(text)}`)
+  if (!/^\d+$/.test(text) || port < 1 || port > 65535) {
+    fail(`${name} must be a port from 1 to 65535, got ${JSON.stringify(text)}`)
+  }
   return port
 }
 
-/** Starts to listen, or ends the program with one line that says which variable to set. */
+/** Starts a server, or ends the program with one line that names the variable to set. */
 export async function listen (name: string, port: number, start: () => Promise<unknown>): Promise<void> {
   try {
     await start()
@@ -60,7 +67,7 @@ export async function listen (name: string, port: number, start: () => Promise<u
   }
 }
 
-/** A Ctrl-C may arrive more than once: from the terminal, and from each program that started this one. */
+/** Stops once: a Ctrl-C may arrive twice, from the terminal and from the program that started this one. */
 export function stopOnSignal (stop: () => Promise<void>): void {
   let stopping = false
   const stopOnce = () => {

@@ -4,16 +4,16 @@ import { byId, write } from './dom.js'
 import { createLanes } from './lanes.js'
 import { secondsLeft, showLife, showToken } from './token.js'
 
-/** A token that is about to expire is replaced: seconds. */
+/** How long before its expiry a token is replaced, in seconds. */
 const RENEW_BEFORE = 30
-/** Milliseconds. */
+/** How long a message stays, in milliseconds. */
 const READING_TIME = 8000
 
 const { authUrl } = await readState()
 const auth = createAuthClient(authUrl)
 const lanes = createLanes()
 let isUp = true
-/** The token, decoded. It is nowhere but here. */
+/** The decoded token. The page stores it nowhere else. */
 let current = null
 let silence
 
@@ -22,7 +22,7 @@ async function readState () {
   return response.json()
 }
 
-/** What the buttons of section 4 do to the auth server. */
+/** Runs a control of section 4. */
 async function control (name, body, headers = {}) {
   const response = await fetch(`/demo/${name}`, {
     method: 'POST',
@@ -60,14 +60,19 @@ async function enter (session) {
 }
 
 async function showServers () {
-  const { isUp: answer, keys } = await readState()
-  isUp = answer
+  const state = await readState()
+  isUp = state.isUp
   showServer('auth-state', isUp ? 'up' : 'down')
   showServer('api-state', 'up')
   write('outage', isUp ? 'Take auth server down' : 'Bring auth server up')
-  const known = keys.keys.map(({ kid, confirmedAt }) => `${kid.slice(0, 8)}, confirmed ${secondsSince(confirmedAt)} s ago`).join('; ') || 'no key yet'
-  const failure = keys.lastError === null ? '' : ` · no JWKS: ${keys.lastError}, next try in ${Math.max(0, -secondsSince(keys.nextTryAt))} s`
-  write('known', known + failure)
+  write('known', describeKeys(state.keys))
+}
+
+function describeKeys ({ keys, lastError, nextTryAt }) {
+  const known = keys.map(({ kid, confirmedAt }) => `${kid.slice(0, 8)}, confirmed ${secondsSince(confirmedAt)} s ago`)
+  const list = known.join('; ') || 'no key yet'
+  if (lastError === null) return list
+  return `${list} · no JWKS: ${lastError}, next try in ${Math.max(0, -secondsSince(nextTryAt))} s`
 }
 
 function showServer (id, text) {
@@ -88,22 +93,22 @@ async function tick () {
   setTimeout(tick, Math.max(0, started + 1000 - Date.now()))
 }
 
-/** Shows a line until the next one, or for long enough to read it. */
-function say (text) {
+/** Shows a message for a few seconds, or until the next one. */
+function showMessage (text) {
   clearTimeout(silence)
   write('message', text)
   silence = setTimeout(() => { write('message', '') }, READING_TIME)
 }
 
-/** Does what a button stands for, and says what went wrong. */
+/** Runs an action on an event of an element, and shows its error. */
 function on (id, act, event = 'click') {
-  byId(id).addEventListener(event, async happening => {
-    happening.preventDefault()
-    say('')
+  byId(id).addEventListener(event, async domEvent => {
+    domEvent.preventDefault()
+    showMessage('')
     try {
-      await act(happening)
+      await act(domEvent)
     } catch (error) {
-      say(error.message)
+      showMessage(error.message)
     }
   })
 }
@@ -129,12 +134,12 @@ on('admin', async ({ target }) => {
 on('renew', fetchToken)
 on('copy', async () => {
   await window.navigator.clipboard.writeText(current.token)
-  say('Copied the token.')
+  showMessage('Copied the token.')
 })
 on('rotate', async () => {
   await control('rotate')
   if (isUp) return fetchToken()
-  // As from an auth server that the API alone cannot reach: the API meets a key that it cannot look up.
+  // As if the API alone could not reach the auth server: the API gets a token whose key it cannot fetch.
   const { token } = await (await control('token')).json()
   use(decode(token))
 })

@@ -1,11 +1,11 @@
 import { byId, element, write } from './dom.js'
 
-/** Seconds that are shown. */
+/** The seconds in a strip. */
 const LENGTH = 60
 const STATUSES = ['200', '503', '401']
 const TITLES = ['The key', 'The next key']
 
-/** Section 4: a strip of squares for each of the last two keys; what is above one another was in the same second. */
+/** Section 4: a strip of squares for each of the last two keys. Each column of squares is one second. */
 export function createLanes () {
   const lanes = TITLES.map(createLane)
   byId('lanes').append(...lanes.map(lane => lane.row))
@@ -13,7 +13,7 @@ export function createLanes () {
 
   return {
     get hasOld () { return lanes[1].state.kid !== undefined },
-    /** Goes on with this token: in the lane of its key, or in a lane of its own. */
+    /** Continues with this token: in the lane of its key, or in a new lane. */
     use ({ token, header: { kid } }) {
       const [first, next] = lanes
       const lane = lanes.find(lane => lane.state.kid === kid) ?? (first.state.kid === undefined ? first : next)
@@ -48,8 +48,8 @@ function createLane (title) {
   const lane = {
     row: element('div', { className: 'lane' }, element('p', {}, name, key, last, counts), strip),
     state: undefined,
-    /** Begins anew, or with what another lane has so far. */
-    start (title, state = { kid: undefined, token: undefined, squares: new Map(), counts: { 200: 0, 503: 0, 401: 0 }, last: undefined }) {
+    /** Starts empty, or with the state of another lane. */
+    start (title, state = emptyState()) {
       name.textContent = title
       lane.state = state
       lane.draw(Math.max(0, ...state.squares.keys()))
@@ -66,16 +66,17 @@ function createLane (title) {
       const from = Math.max(1, second - LENGTH + 1)
       strip.replaceChildren(...Array.from({ length: LENGTH }, (_, index) => {
         const square = squares.get(from + index)
-        return element('i', square === undefined ? {} : { className: `s${square.status}`, title: `${square.time} ${square.text}` })
+        if (square === undefined) return element('i', {})
+        return element('i', { className: `s${square.status}`, title: `${square.time} ${square.text}` })
       }))
-      strip.setAttribute('aria-label', newest === undefined ? 'No requests yet' : `The last minute: now ${newest.text}`)
+      strip.setAttribute('aria-label', newest === undefined ? 'No requests yet' : `The last minute, now ${newest.text}`)
     },
-    /** One request with the token. Tells what is new, if the answer is another one than before. */
+    /** Sends one request with the token. Resolves with the news, if the status has changed. */
     async pulse (second) {
       const { state } = lane
       if (state.token !== undefined) {
         const before = state.last?.status
-        state.last = await ask(state.token)
+        state.last = await request(state.token)
         state.squares.set(second, state.last)
         state.squares.delete(second - LENGTH)
         if (state.last.status in state.counts) state.counts[state.last.status]++
@@ -91,13 +92,19 @@ function createLane (title) {
   return lane
 }
 
-async function ask (token) {
+function emptyState () {
+  return { kid: undefined, token: undefined, squares: new Map(), counts: { 200: 0, 503: 0, 401: 0 }, last: undefined }
+}
+
+async function request (token) {
   const time = new Date().toTimeString().slice(0, 8)
   try {
-    const { status, headers } = await fetch('/demo/pulse', { headers: { authorization: `Bearer ${token}` }, credentials: 'omit' })
+    const { status, headers } = await fetch('/demo/pulse', {
+      headers: { authorization: `Bearer ${token}` }, credentials: 'omit'
+    })
     const wait = headers.get('retry-after')
     return { time, status: String(status), text: wait === null ? String(status) : `${status}, Retry-After ${wait} s` }
   } catch {
-    return { time, status: 'none', text: 'no answer' }
+    return { time, status: 'none', text: 'no response' }
   }
 }

@@ -15,8 +15,10 @@ const FILES = {
   '/page/icon.svg': ['icon.svg', 'image/svg+xml']
 } as const
 
-/** Serves the page in examples/page, and what its buttons do to the auth server. Not for copying: it is all for show. */
-export async function demo (api: FastifyInstance, { apiUrl, auth }: { apiUrl: string, auth: AuthServer }): Promise<void> {
+interface Options { readonly apiUrl: string, readonly auth: AuthServer }
+
+/** Serves the page, and the controls with which it breaks the auth server. For the demo alone: do not copy this. */
+export async function controls (api: FastifyInstance, { apiUrl, auth }: Options): Promise<void> {
   const headers = {
     'cache-control': 'no-cache',
     'content-security-policy': [
@@ -31,7 +33,7 @@ export async function demo (api: FastifyInstance, { apiUrl, auth }: { apiUrl: st
   for (const [url, [name, type]] of Object.entries(FILES)) {
     const content = readFileSync(new URL(`./page/${name}`, import.meta.url), 'utf8')
     api.get(url, quiet, async (request, reply) => {
-      // Cookies and origins go by the name: at 127.0.0.1 the page would be another site than the auth server's.
+      // Cookies and origins depend on the host name: at 127.0.0.1, the auth server would be another site.
       if (request.host !== new URL(apiUrl).host) return reply.redirect(apiUrl)
       return reply.headers(headers).type(type).send(content)
     })
@@ -39,42 +41,47 @@ export async function demo (api: FastifyInstance, { apiUrl, auth }: { apiUrl: st
 
   api.get('/demo/state', quiet, async () => ({ authUrl: auth.url, isUp: auth.isUp, keys: api.betterAuth.status() }))
 
-  // The live strip asks for this once a second and key: a protected route that does not fill the log.
-  api.get('/demo/pulse', { ...quiet, onRequest: api.authenticate }, async () => ({ alive: true }))
+  // A protected route that writes no log lines: the page calls it every second with each key.
+  api.get('/demo/pulse', { ...quiet, onRequest: [api.authenticate] }, async () => ({ alive: true }))
 
-  await api.register(async controls => {
-    controls.addHook('onRequest', async (request, reply) => { if (!isFromPage(request, apiUrl)) return refuse(reply) })
+  await api.register(async scope => {
+    scope.addHook('onRequest', async (request, reply) => {
+      if (!isFromPage(request, apiUrl)) return refuse(reply)
+    })
 
-    controls.post('/up', quiet, async (_request, reply) => {
+    scope.post('/up', quiet, async (_request, reply) => {
       await auth.up()
       return reply.code(204).send()
     })
 
-    controls.post('/down', quiet, async (_request, reply) => {
+    scope.post('/down', quiet, async (_request, reply) => {
       await auth.down()
       return reply.code(204).send()
     })
 
-    // As if `rotationInterval` had passed: with the next token comes a new key. The old one stays published.
-    controls.post('/rotate', quiet, async (_request, reply) => {
+    // As if `rotationInterval` had passed: a new key signs the next token, and the old key stays published.
+    scope.post('/rotate', quiet, async (_request, reply) => {
       for (const key of auth.tables.jwks) key.expiresAt ??= new Date()
       return reply.code(204).send()
     })
 
-    // As after a leak: the keys that sign no more leave the JWKS at once.
-    controls.post('/withdraw', quiet, async (_request, reply) => {
+    // As after a leak: all keys but the current one leave the JWKS at once.
+    scope.post('/withdraw', quiet, async (_request, reply) => {
       auth.tables.jwks = auth.tables.jwks.filter(({ expiresAt }) => expiresAt === undefined)
       return reply.code(204).send()
     })
 
-    // While the auth server is down, as one would that this API alone cannot reach: a token for whoever has the session.
-    controls.post('/token', quiet, async request => auth.auth.api.getToken({ headers: fromNodeHeaders(request.headers) }))
+    // Signs a token while the auth server is down, as if the API alone could not reach it.
+    scope.post('/token', quiet, async ({ headers }) => auth.auth.api.getToken({ headers: fromNodeHeaders(headers) }))
 
-    // Better Auth's admin plugin would ask for an admin who does it.
-    controls.post<{ Body: { role: 'admin' | 'user' } }>('/role', {
+    // Better Auth's admin plugin lets only an admin change roles: this writes to the table instead.
+    scope.post<{ Body: { role: 'admin' | 'user' } }>('/role', {
       ...quiet,
-      schema: { hide: true, body: { type: 'object', required: ['role'], properties: { role: { enum: ['admin', 'user'] } } } },
-      onRequest: api.authenticate
+      schema: {
+        hide: true,
+        body: { type: 'object', required: ['role'], properties: { role: { enum: ['admin', 'user'] } } }
+      },
+      onRequest: [api.authenticate]
     }, async ({ user, body }, reply) => {
       for (const row of auth.tables.user) if (row.id === user.id) row.role = body.role
       return reply.code(204).send()
@@ -82,11 +89,11 @@ export async function demo (api: FastifyInstance, { apiUrl, auth }: { apiUrl: st
   }, { prefix: '/demo' })
 }
 
-/** Another site's page may send a form here; its `Origin` gives it away. */
+/** A page of another site can send a form here, but its `Origin` differs. */
 function isFromPage ({ ip, headers }: FastifyRequest, apiUrl: string): boolean {
   return ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(ip) && headers.origin === apiUrl
 }
 
 function refuse (reply: FastifyReply): FastifyReply {
-  return reply.code(403).send({ statusCode: 403, error: 'Forbidden', message: 'Only for the page of the example' })
+  return reply.code(403).send({ statusCode: 403, error: 'Forbidden', message: 'Only the demo page may do this' })
 }

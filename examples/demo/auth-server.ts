@@ -6,13 +6,13 @@ import { fromNodeHeaders } from 'better-auth/node'
 import { admin, jwt } from 'better-auth/plugins'
 import Fastify, { type FastifyInstance } from 'fastify'
 
-/** Better Auth's side, for pages of other origins: people sign up there, and it signs their tokens. */
+/** A Better Auth server for pages of other origins: users sign up there, and it signs their tokens. */
 export type AuthServer = ReturnType<typeof createAuthServer>
 
 /**
- * A Better Auth server inside a Fastify server of its own. Its tables are in memory and gone with the process.
+ * Creates a Better Auth server inside its own Fastify server. Its tables are in memory and disappear with the process.
  *
- * @param pages - origins of the pages whose scripts may sign people in.
+ * @param pages - origins of the pages that may call it.
  */
 export function createAuthServer (port: number, pages: readonly string[]) {
   const url = `http://localhost:${port}`
@@ -30,7 +30,7 @@ export function createAuthServer (port: number, pages: readonly string[]) {
     emailAndPassword: { enabled: true },
     telemetry: { enabled: false },
     trustedOrigins: [...pages],
-    // The session cookie becomes a JWT that the keys of jwt() sign, so that the API can verify it too.
+    // Makes the session cookie a JWT, signed with the keys of jwt(), so that the API can verify it too.
     session: { cookieCache: { enabled: true, strategy: 'jwt' } },
     plugins: [jwt({ sessionCookieCache: true }), admin()]
   })
@@ -38,10 +38,12 @@ export function createAuthServer (port: number, pages: readonly string[]) {
 
   async function createApp (): Promise<FastifyInstance> {
     const app = Fastify({ forceCloseConnections: true })
-    // `trustedOrigins` is what Better Auth accepts, CORS what the browser lets those pages send and read: it takes both.
-    await app.register(cors, { origin: [...pages], methods: ['GET', 'POST'], allowedHeaders: ['Content-Type'], credentials: true })
+    // Both are needed: `trustedOrigins` makes Better Auth accept these pages, CORS makes the browser let them call it.
+    await app.register(cors, {
+      origin: [...pages], methods: ['GET', 'POST'], allowedHeaders: ['Content-Type'], credentials: true
+    })
 
-    // Better Auth reads the body itself.
+    // Better Auth parses the body itself.
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
     app.route<{ Body?: Buffer }>({
@@ -59,7 +61,7 @@ export function createAuthServer (port: number, pages: readonly string[]) {
     auth,
     tables,
     get isUp () { return app !== undefined },
-    /** Listens; once down, it can come up again, with all its people and keys. */
+    /** Starts to listen. After `down()` it can start again, with the same users and keys. */
     async up (): Promise<void> {
       if (app !== undefined) return
       const created = await createApp()

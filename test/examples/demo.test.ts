@@ -1,12 +1,14 @@
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import t, { type Test } from 'tap'
-import { startAuthServer } from './fixtures/auth-server.js'
-import { copyProject, freePorts, get, isFree, isInstalled, paste, start, take, TSX, type Running } from './fixtures/program.js'
+import { withoutCurl } from '../fixtures/examples.js'
+import { copyProject, freePorts, get, isFree, paste, start, take, TSX, type Running } from '../fixtures/program.js'
 
 const project = copyProject(t)
 
-async function startExample (t: Test, command: readonly string[]): Promise<{ example: Running, authPort: number, apiPort: number }> {
+interface Started { example: Running, authPort: number, apiPort: number }
+
+async function startExample (t: Test, command: readonly string[]): Promise<Started> {
   const [authPort, apiPort] = await freePorts(t)
   const example = start(t, project, command, { AUTH_PORT: String(authPort), PORT: String(apiPort) })
   await example.printed(`-i http://localhost:${apiPort}/me\n`)
@@ -19,7 +21,7 @@ t.test('npm run example', async t => {
   const { example, authPort, apiPort } = await startExample(t, ['npm', 'run', 'example'])
   const apiUrl = `http://localhost:${apiPort}`
 
-  t.test('prints lines that sign up, fetch a token and call the API', { skip: isInstalled('curl') ? false : 'curl is not installed' }, async t => {
+  t.test('prints lines that sign up, fetch a token and call the API', { skip: withoutCurl }, async t => {
     const lines = example.stdout.split('\n').filter(line => /^(curl|\w+=\$\(curl) /.test(line))
     t.equal(lines.length, 5)
     t.match(example.stdout, `open ${apiUrl} in a browser`)
@@ -40,21 +42,28 @@ t.test('npm run example', async t => {
     t.match(JSON.parse(paste(lines, folder)[1]!), expected, 'and may be pasted again')
   })
 
-  t.test('answers 401 without a token', async t => {
+  t.test('responds with 401 without a token', async t => {
     for (const path of ['/me', '/protected-resource']) {
       t.match(await get(apiUrl + path), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
     }
   })
 
-  t.test('lets pages of the listed origins, and no others, read answers and send cookies', async t => {
-    const routes = [[`http://localhost:${authPort}/api/auth/sign-in/email`, 'content-type'], [`${apiUrl}/notes`, 'authorization, content-type']] as const
+  t.test('lets pages of the listed origins, and no others, read responses and send cookies', async t => {
+    const routes = [
+      [`http://localhost:${authPort}/api/auth/sign-in/email`, 'content-type'],
+      [`${apiUrl}/notes`, 'authorization, content-type']
+    ] as const
+    const origins = [
+      [apiUrl, true], ['http://localhost:5173', true], ['http://evil.example', false], ['null', false]
+    ] as const
     for (const [url, headers] of routes) {
-      for (const [origin, isAllowed] of [[apiUrl, true], ['http://localhost:5173', true], ['http://evil.example', false], ['null', false]] as const) {
+      for (const [origin, isAllowed] of origins) {
         const preflight = await fetch(url, {
           method: 'OPTIONS',
           headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': headers }
         })
-        t.equal(preflight.headers.get('access-control-allow-origin'), isAllowed ? origin : null, `${url} from ${origin}`)
+        const allowed = preflight.headers.get('access-control-allow-origin')
+        t.equal(allowed, isAllowed ? origin : null, `${url} from ${origin}`)
         if (!isAllowed) continue
         t.equal(preflight.status, 204)
         t.equal(preflight.headers.get('access-control-allow-credentials'), 'true')
@@ -66,7 +75,7 @@ t.test('npm run example', async t => {
     t.equal(headers.get('access-control-expose-headers'), 'WWW-Authenticate, Retry-After')
   })
 
-  t.test('takes sign-ins and cookies from pages of the listed origins only', async t => {
+  t.test('accepts sign-ins and cookies only from pages of the listed origins', async t => {
     const post = (url: string, headers: Record<string, string>, body: object) => fetch(url, {
       method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body)
     })
@@ -74,32 +83,37 @@ t.test('npm run example', async t => {
       name: 'Grace', email: 'grace@example.com', password: 'correct horse battery staple'
     })
     t.equal((await signUp('http://evil.example')).status, 403)
-    const answer = await signUp('http://localhost:5173')
-    t.equal(answer.status, 200)
-    const cookie = answer.headers.getSetCookie().map(one => one.split(';')[0]).join('; ')
-    for (const [origin, status] of [[apiUrl, 201], ['http://localhost:5173', 201], ['http://evil.example', 403]] as const) {
+    const response = await signUp('http://localhost:5173')
+    t.equal(response.status, 200)
+    const cookie = response.headers.getSetCookie().map(one => one.split(';')[0]).join('; ')
+    const origins = [[apiUrl, 201], ['http://localhost:5173', 201], ['http://evil.example', 403]] as const
+    for (const [origin, status] of origins) {
       t.equal((await post(`${apiUrl}/notes`, { cookie, origin }, {})).status, status, origin)
     }
   })
 
-  t.test('serves a page that can load and call nothing but the two servers', async t => {
+  t.test('serves a page that can load from and call only the two servers', async t => {
     const page = await fetch(apiUrl)
     const html = await page.text()
     t.match(page.headers.get('content-type'), 'text/html')
     t.equal(page.headers.get('content-security-policy'), [
-      "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", `connect-src 'self' http://localhost:${authPort}`,
-      "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"
+      "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'",
+      `connect-src 'self' http://localhost:${authPort}`, "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+      "require-trusted-types-for 'script'"
     ].join('; '))
     const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(match => match[1]!)
     t.ok(files.includes('/page/page.js'))
     for (const file of files) t.equal((await fetch(apiUrl + file)).status, 200, file)
-    t.match(await fetch(`http://127.0.0.1:${apiPort}/`, { redirect: 'manual' }), { status: 302 }, 'under one name, which the cookies know')
+    const elsewhere = await fetch(`http://127.0.0.1:${apiPort}/`, { redirect: 'manual' })
+    t.match(elsewhere, { status: 302 }, 'under one host name, that of the cookies')
   })
 
-  t.test('lets only its own page take the auth server down or change keys and roles', async t => {
+  t.test('lets only its own page stop the auth server or change keys and roles', async t => {
+    const foreign = [{}, { origin: 'http://evil.example' }, { origin: 'null' }, { origin: 'http://localhost:5173' }]
     for (const path of ['down', 'up', 'rotate', 'withdraw', 'token', 'role']) {
-      for (const headers of [{}, { origin: 'http://evil.example' }, { origin: 'null' }, { origin: 'http://localhost:5173' }]) {
-        t.equal((await fetch(`${apiUrl}/demo/${path}`, { method: 'POST', headers })).status, 403, `${path} ${JSON.stringify(headers)}`)
+      for (const headers of foreign) {
+        const { status } = await fetch(`${apiUrl}/demo/${path}`, { method: 'POST', headers })
+        t.equal(status, 403, `${path} ${JSON.stringify(headers)}`)
       }
     }
   })
@@ -110,13 +124,20 @@ t.test('npm run example', async t => {
     }
     const [bearer, cookie] = Object.keys(components.securitySchemes)
     const both = [{ [bearer!]: [] }, { [cookie!]: [] }]
-    t.strictSame(Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, Object.values(methods)[0]!.security])), {
-      '/open': undefined, '/hello': [...both, {}], '/me': both, '/protected-resource': both, '/admin': both, '/notes': both
+    const security = Object.entries(paths).map(([path, methods]) => [path, Object.values(methods)[0]!.security])
+    t.strictSame(Object.fromEntries(security), {
+      '/open': undefined,
+      '/hello': [...both, {}],
+      '/me': both,
+      '/protected-resource': both,
+      '/admin': both,
+      '/notes': both
     })
   })
 
   t.test('is not reachable from other machines', async t => {
-    const addresses = Object.values(networkInterfaces()).flatMap(all => all ?? []).filter(one => !one.internal && one.family === 'IPv4')
+    const addresses = Object.values(networkInterfaces()).flatMap(all => all ?? [])
+      .filter(one => !one.internal && one.family === 'IPv4')
     for (const { address } of addresses) {
       for (const port of [authPort, apiPort]) {
         const code = await new Promise(resolve => {
@@ -131,14 +152,15 @@ t.test('npm run example', async t => {
   t.test('ends with 0 on Ctrl-C and leaves both ports free', async t => {
     process.kill(-example.pid, 'SIGINT')
     t.strictSame(await example.exit, { code: 0, signal: null })
-    t.match(example.stderr, /^\S+ ERROR \[Better Auth\]: Invalid origin: http:\/\/evil\.example\n$/, 'with nothing on stderr but what a test above has done')
+    const line = /^\S+ ERROR \[Better Auth\]: Invalid origin: http:\/\/evil\.example\n$/
+    t.match(example.stderr, line, 'with nothing on stderr but the refusal of a test above')
     t.ok(await isFree(t, authPort))
     t.ok(await isFree(t, apiPort))
   })
 })
 
-t.test('the example ends with 0 on SIGTERM, whoever is still connected', async t => {
-  const { example, authPort, apiPort } = await startExample(t, [...TSX, 'examples/server.ts'])
+t.test('the example ends with 0 on SIGTERM, even with open connections', async t => {
+  const { example, authPort, apiPort } = await startExample(t, [...TSX, 'examples/demo/server.ts'])
   for (const port of [authPort, apiPort]) {
     const socket = connect(port, 'localhost')
     await new Promise<void>(resolve => { socket.write('GET /me HTTP/1.1\r\nHost: localhost\r\n', () => resolve()) })
@@ -151,12 +173,14 @@ t.test('the example ends with 0 on SIGTERM, whoever is still connected', async t
   t.ok(await isFree(t, apiPort))
 })
 
-t.test('a port that the example cannot have is one line on stderr', async t => {
+t.test('an unusable port is one line on stderr', async t => {
   for (const name of ['AUTH_PORT', 'PORT']) {
     t.test(`${name} is taken`, async t => {
       const [free] = await freePorts(t)
       const { port } = await take(t)
-      const example = start(t, project, [...TSX, 'examples/server.ts'], { AUTH_PORT: String(free), PORT: String(free), [name]: String(port) })
+      const example = start(t, project, [...TSX, 'examples/demo/server.ts'], {
+        AUTH_PORT: String(free), PORT: String(free), [name]: String(port)
+      })
       t.strictSame(await example.exit, { code: 1, signal: null })
       t.equal(example.stderr, `Port ${port} is taken: set ${name} to another one\n`)
       t.notMatch(example.stdout, 'curl')
@@ -166,7 +190,9 @@ t.test('a port that the example cannot have is one line on stderr', async t => {
 
   t.test('both are the same', async t => {
     const [port] = await freePorts(t)
-    const example = start(t, project, [...TSX, 'examples/server.ts'], { AUTH_PORT: String(port), PORT: String(port) })
+    const example = start(t, project, [...TSX, 'examples/demo/server.ts'], {
+      AUTH_PORT: String(port), PORT: String(port)
+    })
     t.strictSame(await example.exit, { code: 1, signal: null })
     t.equal(example.stderr, `Port ${port} is taken: set PORT to another one\n`)
   })
@@ -174,20 +200,9 @@ t.test('a port that the example cannot have is one line on stderr', async t => {
   const invalid = [['PORT', '65536'], ['PORT', '3e3'], ['AUTH_PORT', '0']] as const
   for (const [name, value] of invalid) {
     t.test(`${name} is ${value}`, async t => {
-      const example = start(t, project, [...TSX, 'examples/server.ts'], { [name]: value })
+      const example = start(t, project, [...TSX, 'examples/demo/server.ts'], { [name]: value })
       t.strictSame(await example.exit, { code: 1, signal: null })
       t.equal(example.stderr, `${name} must be a port from 1 to 65535, got "${value}"\n`)
     })
   }
-})
-
-t.test('examples/minimal.ts verifies tokens of the server at BETTER_AUTH_URL', async t => {
-  const auth = await startAuthServer()
-  t.teardown(() => auth.close())
-  const [port] = await freePorts(t)
-  const example = start(t, project, [...TSX, 'examples/minimal.ts'], { BETTER_AUTH_URL: auth.origin, PORT: String(port) })
-  await example.printed('Server listening at')
-  const { token, user } = await auth.signUp()
-  t.match(await get(`http://localhost:${port}/me`, token), { status: 200, body: { id: user.id, email: user.email, name: user.name } })
-  t.match(await get(`http://localhost:${port}/me`), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
 })

@@ -1,0 +1,103 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import t from 'tap'
+import { fetchToken } from '../fixtures/auth-server.js'
+import { linesOf, refusesPort, signUp, stops, withoutCurl } from '../fixtures/examples.js'
+import { copyProject, freePorts, get, isInstalled, paste, start, TSX } from '../fixtures/program.js'
+
+const project = copyProject(t)
+const withoutRedis = isInstalled('redis-server') ? false : 'redis-server is not installed'
+
+t.setTimeout(300_000)
+
+t.test('examples/revocation.ts', { skip: withoutRedis }, async t => {
+  const [authPort, apiPort, redisPort] = await freePorts(t)
+  const [authUrl, apiUrl] = [`http://localhost:${authPort}`, `http://localhost:${apiPort}`]
+  const startRedis = async () => {
+    const redis = start(t, t.testdir({}), [
+      'redis-server', '--port', String(redisPort), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'
+    ])
+    await redis.printed('Ready to accept connections')
+    return redis
+  }
+  /** The response of Redis to one command, as its protocol writes it. */
+  const ask = async (...command: string[]): Promise<string> => {
+    const socket = connect(redisPort, '127.0.0.1')
+    t.teardown(() => { socket.destroy() })
+    socket.write(`${command.join(' ')}\r\n`)
+    const [response] = await once(socket, 'data')
+    socket.destroy()
+    return String(response)
+  }
+  const example = start(t, project, [...TSX, 'examples/revocation.ts'], {
+    AUTH_PORT: String(authPort), PORT: String(apiPort), REDIS_URL: `redis://127.0.0.1:${redisPort}`
+  })
+  await example.printed(`-i ${apiUrl}/me`)
+  const grace = await signUp(authUrl, 'Grace')
+  const claims = (token: string) => {
+    const payload = Buffer.from(token.split('.')[1]!, 'base64url').toString()
+    return JSON.parse(payload) as { jti: string, exp: number }
+  }
+  const me = (token: string) => get(`${apiUrl}/me`, token)
+  const logout = (token: string) => fetch(`${apiUrl}/logout`, {
+    method: 'POST', headers: { authorization: `Bearer ${token}` }
+  })
+  /** Redis may be back before the example has noticed. */
+  const meWhenBack = async (token: string) => {
+    let response = await me(token)
+    while (response.status === 503) {
+      await new Promise(resolve => { setTimeout(resolve, 50) })
+      response = await me(token)
+    }
+    return response
+  }
+
+  t.test('responds with 503 before Redis has started, and with 401 without a token', async t => {
+    t.match(await me(grace.token), { status: 503, body: { code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE' } })
+    t.match(await get(`${apiUrl}/me`), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
+  })
+
+  let redis = await startRedis()
+
+  t.test('refuses a token after its logout, and no other token', async t => {
+    const other = await fetchToken(authUrl, grace.cookie)
+    t.match(await meWhenBack(grace.token), { status: 200, body: { id: grace.user.id } })
+    t.equal((await logout(grace.token)).status, 204)
+    for (let i = 0; i < 2; i++) {
+      t.match(await me(grace.token), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_REVOKED' } })
+    }
+    t.equal((await logout(grace.token)).status, 401)
+    t.match(await me(other), { status: 200, body: { id: grace.user.id } })
+  })
+
+  t.test('keeps one key for each token, for as long as the token is accepted', async t => {
+    const { jti, exp } = claims(grace.token)
+    t.equal(await ask('DBSIZE'), ':1\r\n')
+    t.equal(await ask('EXPIRETIME', `revoked:jti:${jti}`), `:${exp + 5}\r\n`)
+  })
+
+  t.test('accepts the token again once its key is removed', async t => {
+    await ask('DEL', `revoked:jti:${claims(grace.token).jti}`)
+    t.match(await me(grace.token), { status: 200 })
+  })
+
+  t.test('prints lines that revoke a token', { skip: withoutCurl }, async t => {
+    const lines = linesOf(example)
+    t.equal(lines.length, 5)
+    const printed = paste(lines, t.testdir({})).join('\n')
+    t.match(printed, /"name":"Ada","emailVerified":false,"image":null}\n204\nHTTP\/1.1 401 Unauthorized\n/)
+    t.match(printed, '"code":"FST_BETTER_AUTH_TOKEN_REVOKED"')
+  })
+
+  t.test('responds with 503 while Redis is down, and recovers when it is back', async t => {
+    process.kill(redis.pid, 'SIGTERM')
+    await redis.exit
+    t.match(await me(grace.token), { status: 503, body: { code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE' } })
+    redis = await startRedis()
+    t.match(await meWhenBack(grace.token), { status: 200 })
+  })
+
+  t.test('ends with 0 on SIGTERM', t => stops(t, example, 'SIGTERM', [authPort, apiPort]))
+})
+
+t.test('an invalid port is one line on stderr', t => refusesPort(t, project, 'examples/revocation.ts'))
