@@ -2,7 +2,9 @@ import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import t, { type Test } from 'tap'
 import { startAuthServer } from './fixtures/auth-server.js'
-import { copyProject, freePorts, get, isFree, isInstalled, paste, start, take, TSX, type Running } from './fixtures/program.js'
+import {
+  copyProject, freePorts, get, isFree, isInstalled, paste, start, take, TSX, type Running
+} from './fixtures/program.js'
 
 const project = copyProject(t)
 

@@ -3,7 +3,9 @@ import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
 import { fetchToken } from './fixtures/auth-server.js'
-import { copyProject, freePorts, get, isFree, isInstalled, paste, start, TSX, type Running } from './fixtures/program.js'
+import {
+  copyProject, freePorts, get, isFree, isInstalled, paste, start, TSX, type Running
+} from './fixtures/program.js'
 
 const project = copyProject(t)
 const withoutCurl = isInstalled('curl') ? false : 'curl is not installed'

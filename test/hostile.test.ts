@@ -5,8 +5,9 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type Algorithm, type BetterAuthOptions, type RefusalReason } from '../lib/index.js'
 import {
-  createClaims, createSigningKey, encode, JWKS_PATH, signBytes, signHmac, signJws, startJwksServer, type SigningKey
-} from './fixtures/issuer.js'
+  createClaims, createSigningKey, encode, signBytes, signHmac, signJws, type SigningKey
+} from './fixtures/signing.js'
+import { JWKS_PATH, startJwksServer } from './fixtures/jwks-server.js'
 import { rawRequest, type RawResponse } from './fixtures/raw-request.js'
 
 /** What the tokens are made of: the same keys for every app. */

@@ -1,0 +1,198 @@
+import t from 'tap'
+import { createBackoff, createBudget } from '../../lib/pace.js'
+import { createClock } from '../fixtures/clock.js'
+
+const HOUR = 3_600_000
+const ALMOST_ONE = 1 - Number.EPSILON
+
+t.test('back-off', async t => {
+  t.test('asks nobody to wait before anything has failed', async t => {
+    const { failing, nextTryAt, remaining } = createBackoff(createClock().now, () => 0)
+    t.equal(failing, false)
+    t.equal(nextTryAt, null)
+    t.equal(remaining(), 0)
+  })
+
+  const doubled = [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]
+  const jitters = [
+    { random: 0, pauses: doubled },
+    { random: 0.5, pauses: doubled.map(pause => pause * 0.9) },
+    { random: ALMOST_ONE, pauses: doubled.map(pause => pause * 0.8) }
+  ]
+  for (const { random, pauses } of jitters) {
+    t.test(`doubles its pauses from 500 up to 15,000 ms, with jitter ${random}`, async t => {
+      const clock = createClock()
+      const backoff = createBackoff(clock.now, () => random)
+      for (const pause of pauses) {
+        backoff.fail(clock.now())
+        t.ok(Math.abs(backoff.remaining() - pause) < 0.01, `${pause} ms, is ${backoff.remaining()}`)
+        t.equal(backoff.failing, true)
+        clock.advance(15_000)
+      }
+    })
+  }
+
+  t.test('ends its pause neither one millisecond early nor one late', async t => {
+    const clock = createClock()
+    const backoff = createBackoff(clock.now, () => 0)
+    backoff.fail(clock.now())
+    t.equal(backoff.nextTryAt, clock.now() + 500)
+    for (const [elapsed, remaining] of [[0, 500], [499, 1], [1, 0], [1, 0]] as const) {
+      clock.advance(elapsed)
+      t.equal(backoff.remaining(), remaining)
+      t.equal(backoff.failing, true, 'and it is failing until something succeeds')
+    }
+  })
+
+  t.test('begins anew after a success', async t => {
+    const clock = createClock()
+    const backoff = createBackoff(clock.now, () => 0)
+    for (let i = 0; i < 5; i++) {
+      backoff.fail(clock.now())
+      clock.advance(15_000)
+    }
+    backoff.fail(clock.now())
+    backoff.succeed()
+    t.equal(backoff.remaining(), 0)
+    t.equal(backoff.failing, false)
+    t.equal(backoff.nextTryAt, null)
+    backoff.fail(clock.now())
+    t.equal(backoff.remaining(), 500)
+  })
+
+  t.test('counts fetches that fail together as one failure', async t => {
+    const clock = createClock()
+    const backoff = createBackoff(clock.now, () => 0)
+    const startedAt = clock.now()
+    clock.advance(20)
+    for (let i = 0; i < 10; i++) {
+      backoff.fail(startedAt + i)
+      clock.advance(1)
+    }
+    t.equal(backoff.remaining(), 490)
+    clock.advance(490)
+    backoff.fail(clock.now())
+    t.equal(backoff.remaining(), 1000, 'one that began after the failure counts')
+  })
+
+  t.test('counts fetches that begin and fail within the same millisecond as one failure', async t => {
+    const clock = createClock()
+    const backoff = createBackoff(clock.now, () => 0)
+    for (let i = 0; i < 10; i++) backoff.fail(clock.now())
+    t.equal(backoff.remaining(), 500)
+  })
+
+  t.test('stays at its longest pause however long the outage is', async t => {
+    const clock = createClock()
+    const backoff = createBackoff(clock.now, () => 0)
+    for (let i = 0; i < 5000; i++) {
+      clock.advance(15_000)
+      backoff.fail(clock.now())
+    }
+    t.equal(backoff.remaining(), 15_000)
+  })
+
+  for (const setBack of [1, 400, 1000, HOUR]) {
+    t.test(`tries again in time after a clock was set back by ${setBack} ms`, async t => {
+      const clock = createClock()
+      const backoff = createBackoff(clock.now, () => 0)
+      backoff.fail(clock.now())
+      clock.advance(-setBack)
+      t.ok(backoff.remaining() <= 15_000)
+      clock.advance(15_000)
+      t.equal(backoff.remaining(), 0)
+    })
+
+    t.test(`waits again after a failure that comes after a clock was set back by ${setBack} ms`, async t => {
+      const clock = createClock()
+      const backoff = createBackoff(clock.now, () => 0)
+      backoff.fail(clock.now())
+      clock.advance(500)
+      clock.advance(-setBack)
+      backoff.fail(clock.now())
+      t.ok(backoff.remaining() > 0)
+      t.ok(backoff.remaining() <= 15_000)
+      clock.advance(15_000)
+      t.equal(backoff.remaining(), 0)
+    })
+  }
+})
+
+t.test('budget', async t => {
+  for (const { perMinute, interval } of [
+    { perMinute: 30, interval: 2000 },
+    { perMinute: 1, interval: 60_000 },
+    { perMinute: 0.5, interval: 120_000 },
+    { perMinute: 60, interval: 1000 },
+    { perMinute: 6000, interval: 10 }
+  ]) {
+    t.test(`of ${perMinute} a minute: ten at once, then one each ${interval} ms`, async t => {
+      const clock = createClock()
+      const budget = createBudget(perMinute, clock.now)
+      for (let i = 0; i < 10; i++) t.equal(budget.take(), true)
+      t.equal(budget.take(), false)
+      t.equal(budget.remaining(), interval)
+      for (let i = 0; i < 3; i++) {
+        clock.advance(interval - 1)
+        t.equal(budget.take(), false, 'one millisecond before')
+        t.ok(Math.abs(budget.remaining() - 1) < 0.01)
+        clock.advance(1)
+        t.equal(budget.take(), true, 'exactly then')
+        t.equal(budget.take(), false)
+      }
+    })
+  }
+
+  t.test('has something left until it is spent', async t => {
+    const clock = createClock()
+    const budget = createBudget(30, clock.now)
+    for (let i = 0; i < 10; i++) {
+      t.equal(budget.remaining(), 0)
+      budget.take()
+    }
+    t.equal(budget.remaining(), 2000)
+  })
+
+  t.test('saves up no more than the burst', async t => {
+    const clock = createClock()
+    const budget = createBudget(30, clock.now)
+    clock.advance(24 * HOUR)
+    let taken = 0
+    while (budget.take()) taken++
+    t.equal(taken, 10)
+  })
+
+  t.test('gives no more than the burst and the rate over an hour of asking', async t => {
+    const clock = createClock()
+    const budget = createBudget(30, clock.now)
+    let taken = 0
+    for (let ms = 0; ms < HOUR; ms += 7) {
+      clock.advance(7)
+      if (budget.take()) taken++
+    }
+    t.ok(taken <= 10 + 30 * 60, `${taken} fetches`)
+    t.ok(taken >= 9 + 30 * 60, `${taken} fetches`)
+  })
+
+  t.test('is had when it said that it would be', async t => {
+    const clock = createClock()
+    const budget = createBudget(7, clock.now)
+    while (budget.take());
+    for (let i = 0; i < 100; i++) {
+      clock.advance(Math.ceil(budget.remaining()))
+      t.equal(budget.take(), true)
+    }
+  })
+
+  t.test('neither gains nor loses by a clock that is set back', async t => {
+    const clock = createClock()
+    const budget = createBudget(30, clock.now)
+    while (budget.take());
+    clock.advance(-HOUR)
+    t.equal(budget.take(), false)
+    t.equal(budget.remaining(), 2000)
+    clock.advance(2000)
+    t.equal(budget.take(), true)
+    t.equal(budget.take(), false)
+  })
+})
