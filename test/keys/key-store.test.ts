@@ -1,49 +1,18 @@
 import t from 'tap'
 import { JwksFetchError } from '../../lib/jwks-source.js'
-import { createSigningKey, type SigningKey } from '../fixtures/signing.js'
-import { ask, createTestStore, DEFAULT_POLICY, settle, type Policy, type TestStore } from '../fixtures/key-store.js'
+import {
+  ask, AT_ONCE, createTestStore, createWarmStore, DEFAULT_POLICY, DOWN, flood, k1, k1Replaced, k2, settle, staleAfter, UNAVAILABLE,
+  UNAVAILABLE_AT_ONCE, UNKNOWN, UNKNOWN_AT_ONCE, WAITED
+} from '../fixtures/key-store.js'
+import { createSigningKey } from '../fixtures/signing.js'
 
-const { maxAge, staleWhileRevalidate, staleIfError } = DEFAULT_POLICY
-const staleAfter = maxAge + staleWhileRevalidate
+const { maxAge, staleIfError } = DEFAULT_POLICY
 const ALMOST_ONE = 1 - Number.EPSILON
-const DOWN = new JwksFetchError('ECONNREFUSED')
-
-const k1 = createSigningKey('EdDSA', 'k1')
-const k2 = createSigningKey('ES256', 'k2')
-/** Another key under the name of `k1`. */
-const k1Replaced = createSigningKey('EdDSA', 'k1')
-
-const LEFT = 'a key left the JWKS of the auth server; its tokens are refused'
 const SPOILT = 'a key of the auth server is no longer usable; its tokens are refused'
 
-const AT_ONCE = { answer: 'key', waited: false } as const
-const WAITED = { answer: 'key', waited: true } as const
-const UNAVAILABLE_AT_ONCE = { answer: 'jwks_unavailable', waited: false } as const
-const UNAVAILABLE = { answer: 'jwks_unavailable', waited: true } as const
-const UNKNOWN = { answer: 'unknown_key', waited: true } as const
-const UNKNOWN_AT_ONCE = { answer: 'unknown_key', waited: false } as const
+// The promises and their numbers are those of docs/reference/keys.md.
 
-/** A store that confirmed its keys just now. */
-async function createWarmStore (policy: Partial<Policy> = {}, keys: SigningKey[] = [k1], random = 0): Promise<TestStore> {
-  const setup = createTestStore(keys.map(({ jwk }) => jwk), policy)
-  setup.dice.value = random
-  for (const { kid } of keys) await ask(setup.store, kid)
-  setup.source.calls.length = 0
-  setup.lines.length = 0
-  return setup
-}
-
-/** Spends the budget on keys that are not there. */
-async function flood ({ store }: TestStore, count: number, prefix = 'flood'): Promise<Record<string, number>> {
-  const answers: Record<string, number> = {}
-  for (let i = 0; i < count; i++) {
-    const { answer } = await ask(store, `${prefix}-${i}`)
-    answers[answer] = (answers[answer] ?? 0) + 1
-  }
-  return answers
-}
-
-t.test('1. a fresh key', async t => {
+t.test('promise 1: a fresh key', async t => {
   for (const { random, freshFor } of [
     { random: 0, freshFor: maxAge },
     { random: 0.5, freshFor: maxAge * 0.95 },
@@ -124,7 +93,7 @@ t.test('1. a fresh key', async t => {
   })
 })
 
-t.test('2. an ageing key', async t => {
+t.test('promise 2: an ageing key', async t => {
   for (const age of [maxAge, maxAge + 1, staleAfter - 1]) {
     t.test(`serves at once at ${age} ms, while one refresh runs that nobody waits for`, async t => {
       const { store, source, clock } = await createWarmStore()
@@ -174,7 +143,7 @@ t.test('2. an ageing key', async t => {
   })
 })
 
-t.test('3. past that', async t => {
+t.test('promise 3: past that', async t => {
   for (const age of [staleAfter, staleAfter + 1, staleIfError, staleIfError + 1, 100 * staleIfError]) {
     t.test(`a request waits for the refresh at ${age} ms`, async t => {
       const { store, source, clock } = await createWarmStore()
@@ -260,7 +229,7 @@ t.test('3. past that', async t => {
   })
 })
 
-t.test('4. in an outage', async t => {
+t.test('promise 4: in an outage', async t => {
   for (const { age, outcome } of [
     { age: maxAge, outcome: AT_ONCE },
     { age: staleAfter - 1, outcome: AT_ONCE },
@@ -370,7 +339,7 @@ t.test('4. in an outage', async t => {
   })
 })
 
-t.test('5. rotation', async t => {
+t.test('promise 5: rotation', async t => {
   for (const elapsed of [0, 1, 29_999, maxAge + 1]) {
     t.test(`a new kid is found by one fetch, ${elapsed} ms after another fetch`, async t => {
       const { store, source, clock } = await createWarmStore()
@@ -405,7 +374,7 @@ t.test('5. rotation', async t => {
   })
 })
 
-t.test('6. one fetch at a time for each key', async t => {
+t.test('promise 6: one fetch at a time for each key', async t => {
   t.test('1,000 requests on a cold start are one fetch, and all are served', async t => {
     const { store, source } = createTestStore([k1.jwk])
     const outcomes = await Promise.all(Array.from({ length: 1000 }, () => ask(store)))
@@ -462,7 +431,7 @@ t.test('6. one fetch at a time for each key', async t => {
   })
 })
 
-t.test('7. flood', async t => {
+t.test('promise 7: flood', async t => {
   t.test('unknown keys cause no more fetches than the budget: ten at once, then 30 a minute', async t => {
     const setup = await createWarmStore()
     const { store, source, clock } = setup
@@ -590,62 +559,9 @@ t.test('7. flood', async t => {
     t.match(await ask(store), WAITED)
     t.match(await ask(store), AT_ONCE)
   })
-
-  t.test('remembers at most 1,000 absent keys, the youngest', async t => {
-    const setup = createTestStore([], { requestsPerMinute: 60_000_000 })
-    const { store, source, clock } = setup
-    const fill = async (count: number) => {
-      for (let i = 0; i < count; i++) {
-        if (i % 5 === 0) clock.advance(1)
-        await ask(store, `absent-${i}`)
-      }
-    }
-    await fill(1000)
-    t.match(await ask(store, 'absent-0'), UNKNOWN_AT_ONCE)
-    t.equal(source.calls.length, 1000)
-    await ask(store, 'one-too-many')
-    t.match(await ask(store, 'absent-1'), UNKNOWN_AT_ONCE)
-    t.match(await ask(store, 'absent-0'), UNKNOWN, 'the oldest is forgotten')
-  })
-
-  t.test('an absent key that is seen to be absent again counts as young', async t => {
-    const { store, clock } = createTestStore([], { requestsPerMinute: 60_000_000 })
-    for (let i = 0; i < 1000; i++) {
-      if (i % 5 === 0) clock.advance(1)
-      await ask(store, `absent-${i}`)
-    }
-    clock.advance(3000)
-    t.match(await ask(store, 'absent-0'), UNKNOWN)
-    await ask(store, 'one-too-many')
-    t.match(await ask(store, 'absent-0'), UNKNOWN_AT_ONCE)
-  })
-
-  t.test('forgets an absent key after ten minutes', async t => {
-    const setup = createTestStore([{ ...k1.jwk, use: 'enc' }])
-    const { store, clock, lines } = setup
-    const warnings = () => lines.filter(({ level }) => level === 'warn').length
-    await ask(store)
-    clock.advance(599_999)
-    await ask(store, 'other')
-    await ask(store)
-    t.equal(warnings(), 1, 'it was still known to be of no use')
-    clock.advance(600_000)
-    await ask(store, 'other')
-    await ask(store)
-    t.equal(warnings(), 2)
-  })
-
-  t.test('refuses an absent key as such even if the clock jumps ahead while it is looked for', async t => {
-    const { store, source, clock } = createTestStore([])
-    const release = source.hold()
-    const asked = ask(store)
-    clock.advance(600_000)
-    release()
-    t.match(await asked, UNKNOWN)
-  })
 })
 
-t.test('8. after a failure', async t => {
+t.test('promise 8: after a failure', async t => {
   for (const { random, factor } of [{ random: 0, factor: 1 }, { random: ALMOST_ONE, factor: 0.8 }]) {
     t.test(`the next try waits a back-off that doubles, with jitter ${random}`, async t => {
       const { store, source, clock, dice } = createTestStore([k1.jwk])
@@ -737,7 +653,7 @@ t.test('8. after a failure', async t => {
   })
 })
 
-t.test('9. what is no key', async t => {
+t.test('promise 9: what is no key', async t => {
   const faults: Array<{ name: string, jwk: Record<string, unknown>, level: 'warn' | 'error' }> = [
     { name: 'of an unknown kind', jwk: { kty: 'XYZ' }, level: 'warn' },
     { name: 'for encryption', jwk: { ...k2.jwk, use: 'enc' }, level: 'warn' },
@@ -770,69 +686,7 @@ t.test('9. what is no key', async t => {
   }
 })
 
-t.test('10. the log', async t => {
-  t.test('tells what happened, once for each change', async t => {
-    const { store, source, clock, lines } = createTestStore([k1.jwk])
-    const news = async () => {
-      for (let i = 0; i < 20; i++) {
-        await ask(store, 'k1')
-        await ask(store, 'k2')
-        await settle()
-      }
-      return lines.splice(0).map(({ level, msg, fields }) => [level, msg, fields])
-    }
-    t.same(await news(), [['info', 'found a key of the auth server', { kid: 'k1', algorithms: ['EdDSA'] }]])
-
-    source.keys = [k1.jwk, k2.jwk]
-    clock.advance(3000)
-    t.same(await news(), [['info', 'the auth server rotated its keys: found a new one', { kid: 'k2', algorithms: ['ES256'] }]])
-
-    source.keys = [k1Replaced.jwk, k2.jwk]
-    clock.advance(staleAfter)
-    t.same(await news(), [['warn', 'the auth server replaced a key under the same kid', { kid: 'k1' }]])
-
-    source.fault = DOWN
-    const downSince = clock.now() + staleAfter
-    for (const step of [staleAfter, 500, 1000, 15_000, 15_000]) {
-      clock.advance(step)
-      t.same(await news(), step === staleAfter
-        ? [['warn', `the JWKS of the auth server is unreachable since ${new Date(downSince).toISOString()}`, { code: 'ECONNREFUSED', keys: 2 }]]
-        : [])
-    }
-
-    source.fault = undefined
-    source.keys = [k2.jwk]
-    clock.advance(15_000)
-    t.same(await news(), [
-      ['info', 'the JWKS of the auth server is back', { downFor: clock.now() - downSince }],
-      ['warn', LEFT, { kid: 'k1' }]
-    ])
-    clock.advance(staleAfter)
-    t.same(await news(), [])
-  })
-
-  t.test('has nothing on unknown keys, however many come', async t => {
-    const setup = await createWarmStore()
-    await flood(setup, 200)
-    t.same(setup.lines, [])
-  })
-
-  t.test('never holds a JWK or what a source failed with', async t => {
-    const { store, source, clock, lines } = createTestStore([k1.jwk, { ...k2.privateKey.export({ format: 'jwk' }), kid: 'private' }])
-    await ask(store)
-    await ask(store, 'private')
-    source.fault = new Error('said by the server')
-    clock.advance(staleAfter)
-    await ask(store)
-    const text = JSON.stringify(lines)
-    t.equal(lines.length, 3)
-    for (const secret of [k1.jwk.x, k2.jwk.x, k2.privateKey.export({ format: 'jwk' }).d, 'said by the server']) {
-      t.notOk(text.includes(secret!))
-    }
-  })
-})
-
-t.test('11. status() and ready()', async t => {
+t.test('promise 11: status() and ready()', async t => {
   t.test('status() of a cold store', async t => {
     const { store, source } = createTestStore([])
     t.strictSame(store.status(), { url: source.url, keys: [], lastError: null, nextTryAt: null })
