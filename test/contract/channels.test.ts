@@ -1,14 +1,14 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { jwt } from 'better-auth/plugins'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { createCheck } from '../../lib/authenticate.js'
-import betterAuthPlugin, {
+import {
   CHANNELS, type BetterAuthOptions, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage
 } from '../../lib/index.js'
 import { JwksFetchError } from '../../lib/jwks-source.js'
 import { resolveOptions } from '../../lib/options.js'
-import { bearer } from '../fixtures/api.js'
+import { bearer, startApi } from '../fixtures/api.js'
 import { ask, AUTH_URL, createTestStore } from '../fixtures/key-store.js'
 import { cookieHeader, startCookieServer } from '../fixtures/cookie-server.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
@@ -25,9 +25,7 @@ function listen<Message> (t: Test, name: string): Message[] {
 }
 
 async function createApi (t: Test, options: BetterAuthOptions): Promise<FastifyInstance> {
-  const app = Fastify()
-  t.teardown(() => app.close())
-  await app.register(betterAuthPlugin, options)
+  const app = await startApi(t, options)
   app.get('/me', { onRequest: app.authenticate }, async request => request.user.id)
   app.get('/hello', { onRequest: app.authenticateOptional }, async () => 'hello')
   app.get('/admin', { onRequest: app.authorize({ roles: ['admin'] }) }, async () => 'admin')

@@ -2,7 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions, type Claims } from '../../lib/index.js'
 import type { TestIssuer } from '../../lib/testing/index.js'
-import { bearer, captureLog, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
+import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
 import { startAuthServer } from '../fixtures/auth-server.js'
 import { segment, startIssuer, USER } from '../fixtures/test-issuer.js'
 
@@ -10,10 +10,8 @@ type IsRevoked = NonNullable<BetterAuthOptions['isRevoked']>
 
 const ROUTES = ['/authenticate', '/optional', '/authorize']
 
-async function createApi (t: Test, options: BetterAuthOptions, log: LogCapture = captureLog()): Promise<FastifyInstance> {
-  const app = Fastify({ logger: log.logger })
-  t.teardown(() => app.close())
-  await app.register(betterAuthPlugin, options)
+async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture): Promise<FastifyInstance> {
+  const app = await startApi(t, options, log)
   app.get('/authenticate', { onRequest: app.authenticate }, async ({ user, claims }) => ({ user, claims }))
   app.get('/optional', { preParsing: app.authenticateOptional }, async ({ user, claims }) => ({ user, claims: claims ?? null }))
   app.get('/authorize', { preHandler: app.authorize({ roles: ['admin'] }) }, async ({ user, claims }) => ({ user, claims }))
@@ -42,10 +40,10 @@ t.test('a token that is not revoked', async t => {
     const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked })
     const token = tokenOf(issuer)
     const claims = segment(token, 1)
-    for (const [channel, call] of Object.entries(TRANSPORTS)) {
+    for (const [transport, call] of Object.entries(TRANSPORTS)) {
       for (const url of ROUTES) {
         const { status, body } = await call(app, { url, headers: bearer(token) })
-        t.strictSame([status, JSON.parse(body)], [200, { user: USER, claims }], `passes: ${name}, ${url} by ${channel}`)
+        t.strictSame([status, JSON.parse(body)], [200, { user: USER, claims }], `passes: ${name}, ${url} by ${transport}`)
       }
     }
   }
@@ -57,7 +55,7 @@ t.test('a token that is revoked', async t => {
     const log = captureLog()
     const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked }, log)
     const headers = bearer(tokenOf(issuer))
-    for (const [channel, call] of Object.entries(TRANSPORTS)) {
+    for (const [transport, call] of Object.entries(TRANSPORTS)) {
       for (const url of ROUTES) {
         log.lines.length = 0
         const { status, headers: { 'www-authenticate': challenge, 'retry-after': retryAfter }, body } = await call(app, { url, headers })
@@ -66,7 +64,7 @@ t.test('a token that is revoked', async t => {
           challenge: 'Bearer error="invalid_token"',
           retryAfter: undefined,
           body: { statusCode: 401, code: 'FST_BETTER_AUTH_TOKEN_REVOKED', error: 'Unauthorized', message: 'Token revoked' }
-        }, `is a 401: ${name}, ${url} by ${channel}`)
+        }, `is a 401: ${name}, ${url} by ${transport}`)
         t.match(log.refusals(), [{ reason: 'token_revoked', level: 30 }])
         t.equal(log.refusals().length, 1)
       }
@@ -104,7 +102,7 @@ t.test('an application that cannot tell', async t => {
       const log = captureLog()
       const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked }, log)
       const headers = bearer(tokenOf(issuer))
-      for (const [channel, call] of Object.entries(TRANSPORTS)) {
+      for (const [transport, call] of Object.entries(TRANSPORTS)) {
         for (const url of ROUTES) {
           log.lines.length = 0
           const { status, headers: { 'www-authenticate': challenge, 'retry-after': retryAfter }, body } = await call(app, { url, headers })
@@ -115,7 +113,7 @@ t.test('an application that cannot tell', async t => {
             body: {
               statusCode: 503, code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE', error: 'Service Unavailable', message: 'Revocation check unavailable'
             }
-          }, `${url} by ${channel}`)
+          }, `${url} by ${transport}`)
           t.strictSame(log.refusals().map(({ reason, level }) => ({ reason, level })), [{ reason: 'revocation_unavailable', level: 40 }])
         }
       }

@@ -1,16 +1,14 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import betterAuthPlugin, { getUser, type BetterAuthOptions } from '../../lib/index.js'
-import { bearer, captureLog, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
+import { getUser, type BetterAuthOptions } from '../../lib/index.js'
+import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
 import { startAuthServer } from '../fixtures/auth-server.js'
 import { segment, startIssuer, USER } from '../fixtures/test-issuer.js'
 
 const POSITIONS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
-async function createApi (t: Test, options: BetterAuthOptions, log: LogCapture = captureLog()): Promise<FastifyInstance> {
-  const app = Fastify({ logger: log.logger })
-  t.teardown(() => app.close())
-  await app.register(betterAuthPlugin, options)
+async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture): Promise<FastifyInstance> {
+  const app = await startApi(t, options, log)
   for (const position of POSITIONS) {
     app.get(`/${position}`, { [position]: app.authenticateOptional }, async request => {
       return { user: request.user, same: getUser(request) === request.user, claims: request.claims ?? null }
@@ -23,12 +21,12 @@ t.test('a visitor, without any credentials', async t => {
   const issuer = await startIssuer(t)
   const log = captureLog()
   const app = await createApi(t, { authUrl: issuer.authUrl }, log)
-  for (const [channel, call] of Object.entries(TRANSPORTS)) {
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
     for (const position of POSITIONS) {
       const { status, headers, body } = await call(app, { url: `/${position}` })
       t.strictSame({ status, challenge: headers['www-authenticate'], body: JSON.parse(body) }, {
         status: 200, challenge: undefined, body: { user: null, same: true, claims: null }
-      }, `goes on, in ${position} by ${channel}`)
+      }, `goes on, in ${position} by ${transport}`)
     }
   }
   t.strictSame(log.refusals(), [], 'is no refusal in the log')
@@ -40,10 +38,10 @@ t.test('a user, with a token that is right', async t => {
   const app = await createApi(t, { authUrl: issuer.authUrl })
   const token = issuer.token()
   const claims = segment(token, 1)
-  for (const [channel, call] of Object.entries(TRANSPORTS)) {
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
     for (const position of POSITIONS) {
       const { status, body } = await call(app, { url: `/${position}`, headers: bearer(token) })
-      t.strictSame({ status, body: JSON.parse(body) }, { status: 200, body: { user: USER, same: true, claims } }, `${position} by ${channel}`)
+      t.strictSame({ status, body: JSON.parse(body) }, { status: 200, body: { user: USER, same: true, claims } }, `${position} by ${transport}`)
     }
   }
 })
@@ -72,11 +70,11 @@ t.test('credentials that are wrong are never taken for none', async t => {
     { name: 'a scheme that begins alike', authorization: 'Bearerabc', refusal: missing, reason: 'token_missing' },
     { name: 'an empty header', authorization: '', refusal: missing, reason: 'token_missing' }
   ]) {
-    for (const [channel, call] of Object.entries(TRANSPORTS)) {
+    for (const [transport, call] of Object.entries(TRANSPORTS)) {
       for (const position of POSITIONS) {
         log.lines.length = 0
         const { status, headers, body } = await call(app, { url: `/${position}`, headers: { authorization } })
-        t.strictSame({ status, code: JSON.parse(body).code, challenge: headers['www-authenticate'] }, refusal, `${name}, in ${position} by ${channel}`)
+        t.strictSame({ status, code: JSON.parse(body).code, challenge: headers['www-authenticate'] }, refusal, `${name}, in ${position} by ${transport}`)
         t.strictSame(log.refusals().map(line => line.reason), [reason])
       }
     }
@@ -87,10 +85,10 @@ t.test('keys that are not to be had are a 503, and no visitor', async t => {
   const issuer = await startIssuer(t)
   issuer.fail('down')
   const app = await createApi(t, { authUrl: issuer.authUrl })
-  for (const [channel, call] of Object.entries(TRANSPORTS)) {
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
     for (const position of POSITIONS) {
       const { status, headers, body } = await call(app, { url: `/${position}`, headers: bearer(issuer.token()) })
-      t.strictSame([status, JSON.parse(body).code], [503, 'FST_BETTER_AUTH_JWKS_UNAVAILABLE'], `${position} by ${channel}`)
+      t.strictSame([status, JSON.parse(body).code], [503, 'FST_BETTER_AUTH_JWKS_UNAVAILABLE'], `${position} by ${transport}`)
       t.match(headers['retry-after'], /^[1-9]\d*$/)
     }
     t.equal((await call(app, { url: '/onRequest' })).status, 200, 'a visitor needs no keys')

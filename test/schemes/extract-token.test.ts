@@ -2,7 +2,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions } from '../../lib/index.js'
 import type { TestIssuer } from '../../lib/testing/index.js'
-import { bearer, captureLog, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
+import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
 import { startAuthServer } from '../fixtures/auth-server.js'
 import { rawRequest } from '../fixtures/raw-request.js'
 import { startIssuer, USER } from '../fixtures/test-issuer.js'
@@ -17,10 +17,8 @@ const MALFORMED = { status: 400, code: 'FST_BETTER_AUTH_REQUEST_INVALID', challe
 const fromQuery: ExtractToken = request => (request.query as { token?: string }).token
 const fromProtocol: ExtractToken = request => request.headers['sec-websocket-protocol']?.split(', ')[1]
 
-async function createApi (t: Test, options: BetterAuthOptions, log: LogCapture = captureLog()): Promise<FastifyInstance> {
-  const app = Fastify({ logger: log.logger })
-  t.teardown(() => app.close())
-  await app.register(betterAuthPlugin, options)
+async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture): Promise<FastifyInstance> {
+  const app = await startApi(t, options, log)
   const handler = async ({ user }: FastifyRequest) => ({ id: user?.id ?? null })
   app.get('/me', { onRequest: app.authenticate }, handler)
   app.get('/optional', { onRequest: app.authenticateOptional }, handler)
@@ -38,16 +36,16 @@ const tokenFor = (issuer: TestIssuer, claims = {}) => issuer.token({ role: 'admi
 const startForeign = (t: Test, { authUrl }: TestIssuer) => startIssuer(t, { issuer: authUrl, audience: authUrl })
 
 async function refuses (t: Test, app: FastifyInstance, url: string, headers: Record<string, string>, expected: typeof MISSING, name: string): Promise<void> {
-  for (const [channel, call] of Object.entries(TRANSPORTS)) {
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
     const { status, headers: got, body } = await call(app, { url, headers })
-    t.strictSame({ status, code: JSON.parse(body).code, challenge: got['www-authenticate'] }, expected, `${name}, by ${channel}`)
+    t.strictSame({ status, code: JSON.parse(body).code, challenge: got['www-authenticate'] }, expected, `${name}, by ${transport}`)
   }
 }
 
 async function accepts (t: Test, app: FastifyInstance, url: string, headers: Record<string, string>, id: string | null, name: string): Promise<void> {
-  for (const [channel, call] of Object.entries(TRANSPORTS)) {
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
     const { status, body } = await call(app, { url, headers })
-    t.strictSame([status, JSON.parse(body)], [200, { id }], `${name}, by ${channel}`)
+    t.strictSame([status, JSON.parse(body)], [200, { id }], `${name}, by ${transport}`)
   }
 }
 

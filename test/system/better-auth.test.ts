@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import betterAuthPlugin, { type BetterAuthOptions } from '../../lib/index.js'
-import { bearer, captureLog, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
+import type { BetterAuthOptions } from '../../lib/index.js'
+import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
 import { startAuthServer, type AuthServer, type AuthServerOptions, type SignedUp } from '../fixtures/auth-server.js'
 import { signHmac } from '../fixtures/signing.js'
 
@@ -13,10 +13,8 @@ async function startAuth (t: Test, options?: AuthServerOptions): Promise<AuthSer
   return auth
 }
 
-async function createApi (t: Test, options: BetterAuthOptions, log: LogCapture = captureLog()): Promise<FastifyInstance> {
-  const app = Fastify({ logger: log.logger })
-  t.teardown(() => app.close())
-  await app.register(betterAuthPlugin, options)
+async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture): Promise<FastifyInstance> {
+  const app = await startApi(t, options, log)
   app.get('/me', { onRequest: [app.authenticate] }, async ({ user, claims }) => ({ user, claims }))
   return app
 }

@@ -4,14 +4,14 @@ import t, { type Test } from 'tap'
 import { organization } from 'better-auth/plugins'
 import betterAuthPlugin, { UserSchema, type BetterAuthOptions } from '../../lib/index.js'
 import { createUserReader } from '../../lib/user.js'
-import { bearer, captureLog, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
+import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
 import { fetchToken, startAuthServer } from '../fixtures/auth-server.js'
+import { USER } from '../fixtures/expected.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
-import { startJwksServer, type JwksServer } from '../fixtures/jwks-server.js'
+import { startJwks } from '../fixtures/jwks-server.js'
 import { withReason } from '../fixtures/refusals.js'
 
 const KEY = createSigningKey()
-const USER = { id: 'u_1', email: 'ada@example.com', name: 'Ada', emailVerified: true, image: null }
 
 const OWN = {
   plan: Type.Union([Type.Literal('free'), Type.Literal('pro')]),
@@ -36,16 +36,8 @@ const MINIMAL_USER = {
   ...USER, plan: 'pro', org: { id: 'o_1', owner: { id: 'u_2' }, seats: 1 }, teams: [{ id: 'all', lead: false }], settings: { theme: 'light' }, locale: 'en'
 }
 
-async function startJwks (t: Test): Promise<JwksServer> {
-  const jwks = await startJwksServer([KEY.jwk])
-  t.teardown(() => jwks.stop())
-  return jwks
-}
-
-async function createApi (t: Test, options: BetterAuthOptions, log: LogCapture = captureLog()): Promise<FastifyInstance> {
-  const app = Fastify({ logger: log.logger })
-  t.teardown(() => app.close())
-  await app.register(betterAuthPlugin, options)
+async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture): Promise<FastifyInstance> {
+  const app = await startApi(t, options, log)
   app.get('/me', { onRequest: app.authenticate }, async ({ user }) => user)
   app.get('/claims', { onRequest: app.authenticate }, async ({ claims }) => claims)
   app.get('/optional', { onRequest: app.authenticateOptional }, async ({ user }) => ({ user }))
@@ -59,7 +51,7 @@ async function createApi (t: Test, options: BetterAuthOptions, log: LogCapture =
 
 for (const [kind, userSchema] of Object.entries(SCHEMAS)) {
   t.test(`a user of ${kind}`, async t => {
-    const jwks = await startJwks(t)
+    const jwks = await startJwks(t, KEY)
     const log = captureLog()
     const app = await createApi(t, { authUrl: jwks.origin, userSchema }, log)
     const token = (claims: Record<string, unknown>) => bearer(signJws(KEY, createClaims(jwks.origin, claims)))
@@ -73,9 +65,9 @@ for (const [kind, userSchema] of Object.entries(SCHEMAS)) {
     }
 
     t.test('has what the schema declares, over both channels', async t => {
-      for (const [channel, call] of Object.entries(TRANSPORTS)) {
+      for (const [transport, call] of Object.entries(TRANSPORTS)) {
         const { status, body } = await call(app, { url: '/me', headers: token(MINIMAL) })
-        t.strictSame([status, JSON.parse(body)], [200, MINIMAL_USER], channel)
+        t.strictSame([status, JSON.parse(body)], [200, MINIMAL_USER], transport)
       }
     })
 
@@ -182,7 +174,7 @@ for (const [kind, userSchema] of Object.entries(SCHEMAS)) {
 }
 
 t.test('defaults never give more than a claim that says less', async t => {
-  const jwks = await startJwks(t)
+  const jwks = await startJwks(t, KEY)
   const userSchema = Type.Object({ ...UserSchema.properties, permissions: Type.Array(Type.String(), { default: ['read', 'comment'] }) })
   const app = await createApi(t, { authUrl: jwks.origin, userSchema })
   for (const [permissions, expected] of [[undefined, ['read', 'comment']], [[], []], [['read'], ['read']], [['a', 'b', 'c'], ['a', 'b', 'c']]]) {
@@ -192,7 +184,7 @@ t.test('defaults never give more than a claim that says less', async t => {
 })
 
 t.test('nothing in a user is shared between requests', async t => {
-  const jwks = await startJwks(t)
+  const jwks = await startJwks(t, KEY)
   for (const tokenCache of [undefined, false] as const) {
     const app = await createApi(t, { authUrl: jwks.origin, tokenCache, userSchema: MySchema })
     app.get('/spoil', { onRequest: app.authenticate }, async ({ user, claims }) => {
@@ -217,20 +209,20 @@ t.test('nothing in a user is shared between requests', async t => {
 })
 
 t.test('the schema serialises the answer as well', async t => {
-  const jwks = await startJwks(t)
+  const jwks = await startJwks(t, KEY)
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(betterAuthPlugin, { authUrl: jwks.origin, userSchema: MySchema })
   app.get('/me', { onRequest: app.authenticate, schema: { response: { 200: MySchema } } }, async ({ user }) => ({ ...user, passwordHash: 'x' }))
   const headers = bearer(signJws(KEY, createClaims(jwks.origin, { ...MINIMAL, nickname: 'Countess' })))
-  for (const [channel, call] of Object.entries(TRANSPORTS)) {
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
     const { status, body } = await call(app, { url: '/me', headers })
-    t.strictSame([status, JSON.parse(body)], [200, { ...MINIMAL_USER, nickname: 'Countess' }], channel)
+    t.strictSame([status, JSON.parse(body)], [200, { ...MINIMAL_USER, nickname: 'Countess' }], transport)
   }
 })
 
 t.test('a base property may be asked for more strictly', async t => {
-  const jwks = await startJwks(t)
+  const jwks = await startJwks(t, KEY)
   const log = captureLog()
   const userSchema = Type.Object({ ...UserSchema.properties, email: Type.String(), emailVerified: Type.Literal(true) })
   const app = await createApi(t, { authUrl: jwks.origin, userSchema }, log)
@@ -244,7 +236,7 @@ t.test('a base property may be asked for more strictly', async t => {
 })
 
 t.test('UserSchema itself, and a schema without more, are as no option', async t => {
-  const jwks = await startJwks(t)
+  const jwks = await startJwks(t, KEY)
   for (const userSchema of [undefined, UserSchema, Type.Object({ ...UserSchema.properties })]) {
     const app = await createApi(t, { authUrl: jwks.origin, userSchema })
     t.strictSame((await app.inject({ url: '/me', headers: bearer(signJws(KEY, createClaims(jwks.origin, MINIMAL))) })).json(), USER)

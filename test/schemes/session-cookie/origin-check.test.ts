@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, type HTTPMethods } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions, type SessionCookieOptions } from '../../../lib/index.js'
-import { bearer, captureLog, type LogCapture } from '../../fixtures/api.js'
+import { bearer, captureLog, startApi, type LogCapture } from '../../fixtures/api.js'
 import { startIssuer, USER } from '../../fixtures/test-issuer.js'
 
 const APP = 'https://app.example.com'
@@ -23,12 +23,16 @@ interface Api {
 
 interface Sent { status: number, body: unknown, headers: Record<string, unknown> }
 
-async function createApi (t: Test, sessionCookie: SessionCookieOptions | true = { trustedOrigins: [APP] }, server: FastifyServerOptions = {}, options: BetterAuthOptions = {}): Promise<Api> {
+async function createApi (
+  t: Test,
+  sessionCookie: SessionCookieOptions | true = { trustedOrigins: [APP] },
+  server: FastifyServerOptions = {},
+  options: BetterAuthOptions = {}
+): Promise<Api> {
   const issuer = await startIssuer(t)
   const log = captureLog()
-  const app = Fastify({ ...server, logger: log.logger, forceCloseConnections: true })
-  t.teardown(() => app.close())
-  await app.register(betterAuthPlugin, { authUrl: issuer.authUrl, sessionCookie, ...options })
+  const all = { authUrl: issuer.authUrl, sessionCookie, ...options }
+  const app = await startApi(t, all, log, { ...server, forceCloseConnections: true })
   const method: HTTPMethods[] = ['GET', 'OPTIONS', 'TRACE', ...UNSAFE]
   app.route({ method, url: '/', onRequest: app.authenticate, handler: async ({ user }) => user.id })
   app.route({ method, url: '/maybe', onRequest: app.authenticateOptional, handler: async () => 'served' })
