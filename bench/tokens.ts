@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createClaims, createSigningKey, signJws } from '../test/fixtures/issuer.js'
+import { createClaims, createSigningKey, signJws } from '../test/fixtures/signing.js'
 import { startChild, type Child } from './child.js'
 import type { JwksAnswer, JwksHello, JwksState } from './issuer.js'
 

@@ -1,0 +1,427 @@
+import { randomBytes } from 'node:crypto'
+import Fastify from 'fastify'
+import t from 'tap'
+import betterAuthPlugin, { ALGORITHMS, InvalidOptionError, type BetterAuthOptions } from '../../lib/index.js'
+import { resolveOptions } from '../../lib/options.js'
+
+const ORIGIN = 'https://id.example.com'
+
+/** Options as a caller without types may hand them over, in an environment without `BETTER_AUTH_URL`. */
+const resolve = (options: unknown, env: NodeJS.ProcessEnv = {}) => resolveOptions(options as BetterAuthOptions, env)
+
+function messageOf (options: unknown, env?: NodeJS.ProcessEnv): string {
+  try {
+    resolve(options, env)
+  } catch (error) {
+    if (error instanceof InvalidOptionError) return error.message
+    throw error
+  }
+  return 'accepted'
+}
+
+const NEVER_RIGHT = [null, true, NaN, Infinity, -Infinity, 1n, Symbol('x'), () => {}]
+
+t.test('defaults', async t => {
+  const defaults = {
+    authUrl: 'http://localhost:3000',
+    jwksUrls: [
+      'http://localhost:3000/.well-known/jwks.json', 'http://localhost:3000/api/auth/jwks',
+      'http://localhost:3000/api/auth/.well-known/jwks.json'
+    ],
+    issuer: ['http://localhost:3000'],
+    audience: ['http://localhost:3000'],
+    algorithms: ['EdDSA', 'ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
+    secret: undefined,
+    clockTolerance: 5000,
+    tokenCache: { max: 10_000 },
+    userSchema: undefined,
+    sessionCookie: false,
+    extractToken: undefined,
+    isRevoked: undefined,
+    openapi: true,
+    jwks: { maxAge: 600_000, staleWhileRevalidate: 60_000, staleIfError: 3_600_000, requestsPerMinute: 30, timeout: 5000 }
+  }
+  t.strictSame(resolve({}), defaults)
+  const names = ['authUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache', 'jwks',
+    'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi']
+  t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
+  const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
+  t.strictSame(resolve({ jwks, tokenCache: { max: undefined } }), defaults, 'undefined means unset, one level down')
+  t.strictSame(resolve({ jwks: {}, tokenCache: {} }), defaults)
+})
+
+t.test('BETTER_AUTH_URL', async t => {
+  t.equal(resolve({}, { BETTER_AUTH_URL: 'https://env.example/' }).authUrl, 'https://env.example')
+  t.equal(resolve({ authUrl: undefined }, { BETTER_AUTH_URL: 'https://env.example/' }).authUrl, 'https://env.example')
+  t.equal(resolve({ authUrl: ORIGIN }, { BETTER_AUTH_URL: 'https://env.example' }).authUrl, ORIGIN, 'gives way to the option')
+  t.equal(
+    resolve({ authUrl: ORIGIN }, { BETTER_AUTH_URL: 'nonsense' }).authUrl, ORIGIN,
+    'gives way to the option, also when it is wrong'
+  )
+
+  for (const value of ['', ' ', 'id.example.com']) {
+    t.equal(
+      messageOf({}, { BETTER_AUTH_URL: value }),
+      'Option "authUrl" (from the environment variable BETTER_AUTH_URL) must be ' +
+        `an absolute http(s) URL without credentials, query or fragment, got '${value}'`
+    )
+  }
+  t.notMatch(messageOf({ authUrl: '' }, { BETTER_AUTH_URL: ORIGIN }), 'BETTER_AUTH_URL', 'is not named where it is not at fault')
+
+  const before = process.env.BETTER_AUTH_URL
+  t.teardown(() => {
+    if (before === undefined) delete process.env.BETTER_AUTH_URL
+    else process.env.BETTER_AUTH_URL = before
+  })
+  process.env.BETTER_AUTH_URL = 'https://process.example'
+  t.equal(resolveOptions({}).authUrl, 'https://process.example', 'is read from the environment of the process')
+})
+
+t.test('authUrl that is accepted', async t => {
+  const urls: Array<[authUrl: string, base: string, origin: string]> = [
+    [ORIGIN, ORIGIN, ORIGIN],
+    [`${ORIGIN}/`, ORIGIN, ORIGIN],
+    [`${ORIGIN}///`, ORIGIN, ORIGIN],
+    [`${ORIGIN}/api/auth`, `${ORIGIN}/api/auth`, ORIGIN],
+    [`${ORIGIN}/api/auth//`, `${ORIGIN}/api/auth`, ORIGIN],
+    [`${ORIGIN}/tenants/@acme/auth/`, `${ORIGIN}/tenants/@acme/auth`, ORIGIN],
+    ['HTTPS://ID.Example.COM:443', ORIGIN, ORIGIN],
+    ['http://localhost:3000', 'http://localhost:3000', 'http://localhost:3000'],
+    ['http://localhost:80/', 'http://localhost', 'http://localhost'],
+    ['http://127.0.0.1:8080/auth', 'http://127.0.0.1:8080/auth', 'http://127.0.0.1:8080'],
+    ['http://[::1]:8080', 'http://[::1]:8080', 'http://[::1]:8080'],
+    ['https://münchen.example', 'https://xn--mnchen-3ya.example', 'https://xn--mnchen-3ya.example']
+  ]
+  for (const [authUrl, base, origin] of urls) {
+    const resolved = resolve({ authUrl })
+    t.equal(resolved.authUrl, base, authUrl)
+    t.strictSame(resolved.issuer, [origin], `${authUrl}: its origin is the issuer`)
+    t.strictSame(resolved.audience, [origin], `${authUrl}: its origin is the audience`)
+    t.strictSame(resolved.jwksUrls, base === origin
+      ? [`${base}/.well-known/jwks.json`, `${base}/api/auth/jwks`, `${base}/api/auth/.well-known/jwks.json`]
+      : [`${base}/.well-known/jwks.json`, `${base}/jwks`], `${authUrl}: where the JWKS may be`)
+  }
+})
+
+t.test('authUrl that is refused', async t => {
+  const shapes: Record<string, string[]> = {
+    relative: ['/api/auth', 'api/auth', './auth', '//id.example.com', 'id.example.com', 'localhost:3000', 'localhost'],
+    empty: ['', ' ', '\n'],
+    'another scheme': [
+      'ftp://id.example.com', 'ws://id.example.com', 'wss://id.example.com', 'file:///etc/passwd', 'data:,x', 'about:blank', 'httpss://x',
+      'xhttps://id.example.com'
+    ],
+    credentials: [
+      'https://u:p@id.example.com', 'https://u@id.example.com', 'https://:p@id.example.com', 'https://u:@id.example.com',
+      'https://u:p@ss@id.example.com'
+    ],
+    'empty credentials': ['http://@x', 'https://@id.example.com', 'https://:@id.example.com', 'https://@@id.example.com'],
+    query: [`${ORIGIN}?a=b`, `${ORIGIN}/?a=b`, `${ORIGIN}/api/auth?a=b`],
+    'empty query': [`${ORIGIN}?`, `${ORIGIN}/?`, `${ORIGIN}/api/auth?`],
+    fragment: [`${ORIGIN}#a`, `${ORIGIN}/#`, `${ORIGIN}/api/auth#`],
+    spaces: [
+      ` ${ORIGIN}`, `${ORIGIN} `, `${ORIGIN}/a b`, 'https://id .example.com', 'https:// id.example.com', `${ORIGIN}\n`,
+      `\t${ORIGIN}`, 'https://id.exa\nmple.com', `${ORIGIN}\u00a0`, `\ufeff${ORIGIN}`
+    ],
+    backslashes: [
+      'https:\\\\id.example.com', 'https:/\\id.example.com', `${ORIGIN}\\api`, `${ORIGIN}/api\\auth`,
+      'https://\\id.example.com'
+    ],
+    'missing slashes': ['https:id.example.com', 'https:/id.example.com', 'https//id.example.com', 'https:'],
+    'no host': ['https://', 'https:///', 'https:///id.example.com', 'http://:3000', 'http://:3000/api'],
+    'a host that is none': [
+      'https://id.example.com:99999', 'https://id.example.com:x', 'https://[::1', 'https://[x]', 'https://%', 'https://a<b',
+      'http://1.2.3.4.5', 'https://\0'
+    ]
+  }
+  for (const [what, urls] of Object.entries(shapes)) {
+    for (const authUrl of urls) {
+      t.match(
+        messageOf({ authUrl }),
+        /^Option "authUrl" must be an absolute http\(s\) URL without credentials, query or fragment, got '/,
+        `${what}: ${JSON.stringify(authUrl)}`
+      )
+    }
+  }
+  t.match(messageOf({ authUrl: 'ftp://id.example.com/x' }), "got 'ftp://id.example.com/x'", 'the message says what it got')
+  for (const authUrl of [...NEVER_RIGHT, 0, false, {}, [], [ORIGIN], new URL(ORIGIN)]) {
+    t.match(messageOf({ authUrl }), /^Option "authUrl" must be an absolute http\(s\) URL/, typeof authUrl)
+  }
+})
+
+t.test('a password in authUrl is in no message', async t => {
+  const urls = [
+    'https://ada:hunter2@id.example.com', 'https://:hunter2@id.example.com', 'https://hunter2@id.example.com',
+    'https://hunter2:@id.example.com',
+    'https://ada:hunter2@id.example.com/api/auth', 'https://ada:hunter2@id.example.com?x=1',
+    'https://ada:hunter2@id.example.com/a@b', 'ftp://ada:hunter2@id.example.com',
+    // Passwords that were not encoded, so that the URL parser does not see them for what they are.
+    'https://ada:hun@hunter2@id.example.com', 'https://ada:hunter2@2@id.example.com', 'https://ada:hunter2/x@id.example.com',
+    'https://ada:x/hunter2@id.example.com',
+    'https://ada:hunter2?x@id.example.com', 'https://ada:x?hunter2@id.example.com', 'https://ada:hunter2#x@id.example.com',
+    'https://ada:x#hunter2@id.example.com',
+    'https://ada:hunter2 x@id.example.com', 'https://ada:x hunter2@id.example.com', 'https://ada:hunter2\tx@id.example.com',
+    'https://ada:hunter2\nx@id.example.com',
+    'https://ada:hunter2\\x@id.example.com', 'https://ada:hunter2%@id.example.com', 'https://ada:hunter2/x/y z@id.example.com/api',
+    // URLs that are wrong in other ways too.
+    'https:ada:hunter2@id.example.com', 'https:/ada:hunter2@id.example.com', 'https:\\\\ada:hunter2@id.example.com',
+    'ada:hunter2@id.example.com',
+    '//ada:hunter2@id.example.com', ' https://ada:hunter2@id.example.com', 'https://ada:hunter2@',
+    'https://ada:hunter2@id.example.com:port', 'https:///ada:hunter2@id.example.com'
+  ]
+  for (const url of urls) {
+    for (const message of [messageOf({ authUrl: url }), messageOf({}, { BETTER_AUTH_URL: url })]) {
+      t.match(message, /^Option "authUrl"/, JSON.stringify(url))
+      t.notMatch(message, 'hunter2', message)
+    }
+  }
+  const values: Array<[what: string, authUrl: unknown]> = [
+    ['a URL object', new URL('https://ada:hunter2@id.example.com')],
+    ['an array', ['https://ada:hunter2@id.example.com']],
+    ['an object', { href: 'https://ada:hunter2@id.example.com', password: 'hunter2' }]
+  ]
+  for (const [what, authUrl] of values) {
+    t.match(messageOf({ authUrl }), /^Option "authUrl"/, what)
+    t.notMatch(messageOf({ authUrl }), 'hunter2', what)
+  }
+})
+
+t.test('jwksPath', async t => {
+  for (const base of [ORIGIN, `${ORIGIN}/api/auth`]) {
+    for (const jwksPath of [
+      '/jwks', '/.well-known/jwks.json', '/api/auth/jwks', '/jwks/', '/a%20b', '/a:b@c', '/...', '/a/.b', '/a..b', '/~a',
+      '//jwks'
+    ]) {
+      t.strictSame(resolve({ authUrl: `${base}/`, jwksPath }).jwksUrls, [base + jwksPath], `${jwksPath} below ${base}`)
+    }
+    const refused = [
+      '', '/', 'jwks', './jwks', '../jwks', 'https://evil.example/jwks', '?', '#', ' /jwks', '/jwks ', '/jw ks', '/jwks\n',
+      '/jwks?a=b', '/jwks?', '/jwks#', '/jwks#a', '\\jwks', '/jw\\ks', '/\\evil.example',
+      '/../jwks', '/a/../jwks', '/a/./jwks', '/./jwks', '/jwks/.', '/jwks/..', '/..', '/.', '/%2e%2e/jwks', '/%2E/jwks',
+      '/a/.%2e/jwks', '/clé', '/a"b', '/a<b', '/a\0', '@evil.example', ':8080/jwks', '.evil.example/jwks'
+    ]
+    for (const jwksPath of refused) {
+      t.match(
+        messageOf({ authUrl: base, jwksPath }),
+        /^Option "jwksPath" must be a path that starts with "\/", such as "\/api\/auth\/jwks", got ['"]/,
+        `${JSON.stringify(jwksPath)} below ${base}`
+      )
+    }
+  }
+  t.match(messageOf({ jwksPath: 'jwks' }), "got 'jwks'", 'the message says what it got')
+  for (const jwksPath of [...NEVER_RIGHT, 0, false, {}, [], ['/jwks']]) {
+    t.match(
+      messageOf({ jwksPath }), /^Option "jwksPath" must be a path/, typeof jwksPath
+    )
+  }
+})
+
+for (const name of ['issuer', 'audience'] as const) {
+  t.test(name, async t => {
+    t.strictSame(resolve({ [name]: 'https://other.example/' })[name], ['https://other.example/'], 'is taken literally')
+    t.strictSame(resolve({ [name]: ['a', 'b'] })[name], ['a', 'b'])
+    t.equal(resolve({ [name]: false })[name], false)
+    t.strictSame(resolve({ authUrl: `${ORIGIN}/api/auth`, [name]: undefined })[name], [ORIGIN])
+    const other = name === 'issuer' ? 'audience' : 'issuer'
+    t.strictSame(resolve({ authUrl: ORIGIN, [name]: 'a' })[other], [ORIGIN], `does not change the ${other}`)
+    for (const value of [
+      ...NEVER_RIGHT, '', 0, [], [''], ['a', ''], ['a', null], ['a', false], [['a']], [false], {}, { 0: 'a', length: 1 },
+      /a/, new Set(['a'])
+    ]) {
+      t.match(
+        messageOf({ [name]: value }),
+        `Option "${name}" must be a non-empty string, a non-empty array of them, or false, got `, String(typeof value)
+      )
+    }
+    t.match(messageOf({ [name]: ['a', 1] }), "got [ 'a', 1 ]", 'the message says what it got')
+  })
+}
+
+t.test('algorithms', async t => {
+  for (const alg of ALGORITHMS) t.strictSame(resolve({ algorithms: [alg] }).algorithms, [alg])
+  t.strictSame(resolve({ algorithms: ['RS256', 'EdDSA'] }).algorithms, ['RS256', 'EdDSA'])
+  for (const value of [
+    ...NEVER_RIGHT, 'EdDSA', '', 0, false, {}, [], ['HS256'], ['none'], ['NONE'], ['eddsa'], ['Ed25519'], ['EdDSA', 'HS512'],
+    ['EdDSA', ''], ['EdDSA', null], [['EdDSA']], ['constructor'], new Set(['EdDSA'])
+  ]) {
+    t.match(
+      messageOf({ algorithms: value }),
+      /^Option "algorithms" must be a non-empty array of EdDSA, ES256, .*PS512 \(HS256 is enabled by the option "secret"\), got /,
+      typeof value
+    )
+  }
+  t.match(messageOf({ algorithms: ['HS256'] }), "got [ 'HS256' ]", 'the message says what it got')
+})
+
+t.test('secret', async t => {
+  const secret = randomBytes(32).toString('base64url')
+  t.equal(resolve({ secret }).secret, secret)
+  t.equal(resolve({ secret: secret.slice(0, 32) }).secret, secret.slice(0, 32), 'of 32 bytes exactly')
+  t.equal(resolve({ secret: 'é'.repeat(16) }).secret, 'é'.repeat(16), 'is measured in bytes')
+
+  t.equal(
+    messageOf({ secret: 'hunter2hunter2hunter2hunter2hun' }),
+    'Option "secret" must be a shared secret of at least 32 bytes, got 31 bytes'
+  )
+  t.equal(messageOf({ secret: '' }), 'Option "secret" must be a shared secret of at least 32 bytes, got 0 bytes')
+  t.equal(
+    messageOf({ secret: Buffer.from('hunter2') }),
+    'Option "secret" must be a shared secret of at least 32 bytes, got a value of type object'
+  )
+  t.equal(messageOf({ secret: 42 }), 'Option "secret" must be a shared secret of at least 32 bytes, got a value of type number')
+
+  const pem = '-----BEGIN PUBLIC KEY-----\nhunter2hunter2hunter2hunter2hunter2\n-----END PUBLIC KEY-----\n'
+  const jwk = '{ "kty": "OKP", "crv": "Ed25519", "x": "hunter2hunter2hunter2hunter2hunter2" }'
+  for (const key of [
+    pem, ` ${pem}`, pem.replace('PUBLIC', 'PRIVATE'), pem.replace('PUBLIC KEY', 'CERTIFICATE'), jwk, `{"keys":[${jwk}]}`
+  ]) {
+    t.equal(messageOf({ secret: key }), 'Option "secret" must be a shared secret, got a PEM or a JWK')
+  }
+  for (const value of [
+    ...NEVER_RIGHT, false, 0, {}, [], ['hunter2'], { hunter2: 'hunter2' }, Buffer.from('hunter2'), 'hunter2', 'hunter2\n'
+  ]) {
+    const message = messageOf({ secret: value })
+    t.match(message, /^Option "secret" must be a shared secret/, typeof value)
+    t.notMatch(message, /hunter|42/, 'nothing of the value is in the message')
+  }
+  t.notMatch(messageOf({ secrets: 'hunter2' }), 'hunter2', 'nor where the name is misspelt')
+})
+
+const TOO_SMALL = [-1, -0.001]
+const MILLISECONDS = { good: [0, 0.5, 1, 86_400_000], bad: TOO_SMALL, expects: 'a number of milliseconds, 0 or more' }
+const NUMBERS: Record<string, { good: number[], bad: number[], expects: string }> = {
+  clockTolerance: MILLISECONDS,
+  'jwks.maxAge': MILLISECONDS,
+  'jwks.staleWhileRevalidate': MILLISECONDS,
+  'jwks.staleIfError': MILLISECONDS,
+  'jwks.requestsPerMinute': { good: [0.1, 1, 6000], bad: [...TOO_SMALL, 0, -0], expects: 'a number of requests a minute, more than 0' },
+  'jwks.timeout': {
+    good: [1, 2 ** 31 - 1], bad: [...TOO_SMALL, 0, 0.5, 1.5, 2 ** 31], expects: 'a whole number of milliseconds, 1 or more'
+  },
+  'tokenCache.max': { good: [1, 10_000_000], bad: [...TOO_SMALL, 0, 0.5, 10_000_001], expects: 'a whole number of tokens, 1 or more' }
+}
+
+for (const [name, { good, bad, expects }] of Object.entries(NUMBERS)) {
+  t.test(name, async t => {
+    const path = name.split('.')
+    const options = (value: unknown) => path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value)
+    for (const value of good) {
+      t.equal(
+        path.reduce<unknown>((outer, key) => (outer as Record<string, unknown>)[key], resolve(options(value))), value,
+        String(value)
+      )
+    }
+    for (const value of [...NEVER_RIGHT, ...bad, false, '', '5000', '5s', {}, [], [5000], new Date()]) {
+      t.match(messageOf(options(value)), `Option "${name}" must be ${expects}, got `, String(value))
+    }
+    t.equal(messageOf(options('5 s')), `Option "${name}" must be ${expects}, got '5 s'`, 'the message says what it got')
+  })
+}
+
+t.test('jwks and tokenCache are objects', async t => {
+  for (const value of [...NEVER_RIGHT, 0, '', 'x', []]) {
+    t.match(messageOf({ jwks: value }), 'Option "jwks" must be an object, got ', typeof value)
+    t.match(messageOf({ tokenCache: value }), 'Option "tokenCache" must be an object or false, got ', typeof value)
+  }
+  t.match(messageOf({ jwks: false }), 'Option "jwks" must be an object, got false')
+  t.equal(resolve({ tokenCache: false }).tokenCache, false)
+})
+
+t.test('options that do not exist', async t => {
+  const known = /; the options are authUrl, jwksPath, issuer, audience, algorithms, secret, clockTolerance, jwks, tokenCache, userSchema, sessionCookie, extractToken, isRevoked, openapi$/
+  for (const name of [
+    'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor', '__proto__',
+    'toString', 'hasOwnProperty', 'valueOf', 'prototype'
+  ]) {
+    for (const value of ['hunter2', null, false, {}]) {
+      const message = messageOf(JSON.parse(`{ "${name}": ${JSON.stringify(value)} }`))
+      t.ok(message.startsWith(`Unknown option "${name}"; `), name)
+      t.match(message, known)
+      t.notMatch(message, 'hunter2')
+    }
+  }
+  for (const name of ['maxage', 'max_age', 'url', 'authUrl', 'prefix', 'logLevel', 'constructor', '__proto__', 'toString']) {
+    t.equal(
+      messageOf({ jwks: JSON.parse(`{ "${name}": 1 }`) }),
+      `Unknown option "jwks.${name}"; ` +
+        'the options are jwks.maxAge, jwks.staleWhileRevalidate, jwks.staleIfError, jwks.requestsPerMinute, jwks.timeout'
+    )
+    t.equal(
+      messageOf({ tokenCache: JSON.parse(`{ "${name}": 1 }`) }),
+      `Unknown option "tokenCache.${name}"; the options are tokenCache.max`
+    )
+  }
+})
+
+t.test('what Fastify itself reads from the options of a plugin is let through', async t => {
+  t.equal(messageOf({ prefix: '/api', logLevel: 'warn', logSerializers: {} }), 'accepted')
+  t.strictSame(resolve({ prefix: '/api', logLevel: 'warn', logSerializers: {} }), resolve({}), 'and is not ours')
+})
+
+t.test('what is resolved does not change with the caller\'s objects', async t => {
+  const options = {
+    issuer: ['a'], audience: ['b'], algorithms: ['EdDSA'], jwks: { maxAge: 1, staleIfError: 2 }, tokenCache: { max: 3 }, clockTolerance: 4
+  }
+  const resolved = resolve(options)
+  const before = structuredClone(resolved)
+  options.issuer.push('evil')
+  options.audience[0] = 'evil'
+  options.algorithms.push('HS256')
+  options.jwks.maxAge = 99
+  options.tokenCache.max = 99
+  options.clockTolerance = 99
+  t.strictSame(resolved, before)
+})
+
+t.test('and the caller\'s objects do not change with what is resolved', async t => {
+  const [issuer, algorithms, jwks, tokenCache] = [['a'], ['EdDSA'], {}, {}].map(value => Object.freeze(value))
+  const options = Object.freeze({ issuer, algorithms, jwks, tokenCache })
+  t.doesNotThrow(() => resolve(options))
+  t.not(resolve({}).algorithms, resolve({}).algorithms, 'two registrations share nothing')
+  t.not(resolve({}).algorithms, ALGORITHMS)
+})
+
+t.test('a bad option fails the boot', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(async () => { await app.register(betterAuthPlugin, { authUrl: 'id.example.com' }) }, {
+    code: 'FST_BETTER_AUTH_INVALID_OPTION',
+    message: 'Option "authUrl" must be an absolute http(s) URL without credentials, query or fragment, got \'id.example.com\''
+  })
+})
+
+t.test('options that are only inherited are neither checked nor read', async t => {
+  t.equal(resolve(Object.create({ authUrl: 'ftp://inherited' })).authUrl, 'http://localhost:3000')
+})
+
+t.test('sessionCookie', async t => {
+  const names = (name: string) => [`__Host-${name}`, `__Secure-${name}`, name]
+  t.strictSame(resolve({ sessionCookie: true }).sessionCookie, { names: names('better-auth.session_data'), trustedOrigins: [] })
+  t.strictSame(resolve({ sessionCookie: {} }).sessionCookie, { names: names('better-auth.session_data'), trustedOrigins: [] })
+  t.strictSame(resolve({ sessionCookie: { prefix: 'shop' } }).sessionCookie, { names: names('shop.session_data'), trustedOrigins: [] })
+  t.strictSame(
+    resolve({ sessionCookie: { prefix: 'shop', name: 'sid', trustedOrigins: ['https://app.example.com'] } }).sessionCookie,
+    { names: names('sid'), trustedOrigins: ['https://app.example.com'] }
+  )
+  const https = (sessionCookie: unknown) => resolve({ authUrl: ORIGIN, sessionCookie }).sessionCookie
+  t.strictSame(https({ prefix: 'shop' }), { names: names('shop.session_data').slice(0, 2), trustedOrigins: [] }, 'on https not the plain name')
+  t.strictSame(https(true), { names: names('better-auth.session_data').slice(0, 2), trustedOrigins: [] })
+  t.strictSame(https({ name: 'sid' }), { names: names('sid'), trustedOrigins: [] }, 'unless it is asked for')
+  for (const sessionCookie of ['yes', 1, null]) t.match(messageOf({ sessionCookie }), 'Option "sessionCookie" must be an object, true or false')
+  for (const prefix of ['', 7, 'a b', 'a;b', 'a=b', 'a\n']) {
+    t.match(messageOf({ sessionCookie: { prefix } }), 'Option "sessionCookie.prefix" must be the name of a cookie')
+  }
+  t.match(messageOf({ sessionCookie: { trustedOrigin: [] } }), 'Unknown option "sessionCookie.trustedOrigin"')
+})
+
+t.test('openapi is true or false', async t => {
+  for (const value of [true, false]) t.equal(resolve({ openapi: value }).openapi, value)
+  for (const value of ['yes', 1, null]) t.match(messageOf({ openapi: value }), /^Option "openapi" must be true or false, got/)
+})
+
+t.test('callbacks are functions', async t => {
+  for (const name of ['extractToken', 'isRevoked']) {
+    t.equal(resolve({ [name]: Boolean })[name as 'isRevoked'], Boolean)
+    t.equal(messageOf({ [name]: 'Boolean' }), `Option "${name}" must be a function, got 'Boolean'`)
+  }
+})

@@ -1,0 +1,71 @@
+import t from 'tap'
+import { examine } from '../../lib/doctor/examine.js'
+import { print } from '../../lib/doctor/print.js'
+import { startAuthServer } from '../fixtures/auth-server.js'
+import { JWKS_PATH } from '../fixtures/jwks-server.js'
+import { createClaims, signJws } from '../fixtures/signing.js'
+import { good, runDoctor, startServer } from '../fixtures/doctor.js'
+
+t.test('finds all well at a Better Auth server, and accepts its token', async t => {
+  for (const alg of ['EdDSA', 'ES256', 'RS256'] as const) {
+    t.test(alg, async t => {
+      const server = await startAuthServer(alg === 'EdDSA' ? {} : { jwt: { jwks: { keyPairConfig: { alg } } } })
+      t.teardown(() => server.close())
+      const { token, user } = await server.signUp()
+      const { report, text, status } = await runDoctor(server.origin, `Bearer ${token}\n`)
+      t.equal(status, 0)
+      t.match(report, {
+        ok: true,
+        authUrl: server.origin,
+        authUrlFrom: 'argument',
+        issuer: [server.origin],
+        jwks: { status: 200, ageSeconds: null, maxAgeSeconds: null, fault: null },
+        keys: [{ alg, algorithms: [alg], fault: null }],
+        token: {
+          segments: 3,
+          signature: 'right',
+          notes: ['"Bearer" in front of it was taken off'],
+          verdict: { accepted: true, reason: null },
+          asCookie: null
+        }
+      })
+      t.strictSame(report.tried, [
+        { url: `${server.origin}/.well-known/jwks.json`, found: false, answer: 'HTTP 404' },
+        { url: `${server.origin}/api/auth/jwks`, found: true, answer: 'a JWKS' }
+      ])
+      t.equal(report.keys.length, 1)
+      t.strictSame(report.findings, [])
+      t.ok(Math.abs(report.jwks!.clockAheadSeconds!) <= 1)
+      t.ok([...report.token!.header, ...report.token!.claims].every(({ reason }) => reason === null))
+      const said = new Map(report.token!.claims.map(({ name, says }) => [name, says]))
+      t.equal(said.get('iss'), `"${server.origin}"`)
+      t.match(said.get('exp'), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, in 1[45] min$/)
+      t.match(said.get('iat'), /Z, \d s ago$/)
+      t.equal(said.get('email'), `text of ${user.email.length} characters`)
+
+      t.match(text, /found {4}\S+\/api\/auth\/jwks: a JWKS/)
+      t.match(text, /^Token {8}accepted\nVerdict {6}all is well\n$/m)
+      for (const personal of [user.email, user.name, user.id]) t.notMatch(text + JSON.stringify(report), personal)
+      t.ok(text.split('\n').every(line => line.length < 100))
+    })
+  }
+})
+
+t.test('the options say what is accepted', async t => {
+  const { origin } = await startServer(t)
+  const token = signJws(good, createClaims(origin, { iss: 'a', aud: 'b' }))
+  t.match(await runDoctor(origin, token), { status: 1, report: { token: { verdict: { reason: 'issuer_mismatch' } } } })
+  const args = ['--issuer', 'x', '--issuer', 'a', '--audience', 'b', '--jwks-path', JWKS_PATH]
+  const { report, status } = await runDoctor(origin, token, ...args)
+  t.equal(status, 0)
+  t.match(report, { issuer: ['x', 'a'], audience: ['b'], tried: [{ url: origin + JWKS_PATH, found: true }] })
+  const { report: strict } = await runDoctor(origin, undefined, '--algorithms', 'ES256')
+  t.match(strict, { ok: false, algorithms: ['ES256'], keys: [{ fault: 'algorithm_not_allowed' }] })
+
+  const anyone = await examine({ authUrl: origin, issuer: false, audience: false }, token, {})
+  t.match(anyone, { ok: true, issuer: false, audience: false })
+  t.match(print(anyone), 'Accepted     iss any, aud any\n')
+
+  const below = await examine({ authUrl: `${origin}/api/auth` }, 'opaque', {})
+  t.match(below.findings, [{ about: 'token', fix: new RegExp(`GET ${origin}/api/auth/token `) }])
+})

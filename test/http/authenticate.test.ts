@@ -1,0 +1,137 @@
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { getUser, type BetterAuthOptions } from '../../lib/index.js'
+import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
+import { startAuthServer } from '../fixtures/auth-server.js'
+import { segment, startIssuer, USER } from '../fixtures/test-issuer.js'
+
+const POSITIONS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
+
+async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture): Promise<FastifyInstance> {
+  const app = await startApi(t, options, log)
+  for (const position of POSITIONS) {
+    app.get(`/${position}`, { [position]: app.authenticateOptional }, async request => {
+      return { user: request.user, same: getUser(request) === request.user, claims: request.claims ?? null }
+    })
+  }
+  return app
+}
+
+t.test('a visitor, without any credentials', async t => {
+  const issuer = await startIssuer(t)
+  const log = captureLog()
+  const app = await createApi(t, { authUrl: issuer.authUrl }, log)
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
+    for (const position of POSITIONS) {
+      const { status, headers, body } = await call(app, { url: `/${position}` })
+      t.strictSame({ status, challenge: headers['www-authenticate'], body: JSON.parse(body) }, {
+        status: 200, challenge: undefined, body: { user: null, same: true, claims: null }
+      }, `goes on, in ${position} by ${transport}`)
+    }
+  }
+  t.strictSame(log.refusals(), [], 'is no refusal in the log')
+  t.equal((await app.inject({ url: '/onRequest', headers: { cookie: 'better-auth.session_data=abc' } })).statusCode, 200, 'a cookie is nothing without the option')
+})
+
+t.test('a user, with a token that is right', async t => {
+  const issuer = await startIssuer(t)
+  const app = await createApi(t, { authUrl: issuer.authUrl })
+  const token = issuer.token()
+  const claims = segment(token, 1)
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
+    for (const position of POSITIONS) {
+      const { status, body } = await call(app, { url: `/${position}`, headers: bearer(token) })
+      t.strictSame({ status, body: JSON.parse(body) }, { status: 200, body: { user: USER, same: true, claims } }, `${position} by ${transport}`)
+    }
+  }
+})
+
+t.test('credentials that are wrong are never taken for none', async t => {
+  const issuer = await startIssuer(t)
+  const log = captureLog()
+  const app = await createApi(t, { authUrl: issuer.authUrl }, log)
+  const expired = { iat: 1_700_000_000, exp: 1_700_000_900 }
+  const foreign = await startIssuer(t, { issuer: issuer.authUrl, audience: issuer.authUrl })
+  const token = (claims = {}, { token } = issuer) => `Bearer ${token(claims)}`
+  const missing = { status: 401, code: 'FST_BETTER_AUTH_TOKEN_MISSING', challenge: 'Bearer' }
+  const malformed = { status: 400, code: 'FST_BETTER_AUTH_REQUEST_INVALID', challenge: 'Bearer error="invalid_request"' }
+  const invalid = { status: 401, code: 'FST_BETTER_AUTH_TOKEN_INVALID', challenge: 'Bearer error="invalid_token"' }
+  for (const { name, authorization, refusal, reason } of [
+    { name: 'an expired token', authorization: token(expired), refusal: { ...invalid, code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' }, reason: 'token_expired' },
+    { name: 'a foreign key', authorization: token({}, foreign), refusal: invalid, reason: 'unknown_key' },
+    { name: 'a foreign issuer', authorization: token({ iss: 'https://evil.example.com' }), refusal: invalid, reason: 'issuer_mismatch' },
+    { name: 'no user', authorization: token({ sub: undefined, id: undefined }), refusal: invalid, reason: 'claim_missing' },
+    { name: 'a malformed token', authorization: 'Bearer abc', refusal: invalid, reason: 'token_malformed' },
+    { name: 'the word null', authorization: 'Bearer null', refusal: invalid, reason: 'token_malformed' },
+    { name: 'the word undefined', authorization: 'Bearer undefined', refusal: invalid, reason: 'token_malformed' },
+    { name: 'Bearer with nothing', authorization: 'Bearer', refusal: malformed, reason: 'authorization_malformed' },
+    { name: 'Bearer with two words', authorization: 'Bearer a b', refusal: malformed, reason: 'authorization_malformed' },
+    { name: 'another scheme', authorization: 'Basic YWRhOmxvdmVsYWNl', refusal: missing, reason: 'token_missing' },
+    { name: 'a scheme that begins alike', authorization: 'Bearerabc', refusal: missing, reason: 'token_missing' },
+    { name: 'an empty header', authorization: '', refusal: missing, reason: 'token_missing' }
+  ]) {
+    for (const [transport, call] of Object.entries(TRANSPORTS)) {
+      for (const position of POSITIONS) {
+        log.lines.length = 0
+        const { status, headers, body } = await call(app, { url: `/${position}`, headers: { authorization } })
+        t.strictSame({ status, code: JSON.parse(body).code, challenge: headers['www-authenticate'] }, refusal, `${name}, in ${position} by ${transport}`)
+        t.strictSame(log.refusals().map(line => line.reason), [reason])
+      }
+    }
+  }
+})
+
+t.test('keys that are not to be had are a 503, and no visitor', async t => {
+  const issuer = await startIssuer(t)
+  issuer.fail('down')
+  const app = await createApi(t, { authUrl: issuer.authUrl })
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
+    for (const position of POSITIONS) {
+      const { status, headers, body } = await call(app, { url: `/${position}`, headers: bearer(issuer.token()) })
+      t.strictSame([status, JSON.parse(body).code], [503, 'FST_BETTER_AUTH_JWKS_UNAVAILABLE'], `${position} by ${transport}`)
+      t.match(headers['retry-after'], /^[1-9]\d*$/)
+    }
+    t.equal((await call(app, { url: '/onRequest' })).status, 200, 'a visitor needs no keys')
+  }
+})
+
+t.test('by hand: what was refused and caught leaves no user behind', async t => {
+  const issuer = await startIssuer(t)
+  const app = await createApi(t, { authUrl: issuer.authUrl })
+  app.get('/by-hand', async (request, reply) => {
+    const code: unknown = await app.authenticateOptional(request, reply).then(() => null, error => error.code)
+    return { code, user: getUser(request), raw: request.user, claims: request.claims ?? null }
+  })
+  const answer = async (headers = {}) => (await app.inject({ url: '/by-hand', headers })).json()
+  const token = issuer.token()
+  const claims = segment(token, 1)
+  t.strictSame(await answer(), { code: null, user: null, raw: null, claims: null })
+  t.strictSame(await answer(bearer(token)), { code: null, user: USER, raw: USER, claims })
+  for (const [authorization, code] of [
+    ['Bearer abc', 'FST_BETTER_AUTH_TOKEN_INVALID'],
+    ['Bearer', 'FST_BETTER_AUTH_REQUEST_INVALID'],
+    ['Basic abc', 'FST_BETTER_AUTH_TOKEN_MISSING'],
+    [`Bearer ${issuer.token({ banned: true })}`, 'FST_BETTER_AUTH_FORBIDDEN']
+  ]) t.strictSame(await answer({ authorization }), { code, user: null, raw: null, claims: null })
+})
+
+t.test('getUser() knows no user where nothing authenticates', async t => {
+  const issuer = await startIssuer(t)
+  const app = await createApi(t, { authUrl: issuer.authUrl })
+  app.get('/open', async request => ({ user: getUser(request) }))
+  t.strictSame((await app.inject({ url: '/open', headers: bearer(issuer.token()) })).json(), { user: null })
+})
+
+t.test('serves visitors and the users of a real Better Auth server on one route', async t => {
+  const auth = await startAuthServer()
+  t.teardown(() => auth.close())
+  const app = await createApi(t, { authUrl: auth.origin })
+  const { token, user } = await auth.signUp()
+  const get = async (headers = {}) => {
+    const response = await app.inject({ url: '/onRequest', headers })
+    return [response.statusCode, response.json().user?.id ?? null]
+  }
+  t.strictSame(await get(), [200, null])
+  t.strictSame(await get(bearer(token)), [200, user.id])
+  t.strictSame(await get(bearer(`${token.slice(0, -8)}AAAAAAAA`)), [401, null])
+})

@@ -1,0 +1,113 @@
+import t from 'tap'
+import { ForbiddenError } from '../../lib/index.js'
+import { bearer, captureLog, headersFor, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
+import {
+  FORBIDDEN, INVALID, isRefusal, isSuccess, MALFORMED, MISSING, UNAVAILABLE, USER
+} from '../fixtures/expected.js'
+import { deadOrigin, startJwks } from '../fixtures/jwks-server.js'
+import { refusedRequests } from '../fixtures/refused-requests.js'
+import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
+
+const KEY = createSigningKey()
+const FOREIGN_KEY = createSigningKey()
+
+/** Whether a token, or its signature alone, is in what was logged. */
+function isLeaked (log: LogCapture, authorization = ''): boolean {
+  const text = JSON.stringify(log.lines)
+  const parts = authorization.split(/[ .]/).filter(part => part.length > 40)
+  return parts.some(part => text.includes(part))
+}
+
+t.test('each refusal is answered to the letter and logged once with its reason', async t => {
+  const jwks = await startJwks(t, KEY)
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
+    for (const { name, authorization, refusal, reason, log: details = {} } of refusedRequests(jwks.origin, KEY, FOREIGN_KEY)) {
+      t.test(`${name}, by ${transport}`, async t => {
+        const log = captureLog()
+        const app = await startApi(t, { authUrl: jwks.origin }, log)
+        let handled = 0
+        app.get('/hook', { onRequest: [app.authenticate] }, async () => { handled++ })
+        app.get('/hand', async (request, reply) => {
+          await app.authenticate(request, reply)
+          handled++
+        })
+        for (const url of ['/hook', '/hand']) {
+          log.lines.length = 0
+          isRefusal(t, await call(app, { url, headers: headersFor(authorization) }), refusal)
+          t.match(log.refusals(), [{ level: 30, reason, reqId: /^req-/, msg: 'authentication refused', ...details }])
+          t.equal(log.refusals().length, 1)
+          if (details.expected === undefined) t.notOk('expected' in log.refusals()[0]! || 'received' in log.refusals()[0]!)
+          t.notOk(isLeaked(log, authorization))
+        }
+        t.equal(handled, 0)
+      })
+    }
+  }
+})
+
+t.test('expected and received are not logged for a token with a wrong signature', async t => {
+  const jwks = await startJwks(t, KEY)
+  const log = captureLog()
+  const app = await startApi(t, { authUrl: jwks.origin }, log)
+  app.get('/', { onRequest: [app.authenticate] }, async () => 'handled')
+  const claims = createClaims('https://evil.example.com')
+  isRefusal(t, await TRANSPORTS.inject(app, { url: '/', headers: bearer(signJws(FOREIGN_KEY, claims, { kid: KEY.kid })) }), INVALID)
+  t.notMatch(JSON.stringify(log.lines), /evil/)
+})
+
+t.test('two Authorization headers are malformed, even if both are good', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startApi(t, { authUrl: jwks.origin })
+  app.get('/', { onRequest: [app.authenticate] }, async () => 'handled')
+  const { authorization } = bearer(signJws(KEY, createClaims(jwks.origin)))
+  isRefusal(t, await TRANSPORTS.socket(app, { url: '/', headers: { Authorization: [authorization, authorization] } }), MALFORMED)
+})
+
+t.test('the scheme is compared without case, and space around the token does not matter', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startApi(t, { authUrl: jwks.origin })
+  app.get('/', { onRequest: [app.authenticate] }, async request => request.user)
+  const token = signJws(KEY, createClaims(jwks.origin))
+  for (const call of Object.values(TRANSPORTS)) {
+    for (const authorization of [`bearer ${token}`, `BEARER ${token}`, `Bearer   ${token}`, `Bearer  ${token} `]) {
+      isSuccess(t, await call(app, { url: '/', headers: { authorization } }), USER)
+    }
+  }
+})
+
+t.test('503 while the keys cannot be had, logged as a warning', async t => {
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
+    t.test(transport, async t => {
+      const log = captureLog()
+      const authUrl = await deadOrigin()
+      const app = await startApi(t, { authUrl }, log)
+      app.get('/hook', { onRequest: [app.authenticate] }, async () => 'handled')
+      app.get('/hand', async (request, reply) => { await app.authenticate(request, reply) })
+      const { authorization } = bearer(signJws(KEY, createClaims(authUrl)))
+      // The second comes during the pause after the first.
+      for (const url of ['/hook', '/hook', '/hand']) {
+        log.lines.length = 0
+        isRefusal(t, await call(app, { url, headers: { authorization } }), UNAVAILABLE)
+        t.match(log.refusals(), [{ level: 40, reason: 'jwks_unavailable' }])
+        t.equal(log.refusals().length, 1)
+        t.notOk(isLeaked(log, authorization))
+      }
+      isRefusal(t, await call(app, { url: '/hook' }), MISSING)
+    })
+  }
+})
+
+t.test('403 when a handler throws ForbiddenError', async t => {
+  const jwks = await startJwks(t, KEY)
+  const headers = bearer(signJws(KEY, createClaims(jwks.origin)))
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
+    t.test(transport, async t => {
+      const log = captureLog()
+      const app = await startApi(t, { authUrl: jwks.origin }, log)
+      app.get('/', { onRequest: [app.authenticate] }, async () => { throw new ForbiddenError() })
+      isRefusal(t, await call(app, { url: '/', headers }), FORBIDDEN)
+      t.match(log.refusals(), [{ reason: 'forbidden' }], 'logged with its reason')
+      t.equal(log.refusals().length, 1)
+    })
+  }
+})

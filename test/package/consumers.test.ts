@@ -1,0 +1,132 @@
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
+import { startJwksServer } from '../fixtures/jwks-server.js'
+import { createProject, devDependency, install, measure, pack, run, type Result } from '../fixtures/package.js'
+import { ROOT } from '../fixtures/program.js'
+
+// npm, the registry and compilers take their time, and other tests run beside it.
+t.setTimeout(600_000)
+
+const CONSUMERS = join(ROOT, 'test/package/consumers')
+const NODE = process.execPath
+
+const key = createSigningKey('EdDSA')
+const server = await startJwksServer([key.jwk])
+t.teardown(() => server.stop())
+const api = { AUTH_URL: server.origin, TOKEN: signJws(key, createClaims(server.origin)) }
+
+const project = createProject(t)
+const { path: tarball } = await pack(project)
+await install(project, [
+  tarball, 'typescript-5.8@npm:typescript@~5.8.0',
+  ...['fastify', 'typescript', '@types/node', '@fastify/type-provider-typebox', 'typebox', 'type-provider-typebox-5'].map(devDependency)
+])
+
+t.test('what is installed is what CHANGELOG says', async t => {
+  const line = /Installed: (?<packages>\d+) packages and (?<megabytes>[\d.]+) MB without Fastify, (?<all>\d+) packages and (?<total>[\d.]+) MB with it\./
+  const said = line.exec(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8'))!.groups!
+  const cases = [
+    { title: 'without Fastify', flags: ['--legacy-peer-deps'], packages: Number(said.packages), megabytes: Number(said.megabytes) },
+    { title: 'with it', flags: [], packages: Number(said.all), megabytes: Number(said.total) }
+  ]
+  for (const { title, flags, packages, megabytes } of cases) {
+    const project = createProject(t)
+    await install(project, [tarball], flags)
+    const found = measure(project)
+    t.comment(`${title}: ${found.packages} packages and ${found.megabytes.toFixed(1)} MB`)
+    // Others release new versions: what is said holds to 10 %.
+    t.ok(isNear(found.packages, packages), `${found.packages} packages ${title}, ${packages} in CHANGELOG`)
+    t.ok(isNear(found.megabytes, megabytes), `${found.megabytes.toFixed(1)} MB ${title}, ${megabytes} in CHANGELOG`)
+  }
+})
+
+function isNear (found: number, said: number): boolean {
+  return Math.abs(found - said) <= said / 10
+}
+
+/** Runs a program of the project against the JWKS server, and says what it printed. */
+async function start (file: string): Promise<Pick<Result, 'code' | 'stderr'> & { printed: unknown }> {
+  const { code, stdout, stderr } = await run(project, [NODE, file], api)
+  return { code, stderr, printed: stdout.startsWith('{') ? JSON.parse(stdout) : stdout }
+}
+
+/** What each program prints: a token of the server and one of its own issuer, and what goes without a token. */
+const RIGHT = {
+  code: 0,
+  stderr: '',
+  printed: {
+    server: { accepted: [200, 'u_1'], refused: [401, 'FST_BETTER_AUTH_TOKEN_MISSING'] },
+    testing: { accepted: [200, 'u_2'], refused: [401, 'FST_BETTER_AUTH_TOKEN_MISSING'] }
+  }
+}
+
+for (const file of ['javascript.mjs', 'javascript.cjs']) {
+  t.test(`${file} runs from the installed package`, async t => {
+    copyFileSync(join(CONSUMERS, file), join(project, file))
+    t.strictSame(await start(file), RIGHT)
+  })
+}
+
+const STRICT = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noImplicitOverride: true,
+  skipLibCheck: false,
+  target: 'es2022',
+  types: ['node'],
+  outDir: 'out'
+}
+
+const CONSUMING = [
+  {
+    title: 'ESM',
+    type: 'module',
+    options: { module: 'nodenext' },
+    files: ['typescript.ts', 'type-providers.ts'],
+    compilers: ['typescript'],
+    programs: ['typescript.js']
+  },
+  {
+    title: 'CommonJS',
+    type: 'commonjs',
+    options: { module: 'nodenext' },
+    files: ['typescript.ts', 'typescript-require.cts', 'my-user.mts'],
+    // The first that lets CommonJS require ESM, and the project's own.
+    compilers: ['typescript-5.8', 'typescript'],
+    programs: ['typescript.js', 'typescript-require.cjs']
+  },
+  {
+    title: 'ESM for a bundler',
+    type: 'module',
+    options: { module: 'preserve', moduleResolution: 'bundler' },
+    files: ['typescript.ts'],
+    compilers: ['typescript'],
+    programs: ['typescript.js']
+  }
+]
+
+for (const { title, type, options, files, compilers, programs } of CONSUMING) {
+  t.test(`TypeScript as ${title} compiles with everything strict, and runs`, async t => {
+    const folder = title.toLowerCase().replaceAll(' ', '-')
+    mkdirSync(join(project, folder))
+    writeFileSync(join(project, folder, 'package.json'), JSON.stringify({ private: true, type }))
+    writeFileSync(join(project, folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...STRICT, ...options }, files }))
+    for (const file of files) copyFileSync(join(CONSUMERS, file), join(project, folder, file))
+    for (const compiler of compilers) {
+      const compiled = await run(project, [NODE, `node_modules/${compiler}/bin/tsc`, '-p', folder])
+      t.strictSame(compiled, { code: 0, stdout: '', stderr: '' }, compiler)
+    }
+    for (const program of programs) t.strictSame(await start(join(folder, 'out', program)), RIGHT, program)
+  })
+}
+
+t.test('npx better-auth-fastify runs from the installed package', async t => {
+  const npx = ['npx', '--no', '--', 'better-auth-fastify']
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
+  t.match(await run(project, [...npx, '--help']), { code: 0, stdout: /^Usage: better-auth-fastify doctor/, stderr: '' })
+  t.match(await run(project, [...npx, '--version']), { code: 0, stdout: version, stderr: '' })
+  t.match(await run(project, [...npx, 'doctor', server.origin]), { code: 0, stdout: key.kid, stderr: '' })
+})

@@ -1,0 +1,48 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import * as entry from '../../lib/index.js'
+import * as authenticate from '../../lib/authenticate.js'
+import * as diagnostics from '../../lib/diagnostics.js'
+import * as errors from '../../lib/errors.js'
+import * as identity from '../../lib/identity.js'
+import * as optionCheck from '../../lib/option-check.js'
+import * as openapi from '../../lib/openapi.js'
+import * as options from '../../lib/options.js'
+import * as plugin from '../../lib/plugin.js'
+import * as user from '../../lib/user.js'
+
+t.test('exports what is public, and nothing else', async t => {
+  t.strictSame(Object.keys(entry).sort(), [
+    'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CsrfError', 'ForbiddenError', 'InvalidOptionError', 'JwksUnavailableError',
+    'RequestInvalidError', 'RevocationUnavailableError', 'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError',
+    'TokenRevokedError', 'UserSchema', 'betterAuthCookieSecuritySchemes', 'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default',
+    'getUser', 'isBetterAuthError'
+  ])
+})
+
+t.test('exports the things themselves', async t => {
+  const rooms: Record<string, unknown> = {
+    ...authenticate, ...diagnostics, ...errors, ...identity, ...openapi, ...optionCheck, ...options, ...plugin, ...user
+  }
+  for (const [name, value] of Object.entries(entry)) {
+    if (name !== 'default') t.equal(value, rooms[name], name)
+  }
+})
+
+t.test('the default export and betterAuthPlugin are one', async t => {
+  t.equal(entry.default, entry.betterAuthPlugin)
+  t.type(entry.default, 'function')
+})
+
+t.test('the plugin says its name and for which Fastify it is', async t => {
+  const meta = entry.default as unknown as Record<symbol, unknown>
+  t.strictSame(meta[Symbol.for('plugin-meta')], { name: 'better-auth-fastify', fastify: '5.x' })
+  t.equal(meta[Symbol.for('skip-override')], true, 'its decorators reach the scope that registers it')
+
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(entry.default, { authUrl: 'http://localhost:3000' })
+  t.ok(app.hasPlugin('better-auth-fastify'))
+  for (const name of ['authenticate', 'authenticateOptional', 'authorize', 'betterAuth']) t.ok(app.hasDecorator(name), name)
+  for (const name of ['user', 'claims']) t.ok(app.hasRequestDecorator(name), name)
+})

@@ -1,0 +1,103 @@
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import betterAuthPlugin, { type JwksOptions } from '../../lib/index.js'
+import { fetchToken, startAuthServer, type AuthServer } from '../fixtures/auth-server.js'
+
+/** Real Better Auth servers, real keys: only their clocks and tables are moved by hand. */
+
+async function startApi (t: Test, auth: AuthServer, jwks: JwksOptions = {}) {
+  const app = Fastify()
+  await app.register(betterAuthPlugin, { authUrl: auth.origin, jwks })
+  app.get('/me', { onRequest: [app.authenticate] }, async request => request.user)
+  t.teardown(() => app.close())
+  const status = async (token: string) => (await app.inject({ url: '/me', headers: { authorization: `Bearer ${token}` } })).statusCode
+  return { app, status }
+}
+
+async function startAuth (t: Test, options: Parameters<typeof startAuthServer>[0] = {}): Promise<AuthServer> {
+  const auth = await startAuthServer({ jwt: { jwks: { rotationInterval: 3600 } }, ...options })
+  t.teardown(() => auth.close())
+  return auth
+}
+
+/** Better Auth mints a new key at the first signing after the newest one has expired. */
+function expireKeys (auth: AuthServer): void {
+  for (const key of auth.db.jwks!) key.expiresAt = new Date(Date.now() - 1000)
+}
+
+const kidOf = (token: string) => (JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString()) as { kid: string }).kid
+const jwksHits = (auth: AuthServer) => auth.hits.get('/api/auth/jwks') ?? 0
+
+t.test('a rotated key is accepted at its first request, at the price of one fetch, and the old one goes on', async t => {
+  const auth = await startAuth(t)
+  const { app, status } = await startApi(t, auth)
+  const { token: before, cookie } = await auth.signUp()
+  t.equal(await status(before), 200)
+  const hits = jwksHits(auth)
+
+  expireKeys(auth)
+  const after = await fetchToken(auth.origin, cookie)
+  t.not(kidOf(after), kidOf(before))
+  t.equal(await status(after), 200)
+  t.equal(jwksHits(auth), hits + 1)
+  t.equal(await status(before), 200)
+  t.equal(await status(after), 200)
+  t.equal(jwksHits(auth), hits + 1)
+  t.same(app.betterAuth.status().keys.map(({ kid }) => kid).sort(), [kidOf(before), kidOf(after)].sort())
+})
+
+t.test('a key that is deleted from the database is refused after maxAge + staleWhileRevalidate, its cached tokens with it', async t => {
+  const auth = await startAuth(t)
+  const { status } = await startApi(t, auth, { maxAge: 50, staleWhileRevalidate: 50 })
+  const { token: before, cookie } = await auth.signUp()
+  expireKeys(auth)
+  const after = await fetchToken(auth.origin, cookie)
+  t.equal(await status(before), 200)
+  t.equal(await status(after), 200)
+
+  auth.db.jwks = auth.db.jwks!.filter(key => key.id !== kidOf(before))
+  const deletedAt = Date.now()
+  while (Date.now() - deletedAt <= 100) await new Promise(resolve => { setImmediate(resolve) })
+  t.equal(await status(before), 401)
+  t.equal(await status(after), 200)
+})
+
+t.test('the auth server is stopped and started again under load: no answer but 200', async t => {
+  const auth = await startAuth(t)
+  const { app } = await startApi(t, auth, { maxAge: 20, staleWhileRevalidate: 20, timeout: 500 })
+  const { token } = await auth.signUp()
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  const answers = new Map<number, number>()
+  const stop = new AbortController()
+  const load = Array.from({ length: 8 }, async () => {
+    while (!stop.signal.aborted) {
+      const response = await fetch(`${address}/me`, { headers: { authorization: `Bearer ${token}` } })
+      await response.arrayBuffer()
+      answers.set(response.status, (answers.get(response.status) ?? 0) + 1)
+    }
+  })
+
+  const until = async (condition: () => boolean) => { while (!condition()) await new Promise(resolve => { setTimeout(resolve, 5) }) }
+  await until(() => answers.has(200))
+  await auth.close()
+  await until(() => app.betterAuth.status().lastError !== null)
+  const back = await startAuthServer({ port: auth.port, db: auth.db, secret: auth.secret })
+  t.teardown(() => back.close())
+  await until(() => app.betterAuth.status().lastError === null)
+  stop.abort()
+  await Promise.all(load)
+  t.same([...answers.keys()], [200])
+})
+
+t.test('an API that starts while its auth server is down answers 503, and 200 once it is back', async t => {
+  const auth = await startAuth(t)
+  const { token } = await auth.signUp()
+  await auth.close()
+  const { app, status } = await startApi(t, auth)
+  t.equal(await status(token), 503)
+  const back = await startAuthServer({ port: auth.port, db: auth.db, secret: auth.secret })
+  t.teardown(() => back.close())
+  const nextTryAt = Date.parse(app.betterAuth.status().nextTryAt!)
+  while (Date.now() <= nextTryAt) await new Promise(resolve => { setTimeout(resolve, 5) })
+  t.equal(await status(token), 200)
+})

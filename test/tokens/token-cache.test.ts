@@ -1,0 +1,230 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import betterAuthPlugin from '../../lib/index.js'
+import { JwksUnavailableError, TokenInvalidError } from '../../lib/errors.js'
+import { importJwk, type VerificationKey } from '../../lib/jwk.js'
+import type { KeyStore } from '../../lib/key-store.js'
+import { resolveOptions, type BetterAuthOptions } from '../../lib/options.js'
+import { createTokenCache } from '../../lib/token-cache.js'
+import type { VerifiedToken } from '../../lib/verifier.js'
+import { createClaims, createSigningKey, signHmac, signJws } from '../fixtures/signing.js'
+import { startJwksServer } from '../fixtures/jwks-server.js'
+import { withReason } from '../fixtures/refusals.js'
+import { createBearerVerifier } from '../fixtures/verifier.js'
+
+const ISSUER = 'http://localhost:3000'
+const signer = createSigningKey()
+const key = importJwk(signer.kid, signer.jwk)
+
+/** A key store that answers what a test tells it, and counts. */
+function fakeKeys (get: () => ReturnType<KeyStore['get']> = () => key) {
+  const state = { get, asked: 0 }
+  const keys: KeyStore = {
+    get () {
+      state.asked++
+      return state.get()
+    },
+    ready: async () => {},
+    status: () => ({ url: null, keys: [], lastError: null, nextTryAt: null })
+  }
+  return { keys, state }
+}
+
+function setUp (options: BetterAuthOptions = {}) {
+  const { keys, state } = fakeKeys()
+  // Ahead of the clock by which the tokens of a test are made: none of them is from the future.
+  const clock = { now: Date.now() + 60_000 }
+  const verifier = createBearerVerifier({ authUrl: ISSUER, clockTolerance: 0, ...options }, keys, () => clock.now)
+  return { verifier, state, clock }
+}
+
+t.test('a token is verified once, and again when the cache is off', async t => {
+  const token = signJws(signer, createClaims(ISSUER))
+  const { verifier } = setUp()
+  t.equal(await verifier.verify(token), await verifier.verify(token), 'the same object came back')
+  const uncached = setUp({ tokenCache: false }).verifier
+  t.not(await uncached.verify(token), await uncached.verify(token))
+})
+
+t.test('an entry serves only within exp and nbf', async t => {
+  const { verifier, clock } = setUp()
+  const at = Math.floor(clock.now / 1000)
+  clock.now = at * 1000
+  const token = signJws(signer, createClaims(ISSUER, { iat: at - 20, nbf: at - 10, exp: at + 10 }))
+  await verifier.verify(token)
+
+  clock.now = (at + 10) * 1000 - 1
+  t.ok(await verifier.verify(token))
+  clock.now = (at + 10) * 1000
+  t.throws(() => verifier.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
+  clock.now = (at - 10) * 1000
+  t.ok(await verifier.verify(token))
+  clock.now = (at - 10) * 1000 - 1
+  t.throws(() => verifier.verify(token), withReason('token_not_active'))
+})
+
+t.test('an entry serves no longer than its iat and nbf allow when the clock is set back', async t => {
+  const { verifier, clock } = setUp()
+  const iat = Math.floor(clock.now / 1000)
+  const token = signJws(signer, createClaims(ISSUER, { iat }))
+  await verifier.verify(token)
+  clock.now = iat * 1000 - 1
+  t.throws(() => verifier.verify(token), withReason('token_not_active'))
+})
+
+t.test('the key store is asked on every hit, so that hits keep the refresh of the key going', async t => {
+  const { verifier, state } = setUp()
+  const token = signJws(signer, createClaims(ISSUER))
+  await verifier.verify(token)
+  t.equal(state.asked, 1)
+  await verifier.verify(token)
+  t.equal(state.asked, 2)
+})
+
+t.test('a cached token is refused as soon as its key is', async t => {
+  const { verifier, state } = setUp()
+  const token = signJws(signer, createClaims(ISSUER))
+  await verifier.verify(token)
+
+  state.get = () => { throw new TokenInvalidError('unknown_key') }
+  t.throws(() => verifier.verify(token), withReason('unknown_key'))
+  state.get = () => { throw new JwksUnavailableError(1000) }
+  t.throws(() => verifier.verify(token), { code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' })
+  const rejecting = async (): Promise<VerificationKey> => { throw new TokenInvalidError('unknown_key') }
+  state.get = rejecting
+  await t.rejects(Promise.resolve(verifier.verify(token)), withReason('unknown_key'))
+})
+
+t.test('a cached token is refused when other key material comes under the same kid', async t => {
+  const { verifier, state } = setUp()
+  const token = signJws(signer, createClaims(ISSUER))
+  await verifier.verify(token)
+  const other = importJwk(signer.kid, createSigningKey('EdDSA', signer.kid).jwk)
+  state.get = () => other
+  t.throws(() => verifier.verify(token), withReason('signature_invalid'))
+  state.get = async () => other
+  await t.rejects(Promise.resolve(verifier.verify(token)), withReason('signature_invalid'))
+})
+
+t.test('refused tokens are not cached', async t => {
+  const { verifier, clock } = setUp()
+  const nbf = Math.floor(clock.now / 1000) + 60
+  const token = signJws(signer, createClaims(ISSUER, { nbf }))
+  t.throws(() => verifier.verify(token), withReason('token_not_active'))
+  clock.now = nbf * 1000
+  t.ok(await verifier.verify(token))
+})
+
+t.test('a token that shares its end with a cached one is another token', async t => {
+  const { verifier } = setUp()
+  const [header, payload, signature] = signJws(signer, createClaims(ISSUER)).split('.') as [string, string, string]
+  await verifier.verify(`${header}.${payload}.${signature}`)
+  const forged = Buffer.from(JSON.stringify(createClaims(ISSUER, { sub: 'admin' }))).toString('base64url')
+  t.throws(() => verifier.verify(`${header}.${forged}.${signature}`), withReason('signature_invalid'))
+  t.throws(() => verifier.verify(`x${header}.${payload}.${signature}`), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
+  t.throws(() => verifier.verify(signature.slice(-32)), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
+})
+
+t.test('two tokens that end alike do not disturb each other', t => {
+  const cache = createTokenCache(10, fakeKeys().keys, () => 0)
+  const end = 'x'.repeat(40)
+  const entry = (token: string): VerifiedToken => ({
+    token,
+    options: resolveOptions({}),
+    user: { id: token, email: null, name: null, emailVerified: false, image: null },
+    isFlat: true,
+    session: null,
+    grants: { roles: [], scopes: [], bannedUntil: undefined },
+    key,
+    notBefore: -1,
+    expiresAt: 1
+  })
+  cache.set(entry(`a.${end}`))
+  t.equal(cache.get(`b.${end}`), undefined)
+  cache.set(entry(`b.${end}`))
+  t.equal(cache.get(`a.${end}`), undefined)
+  t.equal(cache.get(`b.${end}`)?.user.id, `b.${end}`)
+  t.end()
+})
+
+t.test('the least recently used token goes first', async t => {
+  const { verifier } = setUp({ tokenCache: { max: 2 } })
+  const [a, b, c] = ['a', 'b', 'c'].map(sub => signJws(signer, createClaims(ISSUER, { sub }))) as [string, string, string]
+  const first = await verifier.verify(a)
+  const second = await verifier.verify(b)
+  await verifier.verify(a)
+  await verifier.verify(c)
+  t.equal(await verifier.verify(a), first)
+  t.not(await verifier.verify(b), second)
+})
+
+t.test('HS256 tokens are cached as well', async t => {
+  const secret = 'a shared secret that is long enough to be used'
+  const { verifier, state, clock } = setUp({ secret })
+  const token = signHmac(secret, createClaims(ISSUER))
+  t.equal(await verifier.verify(token), await verifier.verify(token))
+  t.equal(state.asked, 0)
+  clock.now += 900_001
+  t.throws(() => verifier.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
+})
+
+t.test('a token of more than 16 kB is refused before it is looked at', async t => {
+  const { verifier, state } = setUp()
+  const pad = (length: number) => signJws(signer, createClaims(ISSUER, { pad: 'x'.repeat(length) }))
+  const long = pad(13_000)
+  t.ok(long.length > 16_384)
+  t.throws(() => verifier.verify(long), withReason('token_too_long'))
+  t.throws(() => { verifier.inspect(long) }, withReason('token_too_long'))
+  t.equal(state.asked, 0)
+  const short = pad(11_000)
+  t.ok(short.length < 16_384)
+  t.ok(await verifier.verify(short))
+})
+
+t.test('more kinds of header than are remembered are verified all the same', async t => {
+  const { verifier } = setUp({ tokenCache: false })
+  for (let i = 0; i < 250; i++) t.ok(await verifier.verify(signJws(signer, createClaims(ISSUER), { x: i })))
+})
+
+for (const tokenCache of [{ max: 10 }, false] as const) {
+  t.test(`what a handler writes is never seen by another request, ${tokenCache === false ? 'without' : 'with'} the cache`, async t => {
+    const jwks = await startJwksServer([signer.jwk])
+    t.teardown(() => jwks.stop())
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(betterAuthPlugin, { authUrl: jwks.origin, tokenCache })
+    app.get('/spoil', { onRequest: [app.authenticate] }, async request => {
+      request.user.name = 'Mallory'
+      Object.assign(request.user, { role: 'admin' })
+      ;(request.claims.roles as { list: string[] }).list.push('admin')
+      request.claims.sub = 'mallory'
+      return [request.user, request.claims]
+    })
+    app.get('/read', { onRequest: [app.authenticate] }, async request => [request.user, request.claims])
+    const claims = createClaims(jwks.origin, { roles: { list: ['user'] } })
+    const headers = { authorization: `Bearer ${signJws(signer, claims)}` }
+    const clean = (await app.inject({ url: '/read', headers })).json()
+    t.same(clean[1], claims)
+    t.match((await app.inject({ url: '/spoil', headers })).json(), [{ name: 'Mallory', role: 'admin' }, { sub: 'mallory', roles: { list: ['user', 'admin'] } }])
+    t.strictSame((await app.inject({ url: '/read', headers })).json(), clean)
+    t.notMatch(clean[0], { role: 'admin' })
+  })
+}
+
+t.test('request.claims is one object for all who ask in a request, and may be set', async t => {
+  const jwks = await startJwksServer([signer.jwk])
+  t.teardown(() => jwks.stop())
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(betterAuthPlugin, { authUrl: jwks.origin })
+  app.get('/', { onRequest: [app.authenticate] }, async request => {
+    const first = request.claims
+    const isOne = request.claims === first
+    request.claims = { exp: 1 }
+    return { isOne, claims: request.claims }
+  })
+  app.get('/open', async request => ({ claims: request.claims, user: request.user }))
+  const headers = { authorization: `Bearer ${signJws(signer, createClaims(jwks.origin))}` }
+  t.same((await app.inject({ url: '/', headers })).json(), { isOne: true, claims: { exp: 1 } })
+  t.same((await app.inject({ url: '/open', headers })).json(), { claims: null, user: null })
+})
