@@ -22,12 +22,17 @@ t.test('finds the address', async t => {
   for (const path of PATHS) {
     for (const [name, respond] of Object.entries(others)) {
       t.test(`${path}, where the others answer ${name}`, async t => {
-        const { source, lines, asked, server } = await setUp(t, { ...Object.fromEntries(PATHS.map(one => [one, respond])), [path]: jwks })
+        const {
+          source, lines, asked, server
+        } = await setUp(t, { ...Object.fromEntries(PATHS.map(one => [one, respond])), [path]: jwks })
         t.equal(source.url, null)
         t.same(await source.fetchJwk('k1'), k1.jwk)
         t.equal(source.url, server.origin + path)
         t.same(asked, PATHS.slice(0, PATHS.indexOf(path) + 1))
-        t.same(lines, [{ level: 'info', msg: 'found the JWKS of the auth server', fields: { jwksUrl: server.origin + path } }])
+        t.same(
+          lines,
+          [{ level: 'info', msg: 'found the JWKS of the auth server', fields: { jwksUrl: server.origin + path } }]
+        )
 
         asked.length = 0
         for (const kid of ['k2', 'k1', 'unknown']) await source.fetchJwk(kid)
@@ -130,7 +135,9 @@ t.test('finds the address', async t => {
 
 t.test('says what is wrong', async t => {
   t.test('in one line, when no address has a JWKS: what each answered, and which option helps', async t => {
-    const setup = await setUp(t, { [WELL_KNOWN]: send(200, '<html>'), [JWKS]: send(200, '{"keys":[]}'), [PATHS[2]]: notFound })
+    const setup = await setUp(t, {
+      [WELL_KNOWN]: send(200, '<html>'), [JWKS]: send(200, '{"keys":[]}'), [PATHS[2]]: notFound
+    })
     for (let i = 0; i < 3; i++) t.equal(await codeOf(setup.source.fetchJwk('k1')), 'no_jwks')
     t.equal(setup.lines.length, 1)
     const { level, msg, fields } = setup.lines[0]!
@@ -168,7 +175,7 @@ t.test('says what is wrong', async t => {
   }
   for (const [answer, respond] of Object.entries(troubles)) {
     for (const paths of [PATHS, [JWKS]]) {
-      t.test(`never calls the path wrong when the server is in trouble: ${answer} at one of ${paths.length}`, async t => {
+      t.test(`never blames the path when the server has a fault: ${answer} at one of ${paths.length}`, async t => {
         const { source, lines, urls } = await setUp(t, { [JWKS]: respond }, paths)
         t.equal(await codeOf(source.fetchJwk('k1')), 'no_jwks')
         t.equal(lines.length, 1)
@@ -182,7 +189,9 @@ t.test('says what is wrong', async t => {
 
   t.test('never with a body', async t => {
     for (const status of [200, 302, 404, 500]) {
-      for (const body of ['<p>said by the server</p>', '{"said by the server":true}', '{"keys":"said by the server"}']) {
+      for (const body of [
+        '<p>said by the server</p>', '{"said by the server":true}', '{"keys":"said by the server"}'
+      ]) {
         const { source, lines } = await setUp(t, { [JWKS]: send(status, body) }, [JWKS])
         const error = await source.fetchJwk('k1').catch((error: Error) => error) as Error
         t.equal(lines.length, 1)

@@ -19,7 +19,9 @@ t.test('an auth server that does not serve its keys', async t => {
     fails: { respond: send(500, 'said by the server'), answer: 'HTTP 500', fix: /its log/ },
     'has an empty JWKS': { respond: send(200, '{"keys":[]}'), answer: 'JSON without keys', fix: /table of keys/ },
     'has a null in its JWKS': { respond: send(200, '{"keys":[null]}'), answer: 'a malformed JWKS', fix: /null/ },
-    'hangs up': { respond: (_request, response) => { response.socket!.destroy() }, answer: 'UND_ERR_SOCKET', fix: /network/ }
+    'hangs up': {
+      respond: (_request, response) => { response.socket!.destroy() }, answer: 'UND_ERR_SOCKET', fix: /network/
+    }
   }
   for (const [name, { respond, answer, fix }] of Object.entries(FAULTS)) {
     t.test(name, async t => {
@@ -49,7 +51,9 @@ t.test('an auth server that does not serve its keys', async t => {
     await server.stop()
     const { report, status } = await runDoctor(server.origin)
     t.equal(status, 1)
-    t.match(report, { tried: [{ answer: 'ECONNREFUSED' }], findings: [{ level: 'error', fix: /start the auth server/ }] })
+    t.match(report, {
+      tried: [{ answer: 'ECONNREFUSED' }], findings: [{ level: 'error', fix: /start the auth server/ }]
+    })
     await server.start()
   })
 
@@ -139,7 +143,9 @@ t.test('an answer without an end is not read to its end', { timeout: 20_000 }, a
   const withToken = await run(token)
   bounded('a token')
   t.match(withToken, {
-    ok: false, token: null, findings: [{ level: 'warning' }, { level: 'error', about: 'token', text: /^not looked at: .* 1 MB$/ }]
+    ok: false,
+    token: null,
+    findings: [{ level: 'warning' }, { level: 'error', about: 'token', text: /^not looked at: .* 1 MB$/ }]
   })
 
   for (const status of [404, 302, 500]) {
@@ -149,7 +155,9 @@ t.test('an answer without an end is not read to its end', { timeout: 20_000 }, a
     }
     const report = await run(token)
     bounded(`status ${status}`)
-    t.match(report, { ok: true, tried: [{ answer: `HTTP ${status}` }, { found: true }], token: { verdict: { accepted: true } } })
+    t.match(report, {
+      ok: true, tried: [{ answer: `HTTP ${status}` }, { found: true }], token: { verdict: { accepted: true } }
+    })
   }
   // The last one: 1 MB and not a byte more is a JWKS.
   const whole = JSON.stringify({ keys: [good.jwk] })
@@ -207,7 +215,9 @@ t.test('the age of the answer, the caches before it and the clock behind it', as
     const { report, text, status } = await runDoctor(server.origin)
     t.equal(status, 0, 'a warning is no error')
     t.match(text, line)
-    t.strictSame(report.findings.map(({ level }) => level), warning === null ? [] : ['warning'], JSON.stringify(headers))
+    t.strictSame(
+      report.findings.map(({ level }) => level), warning === null ? [] : ['warning'], JSON.stringify(headers)
+    )
     if (warning !== null) t.match(report.findings[0]!.text, warning)
   }
 })
@@ -251,20 +261,25 @@ t.test('keys that are of no use are named with their fault', async t => {
   }
   server.keys = [{ ...jwk, use: 'enc' }]
   const { report } = await runDoctor(server.origin)
-  t.match(report, { ok: false, findings: [{ level: 'warning' }, { level: 'error', text: 'none of its keys is usable' }] })
+  t.match(report, {
+    ok: false, findings: [{ level: 'warning' }, { level: 'error', text: 'none of its keys is usable' }]
+  })
   server.keys = [{ ...es256.jwk, alg: undefined }]
   t.match((await runDoctor(server.origin)).text, 'usable   "es256", EC P-256, no alg: verifies ES256')
 })
 
 /** A key of a curve that is not known here. */
 function createForeignJwk (): object {
-  return { ...generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' }), kid: 'secp256k1' }
+  return {
+    ...generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' }), kid: 'secp256k1'
+  }
 }
 
 t.test('http is unsafe but to this machine', async t => {
   const hosts: Array<[string, boolean]> = [
-    ['http://localhost:1', false], ['http://id.localhost:1', false], ['http://127.0.0.1:1', false], ['http://[::1]:1', false],
-    ['http://0.0.0.0:1', true], ['http://localhost.example.invalid', true], ['https://id.example.invalid', false]
+    ['http://localhost:1', false], ['http://id.localhost:1', false], ['http://127.0.0.1:1', false],
+    ['http://[::1]:1', false], ['http://0.0.0.0:1', true], ['http://localhost.example.invalid', true],
+    ['https://id.example.invalid', false]
   ]
   for (const [authUrl, unsafe] of hosts) {
     const { findings } = await examine({ authUrl, jwks: { timeout: 2000 } }, undefined, {})

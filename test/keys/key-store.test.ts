@@ -1,8 +1,8 @@
 import t from 'tap'
 import { JwksFetchError } from '../../lib/jwks-source.js'
 import {
-  ask, AT_ONCE, createTestStore, createWarmStore, DEFAULT_POLICY, DOWN, flood, k1, k1Replaced, k2, settle, staleAfter, UNAVAILABLE,
-  UNAVAILABLE_AT_ONCE, UNKNOWN, UNKNOWN_AT_ONCE, WAITED
+  ask, AT_ONCE, createTestStore, createWarmStore, DEFAULT_POLICY, DOWN, flood, k1, k1Replaced, k2, settle, staleAfter,
+  UNAVAILABLE, UNAVAILABLE_AT_ONCE, UNKNOWN, UNKNOWN_AT_ONCE, WAITED
 } from '../fixtures/key-store.js'
 import { createSigningKey } from '../fixtures/signing.js'
 
@@ -329,7 +329,9 @@ t.test('promise 4: in an outage', async t => {
   })
 
   t.test('whatever a source throws counts as one', async t => {
-    for (const [fault, code] of [[DOWN, 'ECONNREFUSED'], [new TypeError('no'), 'unexpected'], ['text', 'unexpected'], [null, 'unexpected']] as const) {
+    for (const [fault, code] of [[
+      DOWN, 'ECONNREFUSED'
+    ], [new TypeError('no'), 'unexpected'], ['text', 'unexpected'], [null, 'unexpected']] as const) {
       const { store, source, clock } = await createWarmStore()
       source.fault = fault
       clock.advance(staleAfter)
@@ -680,7 +682,11 @@ t.test('promise 9: what is no key', async t => {
       clock.advance(staleAfter)
       lines.length = 0
       t.match(await ask(store, 'bad'), { answer: 'unusable_key', waited: true })
-      t.match(lines, [{ level: 'warn', msg: SPOILT }, { level, fields: { kid: 'bad' } }], 'and when it is spoilt again it is logged again')
+      t.match(
+        lines,
+        [{ level: 'warn', msg: SPOILT }, { level, fields: { kid: 'bad' } }],
+        'and when it is spoilt again it is logged again'
+      )
       t.equal(lines.length, 2)
     })
   }
@@ -719,7 +725,9 @@ t.test('promise 11: status() and ready()', async t => {
     source.fault = new JwksFetchError('timeout')
     clock.advance(staleAfter)
     await ask(store)
-    t.match(store.status(), { keys: [{ kid: 'k1' }], lastError: 'timeout', nextTryAt: new Date(clock.now() + 500).toISOString() })
+    t.match(store.status(), {
+      keys: [{ kid: 'k1' }], lastError: 'timeout', nextTryAt: new Date(clock.now() + 500).toISOString()
+    })
     source.fault = DOWN
     clock.advance(500)
     await ask(store)

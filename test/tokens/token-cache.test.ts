@@ -149,7 +149,9 @@ t.test('two tokens that end alike do not disturb each other', t => {
 
 t.test('the least recently used token goes first', async t => {
   const { verifier } = setUp({ tokenCache: { max: 2 } })
-  const [a, b, c] = ['a', 'b', 'c'].map(sub => signJws(signer, createClaims(ISSUER, { sub }))) as [string, string, string]
+  const [a, b, c] = ['a', 'b', 'c'].map(
+    sub => signJws(signer, createClaims(ISSUER, { sub }))
+  ) as [string, string, string]
   const first = await verifier.verify(a)
   const second = await verifier.verify(b)
   await verifier.verify(a)
@@ -187,7 +189,7 @@ t.test('more kinds of header than are remembered are verified all the same', asy
 })
 
 for (const tokenCache of [{ max: 10 }, false] as const) {
-  t.test(`what a handler writes is never seen by another request, ${tokenCache === false ? 'without' : 'with'} the cache`, async t => {
+  t.test(`no other request sees a handler's writes, ${tokenCache === false ? 'without' : 'with'} the cache`, async t => {
     const jwks = await startJwksServer([signer.jwk])
     t.teardown(() => jwks.stop())
     const app = Fastify()
@@ -205,7 +207,10 @@ for (const tokenCache of [{ max: 10 }, false] as const) {
     const headers = { authorization: `Bearer ${signJws(signer, claims)}` }
     const clean = (await app.inject({ url: '/read', headers })).json()
     t.same(clean[1], claims)
-    t.match((await app.inject({ url: '/spoil', headers })).json(), [{ name: 'Mallory', role: 'admin' }, { sub: 'mallory', roles: { list: ['user', 'admin'] } }])
+    t.match(
+      (await app.inject({ url: '/spoil', headers })).json(),
+      [{ name: 'Mallory', role: 'admin' }, { sub: 'mallory', roles: { list: ['user', 'admin'] } }]
+    )
     t.strictSame((await app.inject({ url: '/read', headers })).json(), clean)
     t.notMatch(clean[0], { role: 'admin' })
   })
