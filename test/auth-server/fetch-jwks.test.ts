@@ -78,9 +78,9 @@ t.test('takes nothing for a JWKS but a JWKS', async t => {
 
 t.test('follows no redirect', async t => {
   for (const status of [301, 302, 303, 307, 308]) {
-    for (const [name, body] of [[
-      'an empty body', ''
-    ], ['HTML', '<a>here</a>'], ['a JWKS as its body', JSON.stringify({ keys: [k1.jwk] })]] as const) {
+    for (const [name, body] of [
+      ['an empty body', ''], ['HTML', '<a>here</a>'], ['a JWKS as its body', JSON.stringify({ keys: [k1.jwk] })]
+    ] as const) {
       t.test(`${status} with ${name}`, async t => {
         const target = await startJwksServer([k1.jwk])
         t.teardown(() => target.stop())

@@ -160,9 +160,9 @@ t.test('each fetch of the JWKS is published with its outcome and duration', asyn
   await ask(store, 'k1')
   t.strictSame(messages, [], 'a key that is at hand costs no fetch')
 
-  for (const [fault, code] of [[
-    new JwksFetchError('timeout'), 'timeout'
-  ], [new Error('a bug'), 'unexpected']] as const) {
+  for (const [fault, code] of [
+    [new JwksFetchError('timeout'), 'timeout'], [new Error('a bug'), 'unexpected']
+  ] as const) {
     source.fault = fault
     clock.advance(60_000)
     await t.rejects(store.ready())

@@ -83,9 +83,9 @@ for (const { name, jwk, algorithms } of KINDS) {
         faultOf({ ...jwk, use }), 'use', `for use ${JSON.stringify(use)}`
       )
     }
-    for (const ops of [[], [
-      'sign'
-    ], ['encrypt'], ['VERIFY'], [['verify']], 'verify', null, 0, true, {}, { 0: 'verify' }]) {
+    for (const ops of [
+      [], ['sign'], ['encrypt'], ['VERIFY'], [['verify']], 'verify', null, 0, true, {}, { 0: 'verify' }
+    ]) {
       t.equal(faultOf({ ...jwk, key_ops: ops }), 'key_ops', `for key_ops ${JSON.stringify(ops)}`)
     }
     for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']) {
@@ -130,9 +130,9 @@ t.test('curves that are not known', async t => {
     }
   }
   for (const jwk of [EC_JWK, OKP_JWK]) t.equal(faultOf({ ...jwk, crv: undefined }), 'kty', `none for ${jwk.kty}`)
-  for (const [jwk, crv] of [[
-    RSA_JWK, 'P-256'
-  ], [RSA_JWK, 'Ed25519'], [EC_JWK, 'Ed25519'], [OKP_JWK, 'P-256']] as const) {
+  for (const [jwk, crv] of [
+    [RSA_JWK, 'P-256'], [RSA_JWK, 'Ed25519'], [EC_JWK, 'Ed25519'], [OKP_JWK, 'P-256']
+  ] as const) {
     t.equal(faultOf({ ...jwk, crv }), 'kty', `${crv} for ${jwk.kty}`)
   }
   t.equal(faultOf(ec('secp256k1')), 'kty', 'secp256k1 itself')

@@ -329,9 +329,9 @@ t.test('promise 4: in an outage', async t => {
   })
 
   t.test('whatever a source throws counts as one', async t => {
-    for (const [fault, code] of [[
-      DOWN, 'ECONNREFUSED'
-    ], [new TypeError('no'), 'unexpected'], ['text', 'unexpected'], [null, 'unexpected']] as const) {
+    for (const [fault, code] of [
+      [DOWN, 'ECONNREFUSED'], [new TypeError('no'), 'unexpected'], ['text', 'unexpected'], [null, 'unexpected']
+    ] as const) {
       const { store, source, clock } = await createWarmStore()
       source.fault = fault
       clock.advance(staleAfter)

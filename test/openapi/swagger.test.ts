@@ -630,9 +630,7 @@ t.test('answers are the same bytes, documented or not', async t => {
     app.setErrorHandler((error, request, reply) => {
       // Answers that a schema of the documented responses would cut or refuse.
       return request.headers.plain === undefined
-        ? reply.send({
-          problem: (error as Error).message, statusCode: 'none'
-        })
+        ? reply.send({ problem: (error as Error).message, statusCode: 'none' })
         : reply.send(error)
     })
     const schema = { body: { type: 'object', required: ['a'], properties: { a: { type: 'integer' } } } }

@@ -139,9 +139,9 @@ t.test('audience', async t => {
     (await refusal({ claims: { aud: undefined }, rules: { audience } })).details,
     { claim: 'aud', expected: audience, received: null }, 'absent'
   )
-  for (const aud of [null, 1, true, {}, [
-    null
-  ], [ISSUER, 1], [[ISSUER]], [ISSUER, [ISSUER]], { 0: ISSUER, length: 1 }]) {
+  for (const aud of [
+    null, 1, true, {}, [null], [ISSUER, 1], [[ISSUER]], [ISSUER, [ISSUER]], { 0: ISSUER, length: 1 }
+  ]) {
     t.equal(await reason({ claims: { aud } }), 'claim_invalid aud', JSON.stringify(aud))
     t.equal(
       await reason({ claims: { aud }, rules: { audience: false } }), 'claim_invalid aud',

@@ -189,7 +189,8 @@ t.test('more kinds of header than are remembered are verified all the same', asy
 })
 
 for (const tokenCache of [{ max: 10 }, false] as const) {
-  t.test(`no other request sees a handler's writes, ${tokenCache === false ? 'without' : 'with'} the cache`, async t => {
+  const cache = tokenCache === false ? 'without' : 'with'
+  t.test(`no other request sees what a handler writes, ${cache} the cache`, async t => {
     const jwks = await startJwksServer([signer.jwk])
     t.teardown(() => jwks.stop())
     const app = Fastify()

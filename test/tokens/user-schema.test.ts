@@ -218,9 +218,9 @@ t.test('defaults never give more than a claim that says less', async t => {
     ...UserSchema.properties, permissions: Type.Array(Type.String(), { default: ['read', 'comment'] })
   })
   const app = await createApi(t, { authUrl: jwks.origin, userSchema })
-  for (const [permissions, expected] of [[
-    undefined, ['read', 'comment']
-  ], [[], []], [['read'], ['read']], [['a', 'b', 'c'], ['a', 'b', 'c']]]) {
+  for (const [permissions, expected] of [
+    [undefined, ['read', 'comment']], [[], []], [['read'], ['read']], [['a', 'b', 'c'], ['a', 'b', 'c']]
+  ]) {
     const { user } = (await app.inject({
       url: '/optional', headers: bearer(signJws(KEY, createClaims(jwks.origin, { permissions })))
     })).json()
@@ -244,9 +244,9 @@ t.test('nothing in a user is shared between requests', async t => {
     })
     const claims = createClaims(jwks.origin, MINIMAL)
     const other = createClaims(jwks.origin, { ...MINIMAL, jti: 'another' })
-    for (const [name, payload] of [[
-      'first', claims
-    ], ['cached', claims], ['cached again', claims], ['another token', other]] as const) {
+    for (const [name, payload] of [
+      ['first', claims], ['cached', claims], ['cached again', claims], ['another token', other]
+    ] as const) {
       t.strictSame((await app.inject({ url: '/spoil', headers: bearer(signJws(KEY, payload)) })).json(), {
         before: MINIMAL_USER, claims: payload
       }, name)

@@ -104,9 +104,7 @@ t.test('a key verifies what its JWK allows, and nothing else', async t => {
 
       const withoutAlg = setUp({}, new Keys([importJwk(key.kid, jwk)]))
       const signed = allowed.includes(header)
-        ? signJws({
-          ...key, alg: header as Algorithm
-        }, createClaims(ISSUER))
+        ? signJws({ ...key, alg: header as Algorithm }, createClaims(ISSUER))
         : token
       t.equal(
         await outcome(withoutAlg.verifier, signed), allowed.includes(header) ? 'nothing' : 'algorithm_mismatch',

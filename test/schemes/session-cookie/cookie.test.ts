@@ -141,9 +141,9 @@ t.test('@fastify/cookie is not required, and may be registered before or after',
     await app.register(betterAuthPlugin, { authUrl: jwks.origin, sessionCookie: true })
     if (order === 'after') await app.register(fastifyCookie, { secret: SECRET })
     addRoutes(app)
-    for (const cookies of [[
-      [NAME, cookie]
-    ], split(cookie, 3), [...strangers, [NAME, cookie]], [[NAME, cookie], [NAME, 'x']]] as Cookies[]) {
+    for (const cookies of [
+      [[NAME, cookie]], split(cookie, 3), [...strangers, [NAME, cookie]], [[NAME, cookie], [NAME, 'x']]
+    ] as Cookies[]) {
       const { status, body } = await getWith(app, cookies)
       t.equal(status, 200, order)
       t.strictSame(body.user, USER)

@@ -154,9 +154,9 @@ t.test('so must a GET that asks for a WebSocket', async t => {
 
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
-  for (const [origin, status] of [[
-    `http://127.0.0.1:${port}`, 200
-  ], [APP, 200], ['https://evil.example.com', 403], [`http://localhost:${port}`, 403]] as const) {
+  for (const [origin, status] of [
+    [`http://127.0.0.1:${port}`, 200], [APP, 200], ['https://evil.example.com', 403], [`http://localhost:${port}`, 403]
+  ] as const) {
     t.equal(await statusOver(
       port, 'GET', ['Cookie', cookie, 'Connection', 'Upgrade', 'Upgrade', 'websocket', 'Origin', origin]
     ), status, `over a socket from ${origin}`)
@@ -169,9 +169,9 @@ t.test('two Origin headers are none that is trusted', async t => {
   const { port } = app.server.address() as AddressInfo
   const common = ['Cookie', cookie, 'Connection', 'close', 'Content-Length', '0']
   t.equal(await statusOver(port, 'POST', [...common, 'Origin', APP]), 200)
-  for (const [first, second] of [[
-    APP, 'https://evil.example.com'
-  ], ['https://evil.example.com', APP], [APP, APP]] as const) {
+  for (const [first, second] of [
+    [APP, 'https://evil.example.com'], ['https://evil.example.com', APP], [APP, APP]
+  ] as const) {
     t.equal(await statusOver(port, 'POST', [...common, 'Origin', first, 'Origin', second]), 403, `${first} ${second}`)
   }
   const sites = ['Sec-Fetch-Site', 'same-origin', 'Sec-Fetch-Site', 'cross-site']
@@ -340,9 +340,9 @@ t.test('trustedOrigins that are no origins fail the boot', async t => {
       JSON.stringify(origin)
     )
   }
-  for (const trustedOrigins of [APP, [
-    1
-  ], [null], [[APP]], { 0: APP, length: 1 }, true, null, [new URL(APP)]] as unknown[]) {
+  for (const trustedOrigins of [
+    APP, [1], [null], [[APP]], { 0: APP, length: 1 }, true, null, [new URL(APP)]
+  ] as unknown[]) {
     const app = Fastify()
     t.teardown(() => app.close())
     await t.rejects(
