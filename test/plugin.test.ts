@@ -33,7 +33,7 @@ t.test('registration', async t => {
     })
   })
 
-  t.test('beside @fastify/jwt fails the boot', async t => {
+  t.test('next to @fastify/jwt fails the boot', async t => {
     const app = Fastify()
     t.teardown(() => app.close())
     await app.register(fastifyJwt, { secret: 'x'.repeat(32) })
@@ -218,7 +218,7 @@ t.test('fastify.betterAuth', async t => {
     t.equal(app.betterAuth.jwksUrl, jwks.origin + JWKS_PATH)
   })
 
-  t.test('ready() resolves while the JWKS can be had, and rejects with the 503 while it cannot', async t => {
+  t.test('ready() resolves while the JWKS can be fetched, and rejects with the 503 while it cannot', async t => {
     const jwks = await startJwks(t, KEY)
     const app = await startApi(t, { authUrl: jwks.origin })
     app.get('/ready', async () => {

@@ -17,7 +17,7 @@ t.test('fetches a key', async t => {
     t.equal(await source.fetchJwk(''), undefined)
   })
 
-  t.test('anew each time: nothing is remembered of the last answer', async t => {
+  t.test('again each time: nothing is remembered of the last response', async t => {
     const setup = await setUp(t, { [JWKS]: jwks }, [JWKS])
     t.same(await setup.source.fetchJwk('k1'), k1.jwk)
     setup.answers[JWKS] = send(200, JSON.stringify({ keys: [k2.jwk] }))
@@ -122,14 +122,14 @@ t.test('one timeout covers it all', async t => {
     })
   }
 
-  t.test('addresses that are slow one after the other', async t => {
+  t.test('URLs that are slow one after the other', async t => {
     const slowly: Respond = (_request, response) => { setTimeout(() => response.writeHead(404).end(), 400).unref() }
     const { source, asked } = await setUp(t, Object.fromEntries(PATHS.map(path => [path, slowly])), PATHS, 600)
     t.equal(await codeOf(source.fetchJwk('k1')), 'timeout')
     t.equal(asked.length, 2)
   })
 
-  t.test('a server that answers the first time and hangs when it is asked for its status', async t => {
+  t.test('a server that responds once and hangs at the request for its status', async t => {
     const setup = await setUp(t, {}, [JWKS], 300)
     setup.answers[JWKS] = (request, response) => { if (setup.asked.length === 1) notFound(request, response) }
     t.equal(await codeOf(setup.source.fetchJwk('k1')), 'timeout')
@@ -144,7 +144,7 @@ t.test('one timeout covers it all', async t => {
   })
 })
 
-t.test('a server that hangs up when it is asked for its status', async t => {
+t.test('a server that hangs up at the request for its status', async t => {
   const setup = await setUp(t, {}, [JWKS])
   setup.answers[JWKS] = (request, response) => {
     if (setup.asked.length === 1) notFound(request, response)

@@ -5,7 +5,7 @@ import { codeOf, JWKS, jwks, notFound, PATHS, setUp, WELL_KNOWN } from '../fixtu
 import { send, type Respond } from '../fixtures/jwks-server.js'
 import { k1, k2 } from '../fixtures/key-store.js'
 
-t.test('finds the address', async t => {
+t.test('finds the URL', async t => {
   const others: Record<string, Respond> = {
     '404 without a body': notFound,
     '404 with HTML': send(404, '<h1>Not Found</h1>'),
@@ -21,7 +21,7 @@ t.test('finds the address', async t => {
   }
   for (const path of PATHS) {
     for (const [name, respond] of Object.entries(others)) {
-      t.test(`${path}, where the others answer ${name}`, async t => {
+      t.test(`${path}, where the others respond with ${name}`, async t => {
         const {
           source, lines, asked, server
         } = await setUp(t, { ...Object.fromEntries(PATHS.map(one => [one, respond])), [path]: jwks })
@@ -49,7 +49,7 @@ t.test('finds the address', async t => {
     t.same(asked, [WELL_KNOWN])
   })
 
-  t.test('an only address is known before anything was fetched', async t => {
+  t.test('a single URL is known before anything was fetched', async t => {
     const { source, urls } = await setUp(t, {}, [JWKS])
     t.equal(source.url, urls[0])
   })
@@ -116,7 +116,7 @@ t.test('finds the address', async t => {
     t.equal(setup.source.url, setup.server.origin + JWKS)
   })
 
-  t.test('and is not put off by one that answers late that the old one is gone', async t => {
+  t.test('and ignores a late response that says the old one is gone', async t => {
     const setup = await setUp(t, { [WELL_KNOWN]: jwks })
     await setup.source.fetchJwk('k1')
     const late: ServerResponse[] = []
@@ -134,7 +134,7 @@ t.test('finds the address', async t => {
 })
 
 t.test('says what is wrong', async t => {
-  t.test('in one line, when no address has a JWKS: what each answered, and which option helps', async t => {
+  t.test('in one line, when no URL has a JWKS: the response of each, and which option helps', async t => {
     const setup = await setUp(t, {
       [WELL_KNOWN]: send(200, '<html>'), [JWKS]: send(200, '{"keys":[]}'), [PATHS[2]]: notFound
     })

@@ -133,7 +133,7 @@ t.test('who listens does not make the key store be asked twice', async t => {
   t.strictSame(asked, [key.kid, key.kid])
 })
 
-t.test('an error that is no refusal goes on as it is, and is published without a reason', async t => {
+t.test('an error that is no refusal is rethrown as it is, and is published without a reason', async t => {
   const messages = listen<VerificationMessage>(t, CHANNELS.verification)
   const options = resolveOptions({ authUrl: AUTH_URL, sessionCookie: true }, {})
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, createTestStore([]).store, Date.now)

@@ -96,7 +96,7 @@ t.test('authUrl is BETTER_AUTH_URL, else port 3000 on this machine', async t => 
   t.match(stdout, 'Auth server  http://localhost:3000 (the default)\n')
 })
 
-t.test('a person at a terminal is told what to do', async t => {
+t.test('a person at a terminal reads what to do', async t => {
   const server = await startJwksServer([key.jwk])
   t.teardown(() => server.stop())
   const input = signJws(key, createClaims(server.origin))

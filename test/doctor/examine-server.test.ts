@@ -64,7 +64,7 @@ t.test('an auth server that does not serve its keys', async t => {
     t.match(report, { ok: false, tried: [{ answer: 'timeout' }], findings: [{ fix: /jwks\.timeout/ }] })
   })
 
-  t.test('fails when it is asked what else it answered', async t => {
+  t.test('cannot be examined further when the second request fails', async t => {
     const server = await startServer(t)
     let asked = 0
     server.respond = (request, response) => {
@@ -82,7 +82,7 @@ t.test('an auth server that does not serve its keys', async t => {
   t.match(addressAdvice('DEPTH_ZERO_SELF_SIGNED_CERT'), /NODE_EXTRA_CA_CERTS/)
 })
 
-t.test('one address that answers something else than 404 is what it is about', async t => {
+t.test('one URL with a response other than 404 is what the finding names', async t => {
   const ANSWERS: Array<[Respond, findings: Array<{ text: RegExp, fix: RegExp }>]> = [
     [send(302, '', { location: '/' }), [{ text: /HTTP 302/, fix: /never followed/ }]],
     [send(500, ''), [{ text: /HTTP 500/, fix: /its log/ }]],
@@ -109,7 +109,7 @@ t.test('a JWKS with null behind the key of the token: the token is accepted, and
   t.match(await runDoctor(server.origin), { status: 1, report: { findings: [{ level: 'error', text: /malformed/ }] } })
 })
 
-t.test('an answer without an end is not read to its end', { timeout: 20_000 }, async t => {
+t.test('an endless response is not read to its end', { timeout: 20_000 }, async t => {
   const chunk = Buffer.alloc(65_536, ' ')
   let sent = 0
   const endless = (status: number): Respond => (_request, response) => {
@@ -177,7 +177,7 @@ t.test('the time of the plugin is for its own questions, and is over when it is 
   t.match([tried[0], tried.at(-1)], [{ answer: 'HTTP 404' }, { answer: 'timeout' }])
 })
 
-t.test('a JWKS that answered otherwise before', async t => {
+t.test('a JWKS that responded differently before', async t => {
   const elsewhere = await startServer(t)
   const FIRST: Respond[] = [
     send(302, '', { location: elsewhere.origin + JWKS_PATH }),
@@ -197,7 +197,7 @@ t.test('a JWKS that answered otherwise before', async t => {
   }
 })
 
-t.test('the age of the answer, the caches before it and the clock behind it', async t => {
+t.test('the age of the response, the caches in front of it and the clock behind it', async t => {
   const at = (ms: number) => ({ date: new Date(Date.now() + ms).toUTCString() })
   const ANSWERS: Array<[Record<string, string>, text: RegExp, warning: RegExp | null]> = [
     [{}, /HTTP 200 in \d+ ms, fresh \(no Age\), no max-age/, null],
@@ -222,7 +222,7 @@ t.test('the age of the answer, the caches before it and the clock behind it', as
   }
 })
 
-t.test('keys that are of no use are named with their fault', async t => {
+t.test('unusable keys are named with their fault', async t => {
   const { jwk } = good
   const { publicKey } = weakPair()
   const symmetric = { kty: 'oct', k: 'AAAA', kid: 'oct' }

@@ -10,7 +10,7 @@ import { es256, good, runDoctor, startServer, weakPair } from '../fixtures/docto
 
 interface Case {
   token: string
-  /** What the API answers and logs; `null` when it lets the request pass. */
+  /** The reason that the API logs; `null` when it accepts the request. */
   reason: string | null
   /** What the doctor says to do. */
   fix?: RegExp
@@ -235,7 +235,7 @@ t.test('says of each token what an API says of it, and what to do', async t => {
   }
 })
 
-t.test('a token that leaves no room for other headers is told to be long', async t => {
+t.test('a token that leaves no room for other headers is reported as long', async t => {
   const { origin } = await startServer(t)
   const sign = (length: number) => {
     const token = signJws(good, createClaims(origin, { text: '' }))
@@ -276,7 +276,7 @@ t.test('what people paste', async t => {
   }
 })
 
-t.test('a session cookie is told to be one', async t => {
+t.test('a session cookie is recognised as one', async t => {
   const { jwt } = await import('better-auth/plugins')
   const server = await startCookieServer({ plugins: [jwt({ sessionCookieCache: true })] })
   t.teardown(() => server.close())

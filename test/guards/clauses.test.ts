@@ -219,7 +219,7 @@ t.test('check', async t => {
     })
   }
 
-  t.test('what it threw is in the log and not in the answer', async t => {
+  t.test('what it threw is in the log and not in the response', async t => {
     const log = captureLog()
     const app = await startApi(t, { authUrl: jwks.origin }, log)
     app.get('/', {

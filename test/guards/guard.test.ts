@@ -227,7 +227,7 @@ t.test('what hooks and handlers write into the request moves no guard', async t 
   })
 })
 
-t.test('a guard of no use fails at once', async t => {
+t.test('an invalid guard fails at once', async t => {
   const app = await startApi(t, { authUrl: 'http://localhost:1' })
   const rows: Array<[name: string, guard: unknown, message: RegExp]> = [
     ['nothing', undefined, /authorize/],

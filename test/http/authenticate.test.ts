@@ -17,7 +17,7 @@ async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture)
   return app
 }
 
-t.test('a visitor, without any credentials', async t => {
+t.test('an anonymous request, without any credentials', async t => {
   const issuer = await startIssuer(t)
   const log = captureLog()
   const app = await createApi(t, { authUrl: issuer.authUrl }, log)
@@ -110,7 +110,7 @@ t.test('credentials that are wrong are never taken for none', async t => {
   }
 })
 
-t.test('keys that are not to be had are a 503, and no visitor', async t => {
+t.test('keys that cannot be fetched are a 503, not an anonymous request', async t => {
   const issuer = await startIssuer(t)
   issuer.fail('down')
   const app = await createApi(t, { authUrl: issuer.authUrl })
@@ -153,7 +153,7 @@ t.test('getUser() knows no user where nothing authenticates', async t => {
   t.strictSame((await app.inject({ url: '/open', headers: bearer(issuer.token()) })).json(), { user: null })
 })
 
-t.test('serves visitors and the users of a real Better Auth server on one route', async t => {
+t.test('serves anonymous requests and users of a real Better Auth server on one route', async t => {
   const auth = await startAuthServer()
   t.teardown(() => auth.close())
   const app = await createApi(t, { authUrl: auth.origin })

@@ -18,7 +18,7 @@ function isLeaked (log: LogCapture, authorization = ''): boolean {
   return parts.some(part => text.includes(part))
 }
 
-t.test('each refusal is answered to the letter and logged once with its reason', async t => {
+t.test('each refusal has exactly its response and is logged once with its reason', async t => {
   const jwks = await startJwks(t, KEY)
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
     for (const { name, authorization, refusal, reason, log: details = {} } of refusedRequests(
@@ -87,7 +87,7 @@ t.test('the scheme is compared without case, and space around the token does not
   }
 })
 
-t.test('503 while the keys cannot be had, logged as a warning', async t => {
+t.test('503 while the keys cannot be fetched, logged as a warning', async t => {
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
     t.test(transport, async t => {
       const log = captureLog()

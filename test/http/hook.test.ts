@@ -105,7 +105,7 @@ t.test('a hook on the root guards unknown routes as well', async t => {
   const jwks = await startJwks(t, KEY)
   const app = await startApi(t, { authUrl: jwks.origin })
   app.addHook('onRequest', app.authenticate)
-  // Fastify makes its own answer to unknown routes before the hook is there.
+  // Fastify prepares its own response to unknown routes before the hook exists.
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ found: false }))
   isRefusal(t, await TRANSPORTS.inject(app, { url: '/nowhere' }), MISSING)
   t.match(await TRANSPORTS.inject(app, { url: '/nowhere', headers: bearer(signJws(KEY, createClaims(jwks.origin))) }), {
@@ -129,7 +129,7 @@ t.test('awaited by hand', async t => {
       }
     })
 
-    t.test(`caught, the answer is a normal one, by ${transport}`, async t => {
+    t.test(`caught, the response is a normal one, by ${transport}`, async t => {
       const log = captureLog()
       for (const { authUrl, authorization, code } of [
         { authUrl: jwks.origin, code: 'FST_BETTER_AUTH_TOKEN_MISSING' },
@@ -291,7 +291,7 @@ t.test('a custom error handler finds the headers set, and in hooks the status', 
   }
 })
 
-t.test('a handler that throws after a cold verification is answered 500, as anywhere', async t => {
+t.test('a handler that throws after a cold verification gets 500, as anywhere', async t => {
   const jwks = await startJwks(t, KEY)
   const app = await startApi(t, { authUrl: jwks.origin })
   app.get('/', { onRequest: [app.authenticate] }, () => { throw new Error('of the handler') })

@@ -84,7 +84,7 @@ t.test('request.jwtVerify()', async t => {
     }
   })
 
-  t.test('refuses what authenticate refuses, with the same answer', async t => {
+  t.test('refuses what authenticate refuses, with the same response', async t => {
     const app = await createBoth(t, { authUrl: jwks.origin })
     const token = (payload: unknown, header = {}) => `Bearer ${signJws(KEY, payload, header)}`
     const claims = createClaims(jwks.origin)
@@ -121,7 +121,7 @@ t.test('request.jwtVerify()', async t => {
     }
   })
 
-  t.test('503 while the keys cannot be had', async t => {
+  t.test('503 while the keys cannot be fetched', async t => {
     for (const [transport, call] of Object.entries(TRANSPORTS)) {
       for (const url of URLS) {
         t.test(`${url}, by ${transport}`, async t => {

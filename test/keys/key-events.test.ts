@@ -34,7 +34,9 @@ t.test('promise 10: the log', async t => {
     source.fault = DOWN
     const downSince = clock.now() + staleAfter
     const since = new Date(downSince).toISOString()
-    const down = ['warn', `the JWKS of the auth server is unreachable since ${since}`, { code: 'ECONNREFUSED', keys: 2 }]
+    const down = [
+      'warn', `the JWKS of the auth server is unreachable since ${since}`, { code: 'ECONNREFUSED', keys: 2 }
+    ]
     for (const step of [staleAfter, 500, 1000, 15_000, 15_000]) {
       clock.advance(step)
       t.same(await news(), step === staleAfter ? [down] : [])

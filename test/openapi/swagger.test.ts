@@ -623,7 +623,7 @@ t.test('two registrations document their own routes only', async t => {
   for (const url of ['/staff/open', '/shop/open']) t.strictSame(paths[url], { get: { responses: OK } }, url)
 })
 
-t.test('answers are the same bytes, documented or not', async t => {
+t.test('responses are the same bytes, documented or not', async t => {
   const bodies: Array<Record<string, unknown>> = []
   for (const [openapi, withSwagger] of [[true, HTTP], [false, HTTP], [true, false]] as const) {
     const app = await createApp(t, { options: { openapi }, swagger: withSwagger })

@@ -6,7 +6,7 @@ import { startJwksServer } from '../fixtures/jwks-server.js'
 import { createProject, devDependency, install, measure, pack, run, type Result } from '../fixtures/package.js'
 import { ROOT } from '../fixtures/program.js'
 
-// npm, the registry and compilers take their time, and other tests run beside it.
+// npm, the registry and compilers are slow, and other tests run at the same time.
 t.setTimeout(600_000)
 
 const CONSUMERS = join(ROOT, 'test/package/consumers')

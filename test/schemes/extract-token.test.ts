@@ -199,7 +199,7 @@ t.test('one that fails, or finds something else than text, is a 401', async t =>
   }
 })
 
-t.test('keys that are not to be had are a 503', async t => {
+t.test('keys that cannot be fetched are a 503', async t => {
   const issuer = await startIssuer(t)
   issuer.fail('down')
   const app = await createApi(t, { authUrl: issuer.authUrl, extractToken: fromQuery })

@@ -19,7 +19,7 @@ async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture)
   return app
 }
 
-/** Calls the API in both ways, and hands back the claims. */
+/** Calls the API in both ways, and returns the claims. */
 async function accepts (
   t: Test, app: FastifyInstance, { token, user }: SignedUp, expected = {}
 ): Promise<Record<string, unknown>> {
@@ -51,7 +51,7 @@ function segment (token: string, index: 0 | 1): Record<string, unknown> {
 
 const KEY_PAIRS = [{ alg: 'EdDSA' }, { alg: 'ES256' }, { alg: 'ES512' }, { alg: 'RS256' }, { alg: 'PS256' }] as const
 
-/** A proxy in front: the keys are at the origin, and Better Auth's own address for them is closed. */
+/** A proxy in front: the keys are at the origin, and Better Auth's own URL for them is closed. */
 function rewriteJwks (request: IncomingMessage, response: ServerResponse): boolean {
   if (request.url === '/api/auth/jwks') {
     response.writeHead(404).end()
@@ -225,7 +225,7 @@ t.test('refuses the session cookie of the same server as a bearer token', async 
 t.test('refuses the token of another server', async t => {
   const auth = await startAuth(t)
   const stranger = await startAuth(t)
-  // Better Auth signs whatever issuer it is told to: only the key gives this one away.
+  // Better Auth signs any issuer that it is configured with: only the key differs here.
   const impostor = await startAuth(t, { jwt: { jwt: { issuer: auth.origin, audience: auth.origin } } })
   const log = captureLog()
   const app = await createApi(t, { authUrl: auth.origin }, log)

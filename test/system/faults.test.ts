@@ -19,9 +19,9 @@ const STALE_AFTER = 2 * MAX_AGE
 const STALE_IF_ERROR = 10 * MAX_AGE
 /** For servers that would otherwise never be done with. */
 const TIMEOUT = 500
-/** For those that answer at once, however busy the machine is. */
+/** For servers that respond at once, however busy the machine is. */
 const AMPLE_TIMEOUT = 4000
-/** Within this an answer came in time: the timeout, and all that a busy machine may add. */
+/** The limit for a response in time: the timeout, and what a busy machine may add. */
 const IN_TIME = TIMEOUT + 4000
 const LONGEST_PAUSE = 15_000
 /** What no log line may hold: the hand-held server's words, and the test issuer's. */
@@ -33,7 +33,7 @@ t.setTimeout(180_000)
 
 const good = createSigningKey('EdDSA', 'good')
 
-/** A fault that the shipped test issuer does not have, in a server that does what it is told. */
+/** A fault that the shipped test issuer does not have. */
 interface Fault {
   begin (server: JwksServer): unknown
   end? (server: JwksServer): unknown
@@ -42,13 +42,13 @@ interface Fault {
   authUrl? (server: JwksServer, t: Test): string | Promise<string>
 }
 
-/** An auth server with a fault, whoever plays it. */
+/** An auth server with a fault. */
 interface Subject {
   readonly authUrl: string
   readonly issuer: string
   readonly kid: string
   readonly hits: number
-  /** A new token each time, so that no cache answers. */
+  /** A new token each time, so that no cache has it. */
   token (): string
   begin (): unknown
   end (): unknown
@@ -219,10 +219,7 @@ function options (authUrl: string, issuer: string, timeout = AMPLE_TIMEOUT): Bet
   }
 }
 
-/**
- * Issued an hour ago and good for a day, whatever the clock of the test does; a new one each time, so that no cache
- * answers.
- */
+/** Issued an hour ago, valid for a day by any clock of the test; a new one each time, so that no cache has it. */
 function longLived (): Record<string, unknown> {
   const iat = Math.floor(Date.now() / 1000) - 3600
   return { iat, exp: iat + 86_400, jti: randomBytes(8).toString('hex') }
@@ -258,10 +255,7 @@ function saysNothingOfIt (t: Test, { log }: ClockedApi): void {
   t.equal(elsewhere.hits, 0, 'no redirect was followed')
 }
 
-/**
- * A request that was given up at the timeout may reach the server after the answer has reached us: how many there were
- * in the end.
- */
+/** The final count of requests: one that was aborted at the timeout may reach the server later. */
 async function lastHit (auth: { readonly hits: number }): Promise<number> {
   for (;;) {
     const { hits } = auth
@@ -274,7 +268,7 @@ for (const [name, { lastError, start }] of CASES) {
   const timeout = lastError.test('timeout') ? TIMEOUT : AMPLE_TIMEOUT
 
   t.test(`when the auth server ${name}`, async t => {
-    t.test('a cold API answers 503 in time, and 200 after it', async t => {
+    t.test('a cold API responds with 503 in time, and with 200 after it', async t => {
       const auth = await start(t)
       const clock = createClock(Date.now())
       await auth.begin()
@@ -306,7 +300,7 @@ for (const [name, { lastError, start }] of CASES) {
       saysNothingOfIt(t, api)
     })
 
-    t.test('a warm API answers 200 throughout', async t => {
+    t.test('a warm API responds with 200 throughout', async t => {
       const auth = await start(t)
       const clock = createClock(Date.now())
       const api = await startClockedApi(t, options(auth.authUrl, auth.issuer, timeout), clock)
@@ -356,7 +350,7 @@ function resolvable (t: Test): { name: string } {
 
 const front = { plain: false, passThrough: false, hangUp: () => {} }
 
-/** An https address before a plain server; its certificate is trusted in this test only. */
+/** An https URL in front of a plain server; only this test trusts its certificate. */
 async function startTlsFront (t: Test, server: JwksServer): Promise<string> {
   const { key, cert } = createCertificate()
   const { connect: connectTls } = tls
@@ -422,7 +416,7 @@ function createCertificate (): { key: string, cert: string } {
   }
 }
 
-t.test('when one JWK is of no use', async t => {
+t.test('when one JWK is unusable', async t => {
   const rsa = createSigningKey('RS256', 'bad')
   const ec = createSigningKey('ES256', 'bad')
   const weak = generateKeyPairSync('rsa', { modulusLength: 1024 })

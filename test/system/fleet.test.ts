@@ -219,8 +219,8 @@ for (const instances of [1, 10, 1000]) {
       `with two keys ${rotating.toFixed(4)} for both; in the outage ${trying.toFixed(2)}`
     )
     t.comment(
-      `  most in one second: ${atStart} at the start, ${afterStart} until the rotation, ${atRotation} at the rotation, ` +
-      `${inOutage} in the outage, ${afterOutage} within 30 s after it, ${later} later`
+      `  most in one second: ${atStart} at the start, ${afterStart} until the rotation, ` +
+      `${atRotation} at the rotation, ${inOutage} in the outage, ${afterOutage} within 30 s after it, ${later} later`
     )
 
     t.equal(fleet.refused, 0, 'no request was refused: not at the start, not at the rotation, not in the outage')

@@ -49,7 +49,7 @@ function unknownToken ({ issuer, clock }: Pick<Setup, 'issuer' | 'clock'>): stri
   return issuer.token({ iat: Math.floor(clock.now() / 1000), jti: randomUUID() }, { header: { kid: randomUUID() } })
 }
 
-/** Sends tokens of random keys, many at once, each batch with a good one in it, and counts the answers. */
+/** Sends tokens of random keys, many at once, each batch with a good one in it, and counts the responses. */
 async function flood (setup: Setup, count: number, during: number): Promise<Record<string, number>> {
   const { clock, api, goodToken } = setup
   const answers: Record<string, number> = {}
@@ -68,7 +68,7 @@ async function flood (setup: Setup, count: number, during: number): Promise<Reco
   return answers
 }
 
-t.test(`${TOKENS} tokens of random keys within 40 minutes, beside good ones`, async t => {
+t.test(`${TOKENS} tokens of random keys within 40 minutes, among good ones`, async t => {
   const setup = await setUp(t)
   const { clock, api, issuer, goodKid } = setup
   await flood(setup, 2000, 4 * MINUTE)
@@ -79,7 +79,7 @@ t.test(`${TOKENS} tokens of random keys within 40 minutes, beside good ones`, as
   const growth = (process.memoryUsage().heapUsed - heapBefore) / MB
 
   const allowed = BURST + 40 * PER_MINUTE
-  // The known key is confirmed anew each ten minutes, for which it needs no budget.
+  // The known key is confirmed again every ten minutes, for which it needs no budget.
   const refreshes = 4
   t.comment(
     `${setup.hits()} fetches for ${TOKENS} tokens; the budget of 40 minutes is ${allowed}; ` +

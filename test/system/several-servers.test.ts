@@ -20,7 +20,7 @@ function createApp (t: Test, log: LogCapture = captureLog()): FastifyInstance {
   return app
 }
 
-/** Adds a scope with a registration of its own, and hands back what it has. */
+/** Adds a scope with its own registration, and returns what it has. */
 async function addScope (app: FastifyInstance, prefix: string, options: BetterAuthOptions): Promise<Scope> {
   let added: Scope | undefined
   await app.register(async scope => {
@@ -82,7 +82,7 @@ t.test('two real Better Auth servers in sibling scopes', async t => {
     t.ok(log.refusals().every(({ reason }) => reason === 'unknown_key'))
   })
 
-  t.test('each has keys, an address and a state of its own', async t => {
+  t.test('each has its own keys, URL and state', async t => {
     t.equal(scopeA.betterAuth.jwksUrl, `${a.origin}/api/auth/jwks`)
     t.equal(scopeB.betterAuth.jwksUrl, `${b.origin}/api/auth/jwks`)
     const [kidsA, kidsB] = [scopeA, scopeB].map(
@@ -244,7 +244,7 @@ t.test('a guard of one registration does not take the word of another', async t 
   await app.register(async scope => {
     await scope.register(betterAuthPlugin, { authUrl: a.authUrl })
     scope.addHook('onRequest', scope.authenticate)
-    // Late, so that the guard of the registration outside can be had.
+    // Late, so that the guard of the outer registration exists.
     scope.get('/staff', {
       preHandler: async (request, reply) => app.authorize({ roles: ['admin'] })(request, reply)
     }, async () => 'served')

@@ -4,7 +4,7 @@ import { fetchToken, startAuthServer, type AuthServer } from '../fixtures/auth-s
 import { startCookieServer } from '../fixtures/cookie-server.js'
 import { segment, startIssuer } from '../fixtures/test-issuer.js'
 
-/** The test issuer beside real Better Auth servers: it is of use only as long as it is like them. */
+/** Compares the test issuer with real Better Auth servers: it is useful only while it is like them. */
 
 interface Payload {
   iat: number
@@ -86,7 +86,7 @@ function headersOf ({ headers }: Response): Array<[name: string, value: string]>
   return [...headers].filter(([name]) => !ofTheConnection.includes(name))
 }
 
-t.test('whatever else is asked for is answered as Better Auth answers it', async t => {
+t.test('any other request gets the response of Better Auth', async t => {
   const [issuer, auth] = await Promise.all([startIssuer(t), startAuth(t)])
   for (const asked of [
     'GET /', 'GET /.well-known/jwks.json', 'GET /api/auth/.well-known/jwks.json', 'GET /api/auth/jwks/x',

@@ -86,7 +86,7 @@ t.test('a token', async t => {
     t.strictSame(Object.keys(await claimsOf({ id: undefined, sub: 'u_2' })).includes('id'), false)
   })
 
-  t.test('is good for 15 minutes from its iat, or for as long as it is told', async t => {
+  t.test('is valid for 15 minutes from its iat, or for as long as the option says', async t => {
     const { iat, exp } = await claimsOf()
     t.ok(Math.abs(iat as number - Date.now() / 1000) < 10)
     t.equal(exp, iat as number + 900)
@@ -177,7 +177,7 @@ t.test('a session cookie', async t => {
   }, 'it is no bearer token')
 })
 
-t.test('rotate() costs one more request, and the old key goes on', async t => {
+t.test('rotate() costs one more request, and the old key keeps working', async t => {
   const issuer = await startIssuer(t)
   const call = await startApi(t, { authUrl: issuer.authUrl })
   const oldKid = issuer.kid
@@ -250,7 +250,7 @@ t.test('a forged token names a published key and is not signed with it, also aft
   }
 })
 
-/** Everything that can be wrong, and what an API that has no key then answers. */
+/** Every kind of fault, and the status of an API that has no key. */
 const FAULTS: Record<Fault, { status: number, lastError: RegExp | null }> = {
   down: { status: 503, lastError: /^(ECONNRESET|UND_ERR_SOCKET)$/ },
   hang: { status: 503, lastError: /^timeout$/ },
@@ -263,11 +263,11 @@ const FAULTS: Record<Fault, { status: number, lastError: RegExp | null }> = {
 }
 
 for (const [kind, { status, lastError }] of Object.entries(FAULTS) as Array<[Fault, typeof FAULTS[Fault]]>) {
-  t.test(`fail('${kind}') is answered ${status}, and 200 after recover()`, async t => {
+  t.test(`fail('${kind}') leads to ${status}, and recover() to 200`, async t => {
     const issuer = await startIssuer(t)
     const clock = createClock(Date.now())
     issuer.fail(kind)
-    // Without a search for the address, which would wait for an answer at each.
+    // Without a search for the URL, which would wait for each response.
     const options = {
       authUrl: issuer.authUrl, jwksPath: '/api/auth/jwks', jwks: { timeout: kind === 'hang' ? 1000 : 10_000 }
     }
@@ -285,7 +285,7 @@ for (const [kind, { status, lastError }] of Object.entries(FAULTS) as Array<[Fau
   })
 }
 
-t.test('a slow answer comes after a second, for those who wait so long', async t => {
+t.test('a slow response comes after a second, for a client that waits so long', async t => {
   const issuer = await startIssuer(t)
   issuer.fail('slow')
   const url = `${issuer.authUrl}/api/auth/jwks`
@@ -295,7 +295,7 @@ t.test('a slow answer comes after a second, for those who wait so long', async t
   t.ok(performance.now() - startedAt > 900)
 })
 
-t.test('whoever follows the redirect has the keys, and only then', async t => {
+t.test('a client that follows the redirect gets the keys, and only then', async t => {
   const issuer = await startIssuer(t)
   const url = `${issuer.authUrl}/api/auth/jwks`
   t.equal((await fetch(url, { redirect: 'manual' })).status, 200)
@@ -349,7 +349,7 @@ t.test('await using closes it', async t => {
   await t.rejects(fetch(authUrl))
 })
 
-t.test('says what is wrong with what it is told', async t => {
+t.test('says what is wrong with its options', async t => {
   const secret = 's'.repeat(32)
   for (const [options, message] of [
     [{ algoritm: 'ES256' }, 'Unknown option "algoritm"; the options are algorithm, issuer, audience, secret'],

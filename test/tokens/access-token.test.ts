@@ -25,7 +25,7 @@ t.test('refuses tokens of another kind, also where neither issuer nor audience i
   )
 })
 
-t.test('refuses ID tokens, which are told by their claims', async t => {
+t.test('refuses ID tokens, which it recognises by their claims', async t => {
   for (const claim of ['nonce', 'at_hash', 'c_hash', 's_hash', 'auth_time', 'acr']) {
     for (const value of ['x', '', 0, null]) {
       const claims = { [claim]: value }

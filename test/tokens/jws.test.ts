@@ -132,10 +132,7 @@ t.test('PS256 wants a salt as long as its digest', async t => {
   }
 })
 
-/**
- * The examples of RFC 7515, A.1 to A.4, and RFC 8037, A.4. They have no `kid`, so that only HS256 comes through
- * parseJws().
- */
+/** Examples of RFC 7515, A.1 to A.4, and RFC 8037, A.4. They have no `kid`, so parseJws() accepts only HS256. */
 const PAYLOAD = 'eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ'
 const VECTORS: Array<{
   name: string

@@ -16,7 +16,7 @@ const ISSUER = 'http://localhost:3000'
 const signer = createSigningKey()
 const key = importJwk(signer.kid, signer.jwk)
 
-/** A key store that answers what a test tells it, and counts. */
+/** A key store that returns what a test sets, and counts. */
 function fakeKeys (get: () => ReturnType<KeyStore['get']> = () => key) {
   const state = { get, asked: 0 }
   const keys: KeyStore = {

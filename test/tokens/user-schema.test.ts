@@ -257,7 +257,7 @@ t.test('nothing in a user is shared between requests', async t => {
   t.strictSame(OWN.settings.default, {})
 })
 
-t.test('the schema serialises the answer as well', async t => {
+t.test('the schema serialises the response as well', async t => {
   const jwks = await startJwks(t, KEY)
   const app = Fastify()
   t.teardown(() => app.close())
@@ -300,7 +300,7 @@ t.test('UserSchema itself, and a schema without more, are as no option', async t
   }
 })
 
-t.test('a schema of no use fails the boot', async t => {
+t.test('an invalid schema fails the boot', async t => {
   const rows: Array<[name: string, schema: unknown, message: RegExp]> = [
     ['null', null, /"userSchema" must be a TypeBox object/],
     ['true', true, /"userSchema" must be a TypeBox object/],

@@ -321,7 +321,7 @@ t.test('a header that was accepted once excuses nothing', async t => {
   t.equal(await outcome(verifier, tokenOf(KEY, { exp: 1 })), 'token_expired')
 })
 
-t.test('goes on with more headers than it remembers', async t => {
+t.test('keeps working with more headers than it remembers', async t => {
   const { verifier } = setUp({ tokenCache: false })
   const tokens = Array.from({ length: 250 }, (_, i) => tokenOf(KEY, {}, { x: i }))
   for (const token of [...tokens, ...tokens]) {

@@ -181,7 +181,7 @@ t.test('refuses a cookie of which one thing is wrong', async t => {
     t.equal(line?.reason, reason === 'expired' ? 'token_expired' : reason, name)
     if (claim !== undefined) t.equal(line?.claim, claim, name)
     t.equal(
-      (await getWith(app, [[NAME, cookie]], '/maybe')).status, 401, `${name}: nobody is a visitor with a bad cookie`
+      (await getWith(app, [[NAME, cookie]], '/maybe')).status, 401, `${name}: a bad cookie is not anonymous`
     )
   }
   const text = JSON.stringify(log.lines)
@@ -191,7 +191,7 @@ t.test('refuses a cookie of which one thing is wrong', async t => {
   t.notOk(text.includes('session-token'), 'nor a session\'s token')
 })
 
-t.test('accepts what is spelt another way and means the same', async t => {
+t.test('accepts other spellings of the same meaning', async t => {
   const jwks = await startJwks(t, KEY)
   const app = await startCookieApi(t, { authUrl: jwks.origin, secret: SECRET })
   for (const typ of [TYP.toUpperCase(), `application/${TYP}`]) {

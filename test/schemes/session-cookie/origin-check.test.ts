@@ -213,7 +213,7 @@ t.test('safe methods need no origin', async t => {
   }
 })
 
-t.test('bearer tokens need no origin, with or without a cookie beside them', async t => {
+t.test('bearer tokens need no origin, with or without a cookie', async t => {
   const { app, send, token } = await createApi(t)
   for (const method of UNSAFE) {
     for (const headers of [
@@ -235,7 +235,7 @@ t.test('a token that extractToken found is no cookie', async t => {
   t.equal((await send('POST')).status, 403)
 })
 
-t.test('who has no cookie, or a bad one, is told nothing of origins', async t => {
+t.test('without a cookie, or with a bad one, the response says nothing about origins', async t => {
   const { app, send } = await createApi(t)
   t.match((await app.inject({ method: 'POST', url: '/' })).json(), {
     statusCode: 401, code: 'FST_BETTER_AUTH_TOKEN_MISSING'

@@ -62,7 +62,7 @@ t.test('a bearer token, if there is one, alone decides', async t => {
   t.equal((await get(app, { authorization: 'Basic dTpw', ...bad }, '/maybe')).status, 401)
 })
 
-t.test('authenticateOptional: a visitor has no cookie, not a bad one', async t => {
+t.test('authenticateOptional: an anonymous request has no cookie, not a bad one', async t => {
   const jwks = await startJwks(t, KEY)
   const app = await startCookieApi(t, { authUrl: jwks.origin })
   t.strictSame(await getWith(app, [['theme', 'dark'], ['better-auth.session_token', 'x.y']], '/maybe'), {
@@ -77,7 +77,7 @@ t.test('authenticateOptional: a visitor has no cookie, not a bad one', async t =
   t.equal((await getWith(app, [[`${NAME}.1`, 'x']], '/maybe')).status, 401)
 })
 
-t.test('503 where the keys for a cookie cannot be had, and no visitor either', async t => {
+t.test('503 where the keys for a cookie cannot be fetched, also when optional', async t => {
   const jwks = await startJwksServer()
   await jwks.stop()
   const app = await startCookieApi(t, { authUrl: jwks.origin })
