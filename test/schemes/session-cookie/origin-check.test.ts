@@ -322,7 +322,8 @@ t.test('behind a proxy its own origin is what the proxy says, if it is trusted',
 
 t.test('trustedOrigins that are no origins fail the boot', async t => {
   for (const origin of [
-    'https://app.example.com/', 'https://app.example.com/path', 'https://app.example.com?x', 'https://app.example.com#x',
+    'https://app.example.com/', 'https://app.example.com/path',
+    'https://app.example.com?x', 'https://app.example.com#x',
     'HTTPS://app.example.com', 'https://App.example.com', 'https://app.example.com:443', 'http://app.example.com:80',
     'https://user@app.example.com', 'https://user:password@app.example.com', ' https://app.example.com',
     'https://app.example.com ', 'app.example.com', '//app.example.com', 'app.example.com:443', 'localhost:3000',
