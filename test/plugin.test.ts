@@ -20,17 +20,20 @@ t.test('registration', async t => {
     app.register(betterAuthPlugin, { authUrl: jwks.origin })
     await t.rejects(async () => { await app.ready() }, {
       code: 'FST_BETTER_AUTH_ALREADY_REGISTERED',
-      message: 'better-auth-fastify is already registered in this scope; for a second auth server register it in a sibling scope'
+      message: 'better-auth-fastify is already registered in this scope; ' +
+        'for a second auth server register it in a sibling scope'
     })
   })
 
   t.test('below a scope that has it fails the boot', async t => {
     const app = await startApi(t, { authUrl: jwks.origin })
     app.register(async child => { await child.register(betterAuthPlugin, { authUrl: jwks.origin }) })
-    await t.rejects(async () => { await app.ready() }, { code: 'FST_BETTER_AUTH_ALREADY_REGISTERED', message: /already registered in this scope.*sibling scope/ })
+    await t.rejects(async () => { await app.ready() }, {
+      code: 'FST_BETTER_AUTH_ALREADY_REGISTERED', message: /already registered in this scope.*sibling scope/
+    })
   })
 
-  t.test('beside @fastify/jwt fails the boot', async t => {
+  t.test('next to @fastify/jwt fails the boot', async t => {
     const app = Fastify()
     t.teardown(() => app.close())
     await app.register(fastifyJwt, { secret: 'x'.repeat(32) })
@@ -65,7 +68,9 @@ t.test('registration', async t => {
         isRefusal(t, await call(app, { url: `/other${path}`, headers }), INVALID)
       }
     }
-    for (const [prefix, { origin, key }] of Object.entries({ '/one': { ...jwks, key: KEY }, '/other': { ...other, key: otherKey } })) {
+    for (const [prefix, { origin, key }] of Object.entries({
+      '/one': { ...jwks, key: KEY }, '/other': { ...other, key: otherKey }
+    })) {
       const { url, keys } = JSON.parse((await TRANSPORTS.inject(app, { url: `${prefix}/status` })).body)
       t.equal(url, origin + JWKS_PATH)
       t.match(keys, [{ kid: key.kid, alg: key.alg }])
@@ -113,7 +118,9 @@ t.test('registration', async t => {
       isSuccess(t, await TRANSPORTS.inject(app, { url: '/me', headers }), USER)
     }
     process.env.BETTER_AUTH_URL = 'localhost:3000'
-    await t.rejects(startApi(t, {}), { code: 'FST_BETTER_AUTH_INVALID_OPTION', message: /"authUrl".*BETTER_AUTH_URL.*'localhost:3000'/ })
+    await t.rejects(startApi(t, {}), {
+      code: 'FST_BETTER_AUTH_INVALID_OPTION', message: /"authUrl".*BETTER_AUTH_URL.*'localhost:3000'/
+    })
   })
 })
 
@@ -130,7 +137,12 @@ t.test('the check when the server listens', async t => {
     t.match(await log.written(UNREACHABLE), { level: 40, code: 'ECONNREFUSED' })
     isSuccess(t, await TRANSPORTS.socket(app, { url: '/' }), { open: true })
     for (const request of ['first', 'second']) {
-      isRefusal(t, await TRANSPORTS.socket(app, { url: '/me', headers: bearer(signJws(KEY, createClaims(authUrl))) }), UNAVAILABLE, request)
+      isRefusal(
+        t,
+        await TRANSPORTS.socket(app, { url: '/me', headers: bearer(signJws(KEY, createClaims(authUrl))) }),
+        UNAVAILABLE,
+        request
+      )
     }
     t.equal(log.lines.filter(({ msg }) => UNREACHABLE.test(msg)).length, 1)
   })
@@ -189,17 +201,24 @@ t.test('fastify.betterAuth', async t => {
     app.get('/health', async () => app.betterAuth.status())
     t.strictSame(app.betterAuth.status(), { url: null, keys: [], lastError: null, nextTryAt: null })
     const before = Date.now()
-    isSuccess(t, await TRANSPORTS.inject(app, { url: '/me', headers: bearer(signJws(KEY, createClaims(jwks.origin))) }), USER)
+    isSuccess(
+      t, await TRANSPORTS.inject(app, { url: '/me', headers: bearer(signJws(KEY, createClaims(jwks.origin))) }), USER
+    )
     const status = app.betterAuth.status()
     const confirmedAt = status.keys[0]!.confirmedAt
-    t.strictSame(status, { url: jwks.origin + JWKS_PATH, keys: [{ kid: KEY.kid, alg: 'EdDSA', confirmedAt }], lastError: null, nextTryAt: null })
+    t.strictSame(status, {
+      url: jwks.origin + JWKS_PATH,
+      keys: [{ kid: KEY.kid, alg: 'EdDSA', confirmedAt }],
+      lastError: null,
+      nextTryAt: null
+    })
     t.equal(new Date(confirmedAt).toISOString(), confirmedAt)
     t.ok(Date.parse(confirmedAt) >= before && Date.parse(confirmedAt) <= Date.now())
     isSuccess(t, await TRANSPORTS.inject(app, { url: '/health' }), status)
     t.equal(app.betterAuth.jwksUrl, jwks.origin + JWKS_PATH)
   })
 
-  t.test('ready() resolves while the JWKS can be had, and rejects with the 503 while it cannot', async t => {
+  t.test('ready() resolves while the JWKS can be fetched, and rejects with the 503 while it cannot', async t => {
     const jwks = await startJwks(t, KEY)
     const app = await startApi(t, { authUrl: jwks.origin })
     app.get('/ready', async () => {
@@ -211,7 +230,9 @@ t.test('fastify.betterAuth', async t => {
     await jwks.stop()
     await t.rejects(app.betterAuth.ready(), { statusCode: 503, code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' })
     // A connection that was kept alive is found closed, a new one is refused.
-    t.match(app.betterAuth.status(), { keys: [], lastError: /^(ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET)$/, nextTryAt: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/ })
+    t.match(app.betterAuth.status(), {
+      keys: [], lastError: /^(ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET)$/, nextTryAt: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/
+    })
     for (const call of Object.values(TRANSPORTS)) isRefusal(t, await call(app, { url: '/ready' }), UNAVAILABLE)
   })
 })
@@ -225,7 +246,9 @@ t.test('closing the API lets a request that waits for its key finish', async t =
   const held: Array<() => void> = []
   const asked = new Promise<void>(resolve => {
     jwks.respond = (_request, response) => {
-      held.push(() => { response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: jwks.keys })) })
+      held.push(
+        () => { response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: jwks.keys })) }
+      )
       resolve()
     }
   })

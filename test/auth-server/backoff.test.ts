@@ -44,7 +44,7 @@ t.test('back-off', async t => {
     }
   })
 
-  t.test('begins anew after a success', async t => {
+  t.test('starts again after a success', async t => {
     const clock = createClock()
     const backoff = createBackoff(clock.now, () => 0)
     for (let i = 0; i < 5; i++) {

@@ -17,7 +17,7 @@ t.test('fetches a key', async t => {
     t.equal(await source.fetchJwk(''), undefined)
   })
 
-  t.test('anew each time: nothing is remembered of the last answer', async t => {
+  t.test('again each time: nothing is remembered of the last response', async t => {
     const setup = await setUp(t, { [JWKS]: jwks }, [JWKS])
     t.same(await setup.source.fetchJwk('k1'), k1.jwk)
     setup.answers[JWKS] = send(200, JSON.stringify({ keys: [k2.jwk] }))
@@ -37,22 +37,31 @@ t.test('fetches a key', async t => {
 
   t.test('whatever its name is', async t => {
     const names = ['a/b', '../../x', 'ä ☃ 😀', '%00', '__proto__', 'constructor', '"', ' ', 'k'.repeat(512)]
-    const setup = await setUp(t, { [JWKS]: send(200, JSON.stringify({ keys: names.map(kid => ({ ...k1.jwk, kid })) })) }, [JWKS])
+    const setup = await setUp(
+      t, { [JWKS]: send(200, JSON.stringify({ keys: names.map(kid => ({ ...k1.jwk, kid })) })) }, [JWKS]
+    )
     for (const kid of names) t.equal((await setup.source.fetchJwk(kid))?.kid, kid)
     t.ok(setup.asked.every(path => path === JWKS))
   })
 
   t.test('from a server that names no content type, or another', async t => {
     for (const type of [undefined, 'text/plain', 'application/jwk-set+json']) {
-      const { source } = await setUp(t, { [JWKS]: send(200, JSON.stringify({ keys: [k1.jwk] }), type === undefined ? {} : { 'content-type': type }) }, [JWKS])
+      const { source } = await setUp(
+        t,
+        { [JWKS]: send(200, JSON.stringify({ keys: [k1.jwk] }), type === undefined ? {} : { 'content-type': type }) },
+        [JWKS]
+      )
       t.same(await source.fetchJwk('k1'), k1.jwk)
     }
   })
 })
 
 t.test('takes nothing for a JWKS but a JWKS', async t => {
-  const bodies = ['', 'null', 'true', '5', '"keys"', '[]', '{}', '{"keys":null}', '{"keys":{}}', '{"keys":{"length":1}}', '{"keys":"keys"}', '{"keys":5}',
-    '{"keys":[]}', '{"keys":[null]}', '{"keys":[', '<html></html>', '\u0000', '{"keys":[]}{"keys":[]}', `[${JSON.stringify(k1.jwk)}]`, JSON.stringify(k1.jwk)]
+  const bodies = [
+    '', 'null', 'true', '5', '"keys"', '[]', '{}', '{"keys":null}', '{"keys":{}}', '{"keys":{"length":1}}',
+    '{"keys":"keys"}', '{"keys":5}', '{"keys":[]}', '{"keys":[null]}', '{"keys":[', '<html></html>', '\u0000',
+    '{"keys":[]}{"keys":[]}', `[${JSON.stringify(k1.jwk)}]`, JSON.stringify(k1.jwk)
+  ]
   for (const body of bodies) {
     t.test(JSON.stringify(body).slice(0, 60), async t => {
       const { source } = await setUp(t, { [JWKS]: send(200, body) }, [JWKS])
@@ -69,13 +78,17 @@ t.test('takes nothing for a JWKS but a JWKS', async t => {
 
 t.test('follows no redirect', async t => {
   for (const status of [301, 302, 303, 307, 308]) {
-    for (const [name, body] of [['an empty body', ''], ['HTML', '<a>here</a>'], ['a JWKS as its body', JSON.stringify({ keys: [k1.jwk] })]] as const) {
+    for (const [name, body] of [
+      ['an empty body', ''], ['HTML', '<a>here</a>'], ['a JWKS as its body', JSON.stringify({ keys: [k1.jwk] })]
+    ] as const) {
       t.test(`${status} with ${name}`, async t => {
         const target = await startJwksServer([k1.jwk])
         t.teardown(() => target.stop())
         let asked = 0
         target.respond = (request, response) => { asked++; jwks(request, response) }
-        const { source, lines } = await setUp(t, { [JWKS]: send(status, body, { location: `${target.origin}${JWKS}` }) }, [JWKS])
+        const {
+          source, lines
+        } = await setUp(t, { [JWKS]: send(status, body, { location: `${target.origin}${JWKS}` }) }, [JWKS])
         t.equal(await codeOf(source.fetchJwk('k1')), 'no_jwks')
         t.equal(asked, 0)
         t.match(lines[0]!.msg, `answered HTTP ${status}`)
@@ -109,14 +122,14 @@ t.test('one timeout covers it all', async t => {
     })
   }
 
-  t.test('addresses that are slow one after the other', async t => {
+  t.test('URLs that are slow one after the other', async t => {
     const slowly: Respond = (_request, response) => { setTimeout(() => response.writeHead(404).end(), 400).unref() }
     const { source, asked } = await setUp(t, Object.fromEntries(PATHS.map(path => [path, slowly])), PATHS, 600)
     t.equal(await codeOf(source.fetchJwk('k1')), 'timeout')
     t.equal(asked.length, 2)
   })
 
-  t.test('a server that answers the first time and hangs when it is asked for its status', async t => {
+  t.test('a server that responds once and hangs at the request for its status', async t => {
     const setup = await setUp(t, {}, [JWKS], 300)
     setup.answers[JWKS] = (request, response) => { if (setup.asked.length === 1) notFound(request, response) }
     t.equal(await codeOf(setup.source.fetchJwk('k1')), 'timeout')
@@ -131,7 +144,7 @@ t.test('one timeout covers it all', async t => {
   })
 })
 
-t.test('a server that hangs up when it is asked for its status', async t => {
+t.test('a server that hangs up at the request for its status', async t => {
   const setup = await setUp(t, {}, [JWKS])
   setup.answers[JWKS] = (request, response) => {
     if (setup.asked.length === 1) notFound(request, response)

@@ -5,7 +5,7 @@ import { codeOf, JWKS, jwks, notFound, PATHS, setUp, WELL_KNOWN } from '../fixtu
 import { send, type Respond } from '../fixtures/jwks-server.js'
 import { k1, k2 } from '../fixtures/key-store.js'
 
-t.test('finds the address', async t => {
+t.test('finds the URL', async t => {
   const others: Record<string, Respond> = {
     '404 without a body': notFound,
     '404 with HTML': send(404, '<h1>Not Found</h1>'),
@@ -21,13 +21,18 @@ t.test('finds the address', async t => {
   }
   for (const path of PATHS) {
     for (const [name, respond] of Object.entries(others)) {
-      t.test(`${path}, where the others answer ${name}`, async t => {
-        const { source, lines, asked, server } = await setUp(t, { ...Object.fromEntries(PATHS.map(one => [one, respond])), [path]: jwks })
+      t.test(`${path}, where the others respond with ${name}`, async t => {
+        const {
+          source, lines, asked, server
+        } = await setUp(t, { ...Object.fromEntries(PATHS.map(one => [one, respond])), [path]: jwks })
         t.equal(source.url, null)
         t.same(await source.fetchJwk('k1'), k1.jwk)
         t.equal(source.url, server.origin + path)
         t.same(asked, PATHS.slice(0, PATHS.indexOf(path) + 1))
-        t.same(lines, [{ level: 'info', msg: 'found the JWKS of the auth server', fields: { jwksUrl: server.origin + path } }])
+        t.same(
+          lines,
+          [{ level: 'info', msg: 'found the JWKS of the auth server', fields: { jwksUrl: server.origin + path } }]
+        )
 
         asked.length = 0
         for (const kid of ['k2', 'k1', 'unknown']) await source.fetchJwk(kid)
@@ -44,7 +49,7 @@ t.test('finds the address', async t => {
     t.same(asked, [WELL_KNOWN])
   })
 
-  t.test('an only address is known before anything was fetched', async t => {
+  t.test('a single URL is known before anything was fetched', async t => {
     const { source, urls } = await setUp(t, {}, [JWKS])
     t.equal(source.url, urls[0])
   })
@@ -111,7 +116,7 @@ t.test('finds the address', async t => {
     t.equal(setup.source.url, setup.server.origin + JWKS)
   })
 
-  t.test('and is not put off by one that answers late that the old one is gone', async t => {
+  t.test('and ignores a late response that says the old one is gone', async t => {
     const setup = await setUp(t, { [WELL_KNOWN]: jwks })
     await setup.source.fetchJwk('k1')
     const late: ServerResponse[] = []
@@ -129,8 +134,10 @@ t.test('finds the address', async t => {
 })
 
 t.test('says what is wrong', async t => {
-  t.test('in one line, when no address has a JWKS: what each answered, and which option helps', async t => {
-    const setup = await setUp(t, { [WELL_KNOWN]: send(200, '<html>'), [JWKS]: send(200, '{"keys":[]}'), [PATHS[2]]: notFound })
+  t.test('in one line, when no URL has a JWKS: the response of each, and which option helps', async t => {
+    const setup = await setUp(t, {
+      [WELL_KNOWN]: send(200, '<html>'), [JWKS]: send(200, '{"keys":[]}'), [PATHS[2]]: notFound
+    })
     for (let i = 0; i < 3; i++) t.equal(await codeOf(setup.source.fetchJwk('k1')), 'no_jwks')
     t.equal(setup.lines.length, 1)
     const { level, msg, fields } = setup.lines[0]!
@@ -168,7 +175,7 @@ t.test('says what is wrong', async t => {
   }
   for (const [answer, respond] of Object.entries(troubles)) {
     for (const paths of [PATHS, [JWKS]]) {
-      t.test(`never calls the path wrong when the server is in trouble: ${answer} at one of ${paths.length}`, async t => {
+      t.test(`never blames the path when the server has a fault: ${answer} at one of ${paths.length}`, async t => {
         const { source, lines, urls } = await setUp(t, { [JWKS]: respond }, paths)
         t.equal(await codeOf(source.fetchJwk('k1')), 'no_jwks')
         t.equal(lines.length, 1)
@@ -182,7 +189,9 @@ t.test('says what is wrong', async t => {
 
   t.test('never with a body', async t => {
     for (const status of [200, 302, 404, 500]) {
-      for (const body of ['<p>said by the server</p>', '{"said by the server":true}', '{"keys":"said by the server"}']) {
+      for (const body of [
+        '<p>said by the server</p>', '{"said by the server":true}', '{"keys":"said by the server"}'
+      ]) {
         const { source, lines } = await setUp(t, { [JWKS]: send(status, body) }, [JWKS])
         const error = await source.fetchJwk('k1').catch((error: Error) => error) as Error
         t.equal(lines.length, 1)

@@ -33,7 +33,7 @@ async function createApi (t: Test, options: BetterAuthOptions): Promise<FastifyI
   return app
 }
 
-t.test('each verification is published once, with its outcome, its reason and whether the token was cached', async t => {
+t.test('each verification is published once: outcome, reason, and whether the token was cached', async t => {
   const key = createSigningKey()
   const { origin: authUrl, stop } = await startJwksServer([key.jwk])
   t.teardown(stop)
@@ -50,11 +50,36 @@ t.test('each verification is published once, with its outcome, its reason and wh
     ['a user whose role the guard does not accept', '/admin', bearer(token), { ...accepted, cached: true }],
     ['no token', '/me', {}, { ...refused, credential: null, reason: 'token_missing' }],
     ['a visitor', '/hello', {}, { ...accepted, credential: null, outcome: 'visitor' }],
-    ['a malformed header', '/hello', { authorization: 'Bearer' }, { ...refused, credential: null, reason: 'authorization_malformed' }],
-    ['a forged token', '/me', bearer(signJws({ ...createSigningKey(), kid: key.kid }, createClaims(authUrl))), { ...refused, reason: 'signature_invalid' }],
-    ['an expired token', '/me', bearer(signJws(key, createClaims(authUrl, { exp: 1 }))), { ...refused, reason: 'token_expired' }],
-    ['a banned user', '/me', bearer(signJws(key, createClaims(authUrl, { banned: true }))), { ...refused, reason: 'banned' }],
-    ['a revoked token', '/me', bearer(signJws(key, createClaims(authUrl, { jti: 'revoked' }))), { ...refused, reason: 'token_revoked' }],
+    [
+      'a malformed header',
+      '/hello',
+      { authorization: 'Bearer' },
+      { ...refused, credential: null, reason: 'authorization_malformed' }
+    ],
+    [
+      'a forged token',
+      '/me',
+      bearer(signJws({ ...createSigningKey(), kid: key.kid }, createClaims(authUrl))),
+      { ...refused, reason: 'signature_invalid' }
+    ],
+    [
+      'an expired token',
+      '/me',
+      bearer(signJws(key, createClaims(authUrl, { exp: 1 }))),
+      { ...refused, reason: 'token_expired' }
+    ],
+    [
+      'a banned user',
+      '/me',
+      bearer(signJws(key, createClaims(authUrl, { banned: true }))),
+      { ...refused, reason: 'banned' }
+    ],
+    [
+      'a revoked token',
+      '/me',
+      bearer(signJws(key, createClaims(authUrl, { jti: 'revoked' }))),
+      { ...refused, reason: 'token_revoked' }
+    ],
     ['a token that is too long', '/me', bearer('x'.repeat(16_385)), { ...refused, reason: 'token_too_long' }]
   ]
   for (const [name, url, headers, message] of cases) {
@@ -87,7 +112,9 @@ t.test('a session cookie is named as such', async t => {
   const messages = listen<VerificationMessage>(t, CHANNELS.verification)
   const { cookies } = await auth.signUp()
   t.equal((await app.inject({ url: '/me', headers: cookieHeader(cookies) })).statusCode, 200)
-  t.strictSame(messages, [{ authUrl: auth.origin, credential: 'cookie', outcome: 'accepted', reason: null, cached: false }])
+  t.strictSame(
+    messages, [{ authUrl: auth.origin, credential: 'cookie', outcome: 'accepted', reason: null, cached: false }]
+  )
 })
 
 t.test('who listens does not make the key store be asked twice', async t => {
@@ -99,12 +126,14 @@ t.test('who listens does not make the key store be asked twice', async t => {
   const keys = { ...store, get: (kid: string) => { asked.push(kid); return store.get(kid) } }
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, keys, Date.now)
   const check = createCheck({ bearer: verifier, cookie: undefined }, () => {}, options)
-  const request = { headers: bearer(signJws(key, createClaims(AUTH_URL))), raw: { rawHeaders: [] } } as unknown as Parameters<typeof check>[0]
+  const request = {
+    headers: bearer(signJws(key, createClaims(AUTH_URL))), raw: { rawHeaders: [] }
+  } as unknown as Parameters<typeof check>[0]
   for (let i = 0; i < 2; i++) await check(request)
   t.strictSame(asked, [key.kid, key.kid])
 })
 
-t.test('an error that is no refusal goes on as it is, and is published without a reason', async t => {
+t.test('an error that is no refusal is rethrown as it is, and is published without a reason', async t => {
   const messages = listen<VerificationMessage>(t, CHANNELS.verification)
   const options = resolveOptions({ authUrl: AUTH_URL, sessionCookie: true }, {})
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, createTestStore([]).store, Date.now)
@@ -131,7 +160,9 @@ t.test('each fetch of the JWKS is published with its outcome and duration', asyn
   await ask(store, 'k1')
   t.strictSame(messages, [], 'a key that is at hand costs no fetch')
 
-  for (const [fault, code] of [[new JwksFetchError('timeout'), 'timeout'], [new Error('a bug'), 'unexpected']] as const) {
+  for (const [fault, code] of [
+    [new JwksFetchError('timeout'), 'timeout'], [new Error('a bug'), 'unexpected']
+  ] as const) {
     source.fault = fault
     clock.advance(60_000)
     await t.rejects(store.ready())

@@ -1,8 +1,8 @@
 import createError from '@fastify/error'
 import t from 'tap'
 import {
-  AlreadyRegisteredError, ForbiddenError, InvalidOptionError, JwksUnavailableError, RequestInvalidError, TokenExpiredError,
-  TokenInvalidError, TokenMissingError, isBetterAuthError
+  AlreadyRegisteredError, ForbiddenError, InvalidOptionError, JwksUnavailableError, RequestInvalidError,
+  TokenExpiredError, TokenInvalidError, TokenMissingError, isBetterAuthError
 } from '../../lib/index.js'
 
 const MISMATCH = { claim: 'iss', expected: ['https://id.example.com'], received: 'https://evil.example' }
@@ -82,7 +82,8 @@ t.test('a token that is invalid without details has none', async t => {
 
 t.test('Retry-After is in whole seconds, rounded up, and never less than one', async t => {
   for (const [milliseconds, seconds] of [
-    [-5000, '1'], [0, '1'], [0.4, '1'], [1, '1'], [1000, '1'], [1001, '2'], [1999.5, '2'], [14_001, '15'], [15_000, '15']
+    [-5000, '1'], [0, '1'], [0.4, '1'], [1, '1'], [1000, '1'], [1001, '2'], [1999.5, '2'], [14_001, '15'],
+    [15_000, '15']
   ] as const) {
     t.strictSame(new JwksUnavailableError(milliseconds).headers, { 'Retry-After': seconds }, `${milliseconds} ms`)
   }
@@ -103,5 +104,7 @@ t.test('errors of the registration tell what is wrong', async t => {
     new InvalidOptionError('Option "100%s" is bad'),
     { statusCode: 500, code: 'FST_BETTER_AUTH_INVALID_OPTION', message: 'Option "100%s" is bad' }
   )
-  t.match(new AlreadyRegisteredError('twice'), { statusCode: 500, code: 'FST_BETTER_AUTH_ALREADY_REGISTERED', message: 'twice' })
+  t.match(new AlreadyRegisteredError('twice'), {
+    statusCode: 500, code: 'FST_BETTER_AUTH_ALREADY_REGISTERED', message: 'twice'
+  })
 })

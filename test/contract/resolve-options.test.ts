@@ -39,11 +39,15 @@ t.test('defaults', async t => {
     extractToken: undefined,
     isRevoked: undefined,
     openapi: true,
-    jwks: { maxAge: 600_000, staleWhileRevalidate: 60_000, staleIfError: 3_600_000, requestsPerMinute: 30, timeout: 5000 }
+    jwks: {
+      maxAge: 600_000, staleWhileRevalidate: 60_000, staleIfError: 3_600_000, requestsPerMinute: 30, timeout: 5000
+    }
   }
   t.strictSame(resolve({}), defaults)
-  const names = ['authUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache', 'jwks',
-    'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi']
+  const names = [
+    'authUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache', 'jwks',
+    'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi'
+  ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
   const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
   t.strictSame(resolve({ jwks, tokenCache: { max: undefined } }), defaults, 'undefined means unset, one level down')
@@ -53,7 +57,9 @@ t.test('defaults', async t => {
 t.test('BETTER_AUTH_URL', async t => {
   t.equal(resolve({}, { BETTER_AUTH_URL: 'https://env.example/' }).authUrl, 'https://env.example')
   t.equal(resolve({ authUrl: undefined }, { BETTER_AUTH_URL: 'https://env.example/' }).authUrl, 'https://env.example')
-  t.equal(resolve({ authUrl: ORIGIN }, { BETTER_AUTH_URL: 'https://env.example' }).authUrl, ORIGIN, 'gives way to the option')
+  t.equal(
+    resolve({ authUrl: ORIGIN }, { BETTER_AUTH_URL: 'https://env.example' }).authUrl, ORIGIN, 'gives way to the option'
+  )
   t.equal(
     resolve({ authUrl: ORIGIN }, { BETTER_AUTH_URL: 'nonsense' }).authUrl, ORIGIN,
     'gives way to the option, also when it is wrong'
@@ -66,7 +72,9 @@ t.test('BETTER_AUTH_URL', async t => {
         `an absolute http(s) URL without credentials, query or fragment, got '${value}'`
     )
   }
-  t.notMatch(messageOf({ authUrl: '' }, { BETTER_AUTH_URL: ORIGIN }), 'BETTER_AUTH_URL', 'is not named where it is not at fault')
+  t.notMatch(
+    messageOf({ authUrl: '' }, { BETTER_AUTH_URL: ORIGIN }), 'BETTER_AUTH_URL', 'is not named where it is not at fault'
+  )
 
   const before = process.env.BETTER_AUTH_URL
   t.teardown(() => {
@@ -108,14 +116,16 @@ t.test('authUrl that is refused', async t => {
     relative: ['/api/auth', 'api/auth', './auth', '//id.example.com', 'id.example.com', 'localhost:3000', 'localhost'],
     empty: ['', ' ', '\n'],
     'another scheme': [
-      'ftp://id.example.com', 'ws://id.example.com', 'wss://id.example.com', 'file:///etc/passwd', 'data:,x', 'about:blank', 'httpss://x',
-      'xhttps://id.example.com'
+      'ftp://id.example.com', 'ws://id.example.com', 'wss://id.example.com', 'file:///etc/passwd', 'data:,x',
+      'about:blank', 'httpss://x', 'xhttps://id.example.com'
     ],
     credentials: [
-      'https://u:p@id.example.com', 'https://u@id.example.com', 'https://:p@id.example.com', 'https://u:@id.example.com',
-      'https://u:p@ss@id.example.com'
+      'https://u:p@id.example.com', 'https://u@id.example.com', 'https://:p@id.example.com',
+      'https://u:@id.example.com', 'https://u:p@ss@id.example.com'
     ],
-    'empty credentials': ['http://@x', 'https://@id.example.com', 'https://:@id.example.com', 'https://@@id.example.com'],
+    'empty credentials': [
+      'http://@x', 'https://@id.example.com', 'https://:@id.example.com', 'https://@@id.example.com'
+    ],
     query: [`${ORIGIN}?a=b`, `${ORIGIN}/?a=b`, `${ORIGIN}/api/auth?a=b`],
     'empty query': [`${ORIGIN}?`, `${ORIGIN}/?`, `${ORIGIN}/api/auth?`],
     fragment: [`${ORIGIN}#a`, `${ORIGIN}/#`, `${ORIGIN}/api/auth#`],
@@ -130,8 +140,8 @@ t.test('authUrl that is refused', async t => {
     'missing slashes': ['https:id.example.com', 'https:/id.example.com', 'https//id.example.com', 'https:'],
     'no host': ['https://', 'https:///', 'https:///id.example.com', 'http://:3000', 'http://:3000/api'],
     'a host that is none': [
-      'https://id.example.com:99999', 'https://id.example.com:x', 'https://[::1', 'https://[x]', 'https://%', 'https://a<b',
-      'http://1.2.3.4.5', 'https://\0'
+      'https://id.example.com:99999', 'https://id.example.com:x', 'https://[::1', 'https://[x]', 'https://%',
+      'https://a<b', 'http://1.2.3.4.5', 'https://\0'
     ]
   }
   for (const [what, urls] of Object.entries(shapes)) {
@@ -143,7 +153,9 @@ t.test('authUrl that is refused', async t => {
       )
     }
   }
-  t.match(messageOf({ authUrl: 'ftp://id.example.com/x' }), "got 'ftp://id.example.com/x'", 'the message says what it got')
+  t.match(
+    messageOf({ authUrl: 'ftp://id.example.com/x' }), "got 'ftp://id.example.com/x'", 'the message says what it got'
+  )
   for (const authUrl of [...NEVER_RIGHT, 0, false, {}, [], [ORIGIN], new URL(ORIGIN)]) {
     t.match(messageOf({ authUrl }), /^Option "authUrl" must be an absolute http\(s\) URL/, typeof authUrl)
   }
@@ -156,13 +168,14 @@ t.test('a password in authUrl is in no message', async t => {
     'https://ada:hunter2@id.example.com/api/auth', 'https://ada:hunter2@id.example.com?x=1',
     'https://ada:hunter2@id.example.com/a@b', 'ftp://ada:hunter2@id.example.com',
     // Passwords that were not encoded, so that the URL parser does not see them for what they are.
-    'https://ada:hun@hunter2@id.example.com', 'https://ada:hunter2@2@id.example.com', 'https://ada:hunter2/x@id.example.com',
-    'https://ada:x/hunter2@id.example.com',
-    'https://ada:hunter2?x@id.example.com', 'https://ada:x?hunter2@id.example.com', 'https://ada:hunter2#x@id.example.com',
-    'https://ada:x#hunter2@id.example.com',
-    'https://ada:hunter2 x@id.example.com', 'https://ada:x hunter2@id.example.com', 'https://ada:hunter2\tx@id.example.com',
-    'https://ada:hunter2\nx@id.example.com',
-    'https://ada:hunter2\\x@id.example.com', 'https://ada:hunter2%@id.example.com', 'https://ada:hunter2/x/y z@id.example.com/api',
+    'https://ada:hun@hunter2@id.example.com', 'https://ada:hunter2@2@id.example.com',
+    'https://ada:hunter2/x@id.example.com', 'https://ada:x/hunter2@id.example.com',
+    'https://ada:hunter2?x@id.example.com', 'https://ada:x?hunter2@id.example.com',
+    'https://ada:hunter2#x@id.example.com', 'https://ada:x#hunter2@id.example.com',
+    'https://ada:hunter2 x@id.example.com', 'https://ada:x hunter2@id.example.com',
+    'https://ada:hunter2\tx@id.example.com', 'https://ada:hunter2\nx@id.example.com',
+    'https://ada:hunter2\\x@id.example.com', 'https://ada:hunter2%@id.example.com',
+    'https://ada:hunter2/x/y z@id.example.com/api',
     // URLs that are wrong in other ways too.
     'https:ada:hunter2@id.example.com', 'https:/ada:hunter2@id.example.com', 'https:\\\\ada:hunter2@id.example.com',
     'ada:hunter2@id.example.com',
@@ -189,15 +202,15 @@ t.test('a password in authUrl is in no message', async t => {
 t.test('jwksPath', async t => {
   for (const base of [ORIGIN, `${ORIGIN}/api/auth`]) {
     for (const jwksPath of [
-      '/jwks', '/.well-known/jwks.json', '/api/auth/jwks', '/jwks/', '/a%20b', '/a:b@c', '/...', '/a/.b', '/a..b', '/~a',
-      '//jwks'
+      '/jwks', '/.well-known/jwks.json', '/api/auth/jwks', '/jwks/', '/a%20b', '/a:b@c', '/...', '/a/.b', '/a..b',
+      '/~a', '//jwks'
     ]) {
       t.strictSame(resolve({ authUrl: `${base}/`, jwksPath }).jwksUrls, [base + jwksPath], `${jwksPath} below ${base}`)
     }
     const refused = [
-      '', '/', 'jwks', './jwks', '../jwks', 'https://evil.example/jwks', '?', '#', ' /jwks', '/jwks ', '/jw ks', '/jwks\n',
-      '/jwks?a=b', '/jwks?', '/jwks#', '/jwks#a', '\\jwks', '/jw\\ks', '/\\evil.example',
-      '/../jwks', '/a/../jwks', '/a/./jwks', '/./jwks', '/jwks/.', '/jwks/..', '/..', '/.', '/%2e%2e/jwks', '/%2E/jwks',
+      '', '/', 'jwks', './jwks', '../jwks', 'https://evil.example/jwks', '?', '#', ' /jwks', '/jwks ', '/jw ks',
+      '/jwks\n', '/jwks?a=b', '/jwks?', '/jwks#', '/jwks#a', '\\jwks', '/jw\\ks', '/\\evil.example', '/../jwks',
+      '/a/../jwks', '/a/./jwks', '/./jwks', '/jwks/.', '/jwks/..', '/..', '/.', '/%2e%2e/jwks', '/%2E/jwks',
       '/a/.%2e/jwks', '/clé', '/a"b', '/a<b', '/a\0', '@evil.example', ':8080/jwks', '.evil.example/jwks'
     ]
     for (const jwksPath of refused) {
@@ -225,8 +238,8 @@ for (const name of ['issuer', 'audience'] as const) {
     const other = name === 'issuer' ? 'audience' : 'issuer'
     t.strictSame(resolve({ authUrl: ORIGIN, [name]: 'a' })[other], [ORIGIN], `does not change the ${other}`)
     for (const value of [
-      ...NEVER_RIGHT, '', 0, [], [''], ['a', ''], ['a', null], ['a', false], [['a']], [false], {}, { 0: 'a', length: 1 },
-      /a/, new Set(['a'])
+      ...NEVER_RIGHT, '', 0, [], [''], ['a', ''], ['a', null], ['a', false], [['a']], [false], {},
+      { 0: 'a', length: 1 }, /a/, new Set(['a'])
     ]) {
       t.match(
         messageOf({ [name]: value }),
@@ -241,8 +254,8 @@ t.test('algorithms', async t => {
   for (const alg of ALGORITHMS) t.strictSame(resolve({ algorithms: [alg] }).algorithms, [alg])
   t.strictSame(resolve({ algorithms: ['RS256', 'EdDSA'] }).algorithms, ['RS256', 'EdDSA'])
   for (const value of [
-    ...NEVER_RIGHT, 'EdDSA', '', 0, false, {}, [], ['HS256'], ['none'], ['NONE'], ['eddsa'], ['Ed25519'], ['EdDSA', 'HS512'],
-    ['EdDSA', ''], ['EdDSA', null], [['EdDSA']], ['constructor'], new Set(['EdDSA'])
+    ...NEVER_RIGHT, 'EdDSA', '', 0, false, {}, [], ['HS256'], ['none'], ['NONE'], ['eddsa'], ['Ed25519'],
+    ['EdDSA', 'HS512'], ['EdDSA', ''], ['EdDSA', null], [['EdDSA']], ['constructor'], new Set(['EdDSA'])
   ]) {
     t.match(
       messageOf({ algorithms: value }),
@@ -268,7 +281,10 @@ t.test('secret', async t => {
     messageOf({ secret: Buffer.from('hunter2') }),
     'Option "secret" must be a shared secret of at least 32 bytes, got a value of type object'
   )
-  t.equal(messageOf({ secret: 42 }), 'Option "secret" must be a shared secret of at least 32 bytes, got a value of type number')
+  t.equal(
+    messageOf({ secret: 42 }),
+    'Option "secret" must be a shared secret of at least 32 bytes, got a value of type number'
+  )
 
   const pem = '-----BEGIN PUBLIC KEY-----\nhunter2hunter2hunter2hunter2hunter2\n-----END PUBLIC KEY-----\n'
   const jwk = '{ "kty": "OKP", "crv": "Ed25519", "x": "hunter2hunter2hunter2hunter2hunter2" }'
@@ -278,7 +294,8 @@ t.test('secret', async t => {
     t.equal(messageOf({ secret: key }), 'Option "secret" must be a shared secret, got a PEM or a JWK')
   }
   for (const value of [
-    ...NEVER_RIGHT, false, 0, {}, [], ['hunter2'], { hunter2: 'hunter2' }, Buffer.from('hunter2'), 'hunter2', 'hunter2\n'
+    ...NEVER_RIGHT, false, 0, {}, [], ['hunter2'], { hunter2: 'hunter2' }, Buffer.from('hunter2'), 'hunter2',
+    'hunter2\n'
   ]) {
     const message = messageOf({ secret: value })
     t.match(message, /^Option "secret" must be a shared secret/, typeof value)
@@ -294,11 +311,17 @@ const NUMBERS: Record<string, { good: number[], bad: number[], expects: string }
   'jwks.maxAge': MILLISECONDS,
   'jwks.staleWhileRevalidate': MILLISECONDS,
   'jwks.staleIfError': MILLISECONDS,
-  'jwks.requestsPerMinute': { good: [0.1, 1, 6000], bad: [...TOO_SMALL, 0, -0], expects: 'a number of requests a minute, more than 0' },
-  'jwks.timeout': {
-    good: [1, 2 ** 31 - 1], bad: [...TOO_SMALL, 0, 0.5, 1.5, 2 ** 31], expects: 'a whole number of milliseconds, 1 or more'
+  'jwks.requestsPerMinute': {
+    good: [0.1, 1, 6000], bad: [...TOO_SMALL, 0, -0], expects: 'a number of requests a minute, more than 0'
   },
-  'tokenCache.max': { good: [1, 10_000_000], bad: [...TOO_SMALL, 0, 0.5, 10_000_001], expects: 'a whole number of tokens, 1 or more' }
+  'jwks.timeout': {
+    good: [1, 2 ** 31 - 1],
+    bad: [...TOO_SMALL, 0, 0.5, 1.5, 2 ** 31],
+    expects: 'a whole number of milliseconds, 1 or more'
+  },
+  'tokenCache.max': {
+    good: [1, 10_000_000], bad: [...TOO_SMALL, 0, 0.5, 10_000_001], expects: 'a whole number of tokens, 1 or more'
+  }
 }
 
 for (const [name, { good, bad, expects }] of Object.entries(NUMBERS)) {
@@ -330,8 +353,8 @@ t.test('jwks and tokenCache are objects', async t => {
 t.test('options that do not exist', async t => {
   const known = /; the options are authUrl, jwksPath, issuer, audience, algorithms, secret, clockTolerance, jwks, tokenCache, userSchema, sessionCookie, extractToken, isRevoked, openapi$/
   for (const name of [
-    'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor', '__proto__',
-    'toString', 'hasOwnProperty', 'valueOf', 'prototype'
+    'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',
+    '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'prototype'
   ]) {
     for (const value of ['hunter2', null, false, {}]) {
       const message = messageOf(JSON.parse(`{ "${name}": ${JSON.stringify(value)} }`))
@@ -340,11 +363,14 @@ t.test('options that do not exist', async t => {
       t.notMatch(message, 'hunter2')
     }
   }
-  for (const name of ['maxage', 'max_age', 'url', 'authUrl', 'prefix', 'logLevel', 'constructor', '__proto__', 'toString']) {
+  for (const name of [
+    'maxage', 'max_age', 'url', 'authUrl', 'prefix', 'logLevel', 'constructor', '__proto__', 'toString'
+  ]) {
     t.equal(
       messageOf({ jwks: JSON.parse(`{ "${name}": 1 }`) }),
       `Unknown option "jwks.${name}"; ` +
-        'the options are jwks.maxAge, jwks.staleWhileRevalidate, jwks.staleIfError, jwks.requestsPerMinute, jwks.timeout'
+        'the options are jwks.maxAge, jwks.staleWhileRevalidate, jwks.staleIfError, ' +
+        'jwks.requestsPerMinute, jwks.timeout'
     )
     t.equal(
       messageOf({ tokenCache: JSON.parse(`{ "${name}": 1 }`) }),
@@ -360,7 +386,12 @@ t.test('what Fastify itself reads from the options of a plugin is let through', 
 
 t.test('what is resolved does not change with the caller\'s objects', async t => {
   const options = {
-    issuer: ['a'], audience: ['b'], algorithms: ['EdDSA'], jwks: { maxAge: 1, staleIfError: 2 }, tokenCache: { max: 3 }, clockTolerance: 4
+    issuer: ['a'],
+    audience: ['b'],
+    algorithms: ['EdDSA'],
+    jwks: { maxAge: 1, staleIfError: 2 },
+    tokenCache: { max: 3 },
+    clockTolerance: 4
   }
   const resolved = resolve(options)
   const before = structuredClone(resolved)
@@ -386,7 +417,8 @@ t.test('a bad option fails the boot', async t => {
   t.teardown(() => app.close())
   await t.rejects(async () => { await app.register(betterAuthPlugin, { authUrl: 'id.example.com' }) }, {
     code: 'FST_BETTER_AUTH_INVALID_OPTION',
-    message: 'Option "authUrl" must be an absolute http(s) URL without credentials, query or fragment, got \'id.example.com\''
+    message: 'Option "authUrl" must be an absolute http(s) URL without credentials, query or fragment, ' +
+      'got \'id.example.com\''
   })
 })
 
@@ -396,18 +428,30 @@ t.test('options that are only inherited are neither checked nor read', async t =
 
 t.test('sessionCookie', async t => {
   const names = (name: string) => [`__Host-${name}`, `__Secure-${name}`, name]
-  t.strictSame(resolve({ sessionCookie: true }).sessionCookie, { names: names('better-auth.session_data'), trustedOrigins: [] })
-  t.strictSame(resolve({ sessionCookie: {} }).sessionCookie, { names: names('better-auth.session_data'), trustedOrigins: [] })
-  t.strictSame(resolve({ sessionCookie: { prefix: 'shop' } }).sessionCookie, { names: names('shop.session_data'), trustedOrigins: [] })
+  t.strictSame(resolve({ sessionCookie: true }).sessionCookie, {
+    names: names('better-auth.session_data'), trustedOrigins: []
+  })
+  t.strictSame(resolve({ sessionCookie: {} }).sessionCookie, {
+    names: names('better-auth.session_data'), trustedOrigins: []
+  })
+  t.strictSame(resolve({ sessionCookie: { prefix: 'shop' } }).sessionCookie, {
+    names: names('shop.session_data'), trustedOrigins: []
+  })
   t.strictSame(
-    resolve({ sessionCookie: { prefix: 'shop', name: 'sid', trustedOrigins: ['https://app.example.com'] } }).sessionCookie,
+    resolve({
+      sessionCookie: { prefix: 'shop', name: 'sid', trustedOrigins: ['https://app.example.com'] }
+    }).sessionCookie,
     { names: names('sid'), trustedOrigins: ['https://app.example.com'] }
   )
   const https = (sessionCookie: unknown) => resolve({ authUrl: ORIGIN, sessionCookie }).sessionCookie
-  t.strictSame(https({ prefix: 'shop' }), { names: names('shop.session_data').slice(0, 2), trustedOrigins: [] }, 'on https not the plain name')
+  t.strictSame(https({ prefix: 'shop' }), {
+    names: names('shop.session_data').slice(0, 2), trustedOrigins: []
+  }, 'on https not the plain name')
   t.strictSame(https(true), { names: names('better-auth.session_data').slice(0, 2), trustedOrigins: [] })
   t.strictSame(https({ name: 'sid' }), { names: names('sid'), trustedOrigins: [] }, 'unless it is asked for')
-  for (const sessionCookie of ['yes', 1, null]) t.match(messageOf({ sessionCookie }), 'Option "sessionCookie" must be an object, true or false')
+  for (const sessionCookie of ['yes', 1, null]) {
+    t.match(messageOf({ sessionCookie }), 'Option "sessionCookie" must be an object, true or false')
+  }
   for (const prefix of ['', 7, 'a b', 'a;b', 'a=b', 'a\n']) {
     t.match(messageOf({ sessionCookie: { prefix } }), 'Option "sessionCookie.prefix" must be the name of a cookie')
   }
@@ -416,7 +460,9 @@ t.test('sessionCookie', async t => {
 
 t.test('openapi is true or false', async t => {
   for (const value of [true, false]) t.equal(resolve({ openapi: value }).openapi, value)
-  for (const value of ['yes', 1, null]) t.match(messageOf({ openapi: value }), /^Option "openapi" must be true or false, got/)
+  for (const value of ['yes', 1, null]) {
+    t.match(messageOf({ openapi: value }), /^Option "openapi" must be true or false, got/)
+  }
 })
 
 t.test('callbacks are functions', async t => {

@@ -40,9 +40,16 @@ t.test('a mistake is one line on stderr, a hint, and exit status 1', async t => 
     [['doctor', '--algorithms', 'HS256'], /^Option "algorithms" must be a non-empty array of EdDSA/],
     [['doctor', '--jwks-path', 'jwks'], /^Option "jwksPath" must be a path/],
     [['doctor', 'http://a.example/?q'], /^Option "authUrl" must be an absolute http.* got 'http:\/\/a\.example\/\?q'$/],
-    [['doctor', 'localhost:3000'], /^Option "authUrl" must be an absolute http\(s\) URL without credentials, query or fragment$/],
+    [
+      ['doctor', 'localhost:3000'],
+      /^Option "authUrl" must be an absolute http\(s\) URL without credentials, query or fragment$/
+    ],
     [['doctor', '--token', '-'], 'There is no token on standard input', ' \n'],
-    [['doctor', '--token', '-'], /^Standard input is longer than 64 kB/, [Buffer.alloc(60_000, 'a'), Buffer.alloc(6000, 'a')]]
+    [
+      ['doctor', '--token', '-'],
+      /^Standard input is longer than 64 kB/,
+      [Buffer.alloc(60_000, 'a'), Buffer.alloc(6000, 'a')]
+    ]
   ]
   for (const [args, message, input] of MISTAKES) {
     const { status, stdout, stderr } = await runCli(args, input)
@@ -54,14 +61,15 @@ t.test('a mistake is one line on stderr, a hint, and exit status 1', async t => 
     t.strictSame(rest, [''])
   }
   t.match(await runCli(['doctor'], '', { BETTER_AUTH_URL: 'http://user:secret@a.example' }), {
-    status: 1, stderr: /^Option "authUrl" \(from the environment variable BETTER_AUTH_URL\) .* got 'http:\/\/\*\*\*@a\.example'/
+    status: 1,
+    stderr: /^Option "authUrl" \(from the environment variable BETTER_AUTH_URL\) .* got 'http:\/\/\*\*\*@a\.example'/
   })
 })
 
 t.test('a token as an argument is refused, and not shown', async t => {
   const CALLS = [
-    ['doctor', '--token', token], ['doctor', `--token=${token}`], ['doctor', token], ['doctor', `Bearer ${token}`], [token],
-    ['doctor', 'http://a.example', token], ['doctor', `--${token}`], ['doctor', '--issuer', token],
+    ['doctor', '--token', token], ['doctor', `--token=${token}`], ['doctor', token], ['doctor', `Bearer ${token}`],
+    [token], ['doctor', 'http://a.example', token], ['doctor', `--${token}`], ['doctor', '--issuer', token],
     ['doctor', '--jwks-path', token], ['doctor', spaced], ['doctor', '--token', opaque]
   ]
   for (const args of CALLS) {
@@ -88,7 +96,7 @@ t.test('authUrl is BETTER_AUTH_URL, else port 3000 on this machine', async t => 
   t.match(stdout, 'Auth server  http://localhost:3000 (the default)\n')
 })
 
-t.test('a person at a terminal is told what to do', async t => {
+t.test('a person at a terminal reads what to do', async t => {
   const server = await startJwksServer([key.jwk])
   t.teardown(() => server.stop())
   const input = signJws(key, createClaims(server.origin))
@@ -101,7 +109,9 @@ t.test('an error that is none of the user is not hidden', async t => {
   const stdin = { async * [Symbol.asyncIterator] (): AsyncGenerator<string> { throw new Error('EIO') } }
   const { main } = await import('../../lib/doctor/command.js')
   const write = () => {}
-  await t.rejects(main(['doctor', '--token', '-'], { stdin, stdout: { write }, stderr: { write }, env: {} }), { message: 'EIO' })
+  await t.rejects(main(['doctor', '--token', '-'], { stdin, stdout: { write }, stderr: { write }, env: {} }), {
+    message: 'EIO'
+  })
 })
 
 t.test('the program sets the exit status of its process', async t => {
@@ -155,7 +165,9 @@ t.test('the compiled program', async t => {
 
   const accepted = await run(['doctor', server.origin, '--token', '-', '--json'], `${token}\n`)
   t.match(accepted, { code: 0, stderr: '' })
-  t.match(JSON.parse(accepted.stdout) as DoctorReport, { ok: true, token: { verdict: { accepted: true, reason: null } } })
+  t.match(JSON.parse(accepted.stdout) as DoctorReport, {
+    ok: true, token: { verdict: { accepted: true, reason: null } }
+  })
 
   const refused = await run(['doctor', server.origin, '--token', '-', '--audience', 'https://api.example.com'], token)
   t.match(refused, { code: 1, stderr: '' })

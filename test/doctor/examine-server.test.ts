@@ -19,7 +19,9 @@ t.test('an auth server that does not serve its keys', async t => {
     fails: { respond: send(500, 'said by the server'), answer: 'HTTP 500', fix: /its log/ },
     'has an empty JWKS': { respond: send(200, '{"keys":[]}'), answer: 'JSON without keys', fix: /table of keys/ },
     'has a null in its JWKS': { respond: send(200, '{"keys":[null]}'), answer: 'a malformed JWKS', fix: /null/ },
-    'hangs up': { respond: (_request, response) => { response.socket!.destroy() }, answer: 'UND_ERR_SOCKET', fix: /network/ }
+    'hangs up': {
+      respond: (_request, response) => { response.socket!.destroy() }, answer: 'UND_ERR_SOCKET', fix: /network/
+    }
   }
   for (const [name, { respond, answer, fix }] of Object.entries(FAULTS)) {
     t.test(name, async t => {
@@ -49,7 +51,9 @@ t.test('an auth server that does not serve its keys', async t => {
     await server.stop()
     const { report, status } = await runDoctor(server.origin)
     t.equal(status, 1)
-    t.match(report, { tried: [{ answer: 'ECONNREFUSED' }], findings: [{ level: 'error', fix: /start the auth server/ }] })
+    t.match(report, {
+      tried: [{ answer: 'ECONNREFUSED' }], findings: [{ level: 'error', fix: /start the auth server/ }]
+    })
     await server.start()
   })
 
@@ -60,7 +64,7 @@ t.test('an auth server that does not serve its keys', async t => {
     t.match(report, { ok: false, tried: [{ answer: 'timeout' }], findings: [{ fix: /jwks\.timeout/ }] })
   })
 
-  t.test('fails when it is asked what else it answered', async t => {
+  t.test('cannot be examined further when the second request fails', async t => {
     const server = await startServer(t)
     let asked = 0
     server.respond = (request, response) => {
@@ -78,7 +82,7 @@ t.test('an auth server that does not serve its keys', async t => {
   t.match(addressAdvice('DEPTH_ZERO_SELF_SIGNED_CERT'), /NODE_EXTRA_CA_CERTS/)
 })
 
-t.test('one address that answers something else than 404 is what it is about', async t => {
+t.test('one URL with a response other than 404 is what the finding names', async t => {
   const ANSWERS: Array<[Respond, findings: Array<{ text: RegExp, fix: RegExp }>]> = [
     [send(302, '', { location: '/' }), [{ text: /HTTP 302/, fix: /never followed/ }]],
     [send(500, ''), [{ text: /HTTP 500/, fix: /its log/ }]],
@@ -105,7 +109,7 @@ t.test('a JWKS with null behind the key of the token: the token is accepted, and
   t.match(await runDoctor(server.origin), { status: 1, report: { findings: [{ level: 'error', text: /malformed/ }] } })
 })
 
-t.test('an answer without an end is not read to its end', { timeout: 20_000 }, async t => {
+t.test('an endless response is not read to its end', { timeout: 20_000 }, async t => {
   const chunk = Buffer.alloc(65_536, ' ')
   let sent = 0
   const endless = (status: number): Respond => (_request, response) => {
@@ -139,7 +143,9 @@ t.test('an answer without an end is not read to its end', { timeout: 20_000 }, a
   const withToken = await run(token)
   bounded('a token')
   t.match(withToken, {
-    ok: false, token: null, findings: [{ level: 'warning' }, { level: 'error', about: 'token', text: /^not looked at: .* 1 MB$/ }]
+    ok: false,
+    token: null,
+    findings: [{ level: 'warning' }, { level: 'error', about: 'token', text: /^not looked at: .* 1 MB$/ }]
   })
 
   for (const status of [404, 302, 500]) {
@@ -149,7 +155,9 @@ t.test('an answer without an end is not read to its end', { timeout: 20_000 }, a
     }
     const report = await run(token)
     bounded(`status ${status}`)
-    t.match(report, { ok: true, tried: [{ answer: `HTTP ${status}` }, { found: true }], token: { verdict: { accepted: true } } })
+    t.match(report, {
+      ok: true, tried: [{ answer: `HTTP ${status}` }, { found: true }], token: { verdict: { accepted: true } }
+    })
   }
   // The last one: 1 MB and not a byte more is a JWKS.
   const whole = JSON.stringify({ keys: [good.jwk] })
@@ -169,7 +177,7 @@ t.test('the time of the plugin is for its own questions, and is over when it is 
   t.match([tried[0], tried.at(-1)], [{ answer: 'HTTP 404' }, { answer: 'timeout' }])
 })
 
-t.test('a JWKS that answered otherwise before', async t => {
+t.test('a JWKS that responded differently before', async t => {
   const elsewhere = await startServer(t)
   const FIRST: Respond[] = [
     send(302, '', { location: elsewhere.origin + JWKS_PATH }),
@@ -189,7 +197,7 @@ t.test('a JWKS that answered otherwise before', async t => {
   }
 })
 
-t.test('the age of the answer, the caches before it and the clock behind it', async t => {
+t.test('the age of the response, the caches in front of it and the clock behind it', async t => {
   const at = (ms: number) => ({ date: new Date(Date.now() + ms).toUTCString() })
   const ANSWERS: Array<[Record<string, string>, text: RegExp, warning: RegExp | null]> = [
     [{}, /HTTP 200 in \d+ ms, fresh \(no Age\), no max-age/, null],
@@ -207,12 +215,14 @@ t.test('the age of the answer, the caches before it and the clock behind it', as
     const { report, text, status } = await runDoctor(server.origin)
     t.equal(status, 0, 'a warning is no error')
     t.match(text, line)
-    t.strictSame(report.findings.map(({ level }) => level), warning === null ? [] : ['warning'], JSON.stringify(headers))
+    t.strictSame(
+      report.findings.map(({ level }) => level), warning === null ? [] : ['warning'], JSON.stringify(headers)
+    )
     if (warning !== null) t.match(report.findings[0]!.text, warning)
   }
 })
 
-t.test('keys that are of no use are named with their fault', async t => {
+t.test('unusable keys are named with their fault', async t => {
   const { jwk } = good
   const { publicKey } = weakPair()
   const symmetric = { kty: 'oct', k: 'AAAA', kid: 'oct' }
@@ -251,20 +261,25 @@ t.test('keys that are of no use are named with their fault', async t => {
   }
   server.keys = [{ ...jwk, use: 'enc' }]
   const { report } = await runDoctor(server.origin)
-  t.match(report, { ok: false, findings: [{ level: 'warning' }, { level: 'error', text: 'none of its keys is usable' }] })
+  t.match(report, {
+    ok: false, findings: [{ level: 'warning' }, { level: 'error', text: 'none of its keys is usable' }]
+  })
   server.keys = [{ ...es256.jwk, alg: undefined }]
   t.match((await runDoctor(server.origin)).text, 'usable   "es256", EC P-256, no alg: verifies ES256')
 })
 
 /** A key of a curve that is not known here. */
 function createForeignJwk (): object {
-  return { ...generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' }), kid: 'secp256k1' }
+  return {
+    ...generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' }), kid: 'secp256k1'
+  }
 }
 
 t.test('http is unsafe but to this machine', async t => {
   const hosts: Array<[string, boolean]> = [
-    ['http://localhost:1', false], ['http://id.localhost:1', false], ['http://127.0.0.1:1', false], ['http://[::1]:1', false],
-    ['http://0.0.0.0:1', true], ['http://localhost.example.invalid', true], ['https://id.example.invalid', false]
+    ['http://localhost:1', false], ['http://id.localhost:1', false], ['http://127.0.0.1:1', false],
+    ['http://[::1]:1', false], ['http://0.0.0.0:1', true], ['http://localhost.example.invalid', true],
+    ['https://id.example.invalid', false]
   ]
   for (const [authUrl, unsafe] of hosts) {
     const { findings } = await examine({ authUrl, jwks: { timeout: 2000 } }, undefined, {})

@@ -10,7 +10,7 @@ import { es256, good, runDoctor, startServer, weakPair } from '../fixtures/docto
 
 interface Case {
   token: string
-  /** What the API answers and logs; `null` when it lets the request pass. */
+  /** The reason that the API logs; `null` when it accepts the request. */
   reason: string | null
   /** What the doctor says to do. */
   fix?: RegExp
@@ -26,7 +26,8 @@ t.test('says of each token what an API says of it, and what to do', async t => {
   const published = createSigningKey('EdDSA', 'published')
   const { d } = published.privateKey.export({ format: 'jwk' })
   const server = await startServer(t, [
-    good.jwk, es256.jwk, { ...weak.publicKey.export({ format: 'jwk' }), alg: 'RS256', kid: 'weak' }, { ...published.jwk, d }
+    good.jwk, es256.jwk, { ...weak.publicKey.export({ format: 'jwk' }), alg: 'RS256', kid: 'weak' },
+    { ...published.jwk, d }
   ])
   const { origin } = server
   const options: BetterAuthOptions = { authUrl: origin, algorithms: ['EdDSA', 'RS256', 'ES256'] }
@@ -50,16 +51,24 @@ t.test('says of each token what an API says of it, and what to do', async t => {
     'the id without sub': { token: sign({ sub: undefined }), reason: null },
     'several audiences': { token: sign({ aud: ['x', origin] }), reason: null },
     'an OAuth access token': { token: sign({ auth_time: 1 }, { typ: 'application/AT+JWT' }), reason: null },
-    'a role and a scope': { token: sign({ role: 'admin,user', scope: 'a b', scp: [1], n: 1, list: [], map: {} }), reason: null },
+    'a role and a scope': {
+      token: sign({ role: 'admin,user', scope: 'a b', scp: [1], n: 1, list: [], map: {} }), reason: null
+    },
     'a ban that is over': { token: sign({ banned: true, banExpires: '2020-01-01T00:00:00.000Z' }), reason: null },
     'a parameter that is not looked at': { token: sign({}, { jku: 'https://evil.example' }), reason: null },
 
-    expired: { token: sign({ exp: now - 60 }), reason: 'token_expired', part: 'exp', fix: newToken, signature: 'right' },
+    expired: {
+      token: sign({ exp: now - 60 }), reason: 'token_expired', part: 'exp', fix: newToken, signature: 'right'
+    },
     'without exp': { token: sign({ exp: undefined }), reason: 'claim_missing', part: 'exp', fix: /definePayload/ },
     'exp is text': { token: sign({ exp: 'soon' }), reason: 'claim_invalid', part: 'exp', fix: /definePayload/ },
     'exp beyond all time': { token: sign({ exp: 1e300 }), reason: null },
-    'nbf in the future': { token: sign({ nbf: now + 600 }), reason: 'token_not_active', part: 'nbf', fix: /clockTolerance/ },
-    'iat in the future': { token: sign({ iat: now + 600 }), reason: 'token_not_active', part: 'iat', fix: /clocks right/ },
+    'nbf in the future': {
+      token: sign({ nbf: now + 600 }), reason: 'token_not_active', part: 'nbf', fix: /clockTolerance/
+    },
+    'iat in the future': {
+      token: sign({ iat: now + 600 }), reason: 'token_not_active', part: 'iat', fix: /clocks right/
+    },
     'another issuer': {
       token: sign({ iss: 'https://id.example' }),
       reason: 'issuer_mismatch',
@@ -74,8 +83,12 @@ t.test('says of each token what an API says of it, and what to do', async t => {
       part: 'aud',
       fix: /^audience: 'https:\/\/api\.example'/
     },
-    'other audiences': { token: sign({ aud: ['a', 'b'] }), reason: 'audience_mismatch', part: 'aud', fix: /^audience: 'a'/ },
-    'no audience at all': { token: sign({ aud: [] }), reason: 'audience_mismatch', part: 'aud', fix: /audience: false/ },
+    'other audiences': {
+      token: sign({ aud: ['a', 'b'] }), reason: 'audience_mismatch', part: 'aud', fix: /^audience: 'a'/
+    },
+    'no audience at all': {
+      token: sign({ aud: [] }), reason: 'audience_mismatch', part: 'aud', fix: /audience: false/
+    },
     'no user': { token: sign({ sub: undefined, id: undefined }), reason: 'claim_missing', part: 'sub', fix: /signer/ },
     'a user of the wrong type': { token: sign({ email: 5 }), reason: 'claim_invalid', part: 'email', fix: /signer/ },
     'a banned user': { token: sign({ banned: true }), reason: 'banned', part: 'banned', fix: /lift the ban/ },
@@ -111,8 +124,12 @@ t.test('says of each token what an API says of it, and what to do', async t => {
     },
     'a weak key': { token: sign({}, {}, weak), reason: 'unusable_key', part: 'kid', fix: /keys/ },
     'a published private key': { token: sign({}, {}, published), reason: 'unusable_key', part: 'kid', fix: /keys/ },
-    "another key's algorithm": { token: sign({}, { alg: 'ES256' }), reason: 'algorithm_mismatch', part: 'alg', fix: /authUrl/ },
-    HS256: { token: signHmac(randomBytes(32), claims()), reason: 'algorithm_not_allowed', part: 'alg', fix: /^secret: / },
+    "another key's algorithm": {
+      token: sign({}, { alg: 'ES256' }), reason: 'algorithm_mismatch', part: 'alg', fix: /authUrl/
+    },
+    HS256: {
+      token: signHmac(randomBytes(32), claims()), reason: 'algorithm_not_allowed', part: 'alg', fix: /^secret: /
+    },
     'HS256 with a kid': {
       token: signHmac(randomBytes(32), claims(), { kid: 'x' }),
       reason: 'algorithm_not_allowed',
@@ -134,7 +151,9 @@ t.test('says of each token what an API says of it, and what to do', async t => {
       fix: /^algorithms: \['PS512'/
     },
     'no kid': { token: sign({}, { kid: undefined }), reason: 'kid_invalid', part: 'kid', fix: /name its key/ },
-    'a kid that is an object': { token: sign({}, { kid: {} }), reason: 'kid_invalid', part: 'kid', fix: /name its key/ },
+    'a kid that is an object': {
+      token: sign({}, { kid: {} }), reason: 'kid_invalid', part: 'kid', fix: /name its key/
+    },
     'a critical extension': {
       token: sign({}, { crit: ['exp'], exp: 1 }),
       reason: 'critical_header',
@@ -159,10 +178,14 @@ t.test('says of each token what an API says of it, and what to do', async t => {
       reason: 'token_malformed',
       fix: newToken
     },
-    'a header that is cut': { token: `${head.slice(5)}.${body}.${signature}`, reason: 'token_malformed', fix: newToken },
+    'a header that is cut': {
+      token: `${head.slice(5)}.${body}.${signature}`, reason: 'token_malformed', fix: newToken
+    },
     garbage: { token: 'abcde.fghij.klmno', reason: 'token_malformed', fix: newToken },
     'a payload that is no object': { token: signJws(good, ['a']), reason: 'token_malformed', fix: newToken },
-    'base64 instead of base64url': { token: `${head}.${body}.${signature}==`, reason: 'token_malformed', fix: newToken },
+    'base64 instead of base64url': {
+      token: `${head}.${body}.${signature}==`, reason: 'token_malformed', fix: newToken
+    },
     'a signature that is missing': { token: `${head}.${body}.`, reason: 'token_malformed', fix: newToken },
     'a payload nested deeper than is walked through': {
       token: sign({ deep: JSON.parse(`${'['.repeat(101)}${']'.repeat(101)}`) as unknown }),
@@ -170,7 +193,9 @@ t.test('says of each token what an API says of it, and what to do', async t => {
       fix: /^put less into it/
     },
     'a header nested deeper than can be written': {
-      token: signJws(good, claims(), Buffer.from(`{"alg":"EdDSA","kid":"good","typ":${'['.repeat(5500)}${']'.repeat(5500)}}`)),
+      token: signJws(
+        good, claims(), Buffer.from(`{"alg":"EdDSA","kid":"good","typ":${'['.repeat(5500)}${']'.repeat(5500)}}`)
+      ),
       reason: 'typ_not_allowed',
       part: 'typ',
       fix: newToken
@@ -186,7 +211,9 @@ t.test('says of each token what an API says of it, and what to do', async t => {
     t.equal(log.refusals()[logged]?.reason ?? null, reason, `${name}: the API`)
     t.equal(status === 200, reason === null, `${name}: its answer`)
 
-    const { report, text } = await runDoctor(origin, token === '' ? 'bearer ""' : token, '--algorithms', 'EdDSA,RS256,ES256')
+    const {
+      report, text
+    } = await runDoctor(origin, token === '' ? 'bearer ""' : token, '--algorithms', 'EdDSA,RS256,ES256')
     const examined = token === '' ? (await examine(options, '""', {})).token! : report.token!
     t.strictSame(examined.verdict, { accepted: reason === null, reason }, `${name}: the doctor`)
     if (token === '') continue
@@ -198,13 +225,17 @@ t.test('says of each token what an API says of it, and what to do', async t => {
       t.equal(marked.length, marks, `${name}: no more parts than that`)
     }
     if (reason === null) t.strictSame(marked, [], `${name}: no part is marked`)
-    if (fix !== undefined) t.ok(report.findings.some(one => one.about === 'token' && fix.test(one.fix)), `${name}: what to do`)
+    if (fix !== undefined) {
+      t.ok(
+        report.findings.some(one => one.about === 'token' && fix.test(one.fix)), `${name}: what to do`
+      )
+    }
     t.equal(examined.asCookie, null)
     if (signature !== undefined) t.equal(examined.signature, signature, `${name}: the signature`)
   }
 })
 
-t.test('a token that leaves no room for other headers is told to be long', async t => {
+t.test('a token that leaves no room for other headers is reported as long', async t => {
   const { origin } = await startServer(t)
   const sign = (length: number) => {
     const token = signJws(good, createClaims(origin, { text: '' }))
@@ -214,7 +245,8 @@ t.test('a token that leaves no room for other headers is told to be long', async
   t.ok(short.length > 14_900 && short.length <= 15_000 && long.length > 16_200 && long.length < 16_384)
   t.match(await runDoctor(origin, short), { status: 0, report: { findings: { length: 0 } } })
   t.match(await runDoctor(origin, long), {
-    status: 0, report: { token: { verdict: { accepted: true } }, findings: [{ level: 'warning', about: 'token', text: /431/ }] }
+    status: 0,
+    report: { token: { verdict: { accepted: true } }, findings: [{ level: 'warning', about: 'token', text: /431/ }] }
   })
   const { report } = await runDoctor(origin, sign(17_000))
   t.strictSame(report.findings.map(({ text }) => text), ['it is longer than 16 kB'])
@@ -244,13 +276,15 @@ t.test('what people paste', async t => {
   }
 })
 
-t.test('a session cookie is told to be one', async t => {
+t.test('a session cookie is recognised as one', async t => {
   const { jwt } = await import('better-auth/plugins')
   const server = await startCookieServer({ plugins: [jwt({ sessionCookieCache: true })] })
   t.teardown(() => server.close())
   const { cookies } = await server.signUp()
   const { report } = await runDoctor(server.origin, cookies.get('better-auth.session_data'))
-  t.match(report.token, { verdict: { accepted: false, reason: 'typ_not_allowed' }, asCookie: { accepted: true, reason: null } })
+  t.match(report.token, {
+    verdict: { accepted: false, reason: 'typ_not_allowed' }, asCookie: { accepted: true, reason: null }
+  })
   t.match(report.findings.map(({ fix }) => fix).join(), /sessionCookie: true.*there it is accepted/)
 
   const forged = cookies.get('better-auth.session_data')!.replace(/.{8}$/, 'AAAAAAAA')

@@ -11,7 +11,9 @@ t.test('what comes from outside cannot write to the terminal', async t => {
   const strange = { ...good.jwk, kid: evil, alg: evil, kty: evil, crv: evil }
   server.respond = inTurn(sendKeys([key.jwk, strange, { ...good.jwk, kid: 'x'.repeat(300) }]))
   const text = 'x'.repeat(500)
-  const claims = createClaims(server.origin, { iss: evil, aud: [evil], [evil]: evil, role: evil, scope: text, exp: -1e300 })
+  const claims = createClaims(server.origin, {
+    iss: evil, aud: [evil], [evil]: evil, role: evil, scope: text, exp: -1e300
+  })
   for (const header of [{ [evil]: evil, typ: evil }, {}, { alg: evil }]) {
     const token = signJws(key, claims, header)
     const { report, text } = await runDoctor(server.origin, token)

@@ -11,7 +11,9 @@ t.test('a real Better Auth server with the admin plugin', async t => {
   app.get('/optional', { onRequest: app.authenticateOptional }, async () => 'in')
   app.get('/admin', { onRequest: app.authorize({ roles: ['admin'] }) }, async ({ user }) => ({ id: user.id }))
   app.get('/staff', { onRequest: app.authorize({ roles: ['editor', 'admin'] }) }, async () => 'in')
-  const statuses = async (token: string) => Promise.all(['/me', '/optional', '/admin', '/staff'].map(async url => (await app.inject({ url, headers: bearer(token) })).statusCode))
+  const statuses = async (token: string) => Promise.all(['/me', '/optional', '/admin', '/staff'].map(
+    async url => (await app.inject({ url, headers: bearer(token) })).statusCode
+  ))
 
   const rowOf = ({ user }: SignedUp) => auth.db.user!.find(({ id }) => id === user.id)!
   const newToken = ({ cookie }: SignedUp) => fetchToken(auth.origin, cookie)
@@ -66,7 +68,9 @@ t.test('a real Better Auth server with the admin plugin', async t => {
 
 async function callAdmin (auth: AuthServer, { cookie }: SignedUp, path: string, body: object): Promise<void> {
   const response = await fetch(`${auth.origin}/api/auth/admin/${path}`, {
-    method: 'POST', headers: { 'content-type': 'application/json', origin: auth.origin, cookie }, body: JSON.stringify(body)
+    method: 'POST',
+    headers: { 'content-type': 'application/json', origin: auth.origin, cookie },
+    body: JSON.stringify(body)
   })
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
 }

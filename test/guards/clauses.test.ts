@@ -8,7 +8,9 @@ import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
 const KEY = createSigningKey()
 
 /** Asks one guard about many sets of claims, each twice: the second time the token is remembered. */
-async function judgeAll (t: Test, guard: Guard, rows: Record<string, Record<string, unknown>>, expected: 'passes' | string, scope = ''): Promise<void> {
+async function judgeAll (
+  t: Test, guard: Guard, rows: Record<string, Record<string, unknown>>, expected: 'passes' | string, scope = ''
+): Promise<void> {
   const jwks = await startJwks(t, KEY)
   const log = captureLog()
   const app = await startApi(t, { authUrl: jwks.origin }, log)
@@ -18,8 +20,11 @@ async function judgeAll (t: Test, guard: Guard, rows: Record<string, Record<stri
     for (const memory of ['cold', 'warm']) {
       log.lines.length = 0
       const answer = await TRANSPORTS.inject(app, { url: '/', headers })
-      if (expected === 'passes') t.strictSame([answer.status, answer.body], [200, '{"passed":true}'], `passes: ${name}, ${memory}`)
-      else {
+      if (expected === 'passes') {
+        t.strictSame(
+          [answer.status, answer.body], [200, '{"passed":true}'], `passes: ${name}, ${memory}`
+        )
+      } else {
         isForbidden(t, answer, `refuses: ${name}, ${memory}`, scope)
         t.strictSame(log.refusals().map(line => line.reason), [expected])
       }
@@ -73,11 +78,23 @@ t.test('roles', async t => {
     'array with comma-separated text': { role: ['user,admin'] },
     'array with spaces': { role: [' admin'] },
     'array in upper case': { role: ['ADMIN'] },
-    'other claims': { roles: ['admin'], Role: 'admin', ROLE: 'admin', groups: ['admin'], user: { role: 'admin' }, scope: 'admin', permissions: ['admin'] }
+    'other claims': {
+      roles: ['admin'],
+      Role: 'admin',
+      ROLE: 'admin',
+      groups: ['admin'],
+      user: { role: 'admin' },
+      scope: 'admin',
+      permissions: ['admin']
+    }
   }, 'role_missing'))
 
-  const PROTOTYPE_NAMES = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'length', 'includes', 'prototype']
-  t.test('names of prototypes are names like others, and nobody has them', t => judgeAll(t, { roles: PROTOTYPE_NAMES }, {
+  const PROTOTYPE_NAMES = [
+    'constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'length', 'includes', 'prototype'
+  ]
+  t.test('names of prototypes are names like others, and nobody has them', t => judgeAll(t, {
+    roles: PROTOTYPE_NAMES
+  }, {
     'no claim': {},
     'another role': { role: 'user' },
     'another role in an array': { role: ['user'] },
@@ -86,7 +103,10 @@ t.test('roles', async t => {
     'a claim with a prototype': { role: JSON.parse('{"__proto__": ["constructor"]}') }
   }, 'role_missing'))
   for (const name of PROTOTYPE_NAMES) {
-    t.test(`a role may be called ${name}`, t => judgeAll(t, { roles: [name] }, { text: { role: `user,${name}` }, array: { role: [name] } }, 'passes'))
+    t.test(
+      `a role may be called ${name}`,
+      t => judgeAll(t, { roles: [name] }, { text: { role: `user,${name}` }, array: { role: [name] } }, 'passes')
+    )
   }
   t.test('an own __proto__ in the payload brings no role', async t => {
     const jwks = await startJwks(t, KEY)
@@ -105,7 +125,9 @@ t.test('scopes', async t => {
     scp: { scp: ['posts:write', 'posts:read', 'openid'] }
   }, 'passes'))
 
-  t.test('the header names all that are needed, and only these', t => judgeAll(t, { scopes: ['posts:read', 'posts:write'] }, {
+  t.test('the header names all that are needed, and only these', t => judgeAll(t, {
+    scopes: ['posts:read', 'posts:write']
+  }, {
     'no claim': {},
     'one of two': { scope: 'posts:read' },
     'the other of two': { scope: 'posts:write openid' },
@@ -131,7 +153,9 @@ t.test('scopes', async t => {
     prefix: { scope: 'posts posts:' },
     plural: { scope: 'posts:reads posts:writes' },
     'a star': { scope: '* posts:*' },
-    'other claims': { scopes: ['posts:read', 'posts:write'], role: 'posts:read,posts:write', permissions: ['posts:read', 'posts:write'] }
+    'other claims': {
+      scopes: ['posts:read', 'posts:write'], role: 'posts:read,posts:write', permissions: ['posts:read', 'posts:write']
+    }
   }, 'scope_missing', 'posts:read posts:write'))
 
   t.test('names of prototypes', t => judgeAll(t, { scopes: ['constructor', '__proto__', 'toString'] }, {
@@ -152,7 +176,8 @@ t.test('check', async t => {
     true: () => true,
     'a promise of true': async () => true,
     'something to wait for that becomes true': () => thenable as Promise<boolean>,
-    'what it says of the user and of the claims': (user, claims) => user.id === 'u_1' && user.email === 'ada@example.com' && claims.plan === 'pro',
+    'what it says of the user and of the claims': (user, claims) =>
+      user.id === 'u_1' && user.email === 'ada@example.com' && claims.plan === 'pro',
     'what it says of the request': (_user, _claims, request) => request.url === '/' && request.method === 'GET'
   })) {
     t.test(`passes: ${name}`, async t => {
@@ -194,10 +219,12 @@ t.test('check', async t => {
     })
   }
 
-  t.test('what it threw is in the log and not in the answer', async t => {
+  t.test('what it threw is in the log and not in the response', async t => {
     const log = captureLog()
     const app = await startApi(t, { authUrl: jwks.origin }, log)
-    app.get('/', { preHandler: app.authorize({ check () { throw new Error('db of checks is down') } }) }, async () => 'in')
+    app.get('/', {
+      preHandler: app.authorize({ check () { throw new Error('db of checks is down') } })
+    }, async () => 'in')
     const answer = await TRANSPORTS.inject(app, { url: '/', headers })
     t.notMatch(answer.body, /db of checks/)
     t.match(log.refusals(), [{ reason: 'check_failed', err: { message: 'db of checks is down' } }])
@@ -210,7 +237,11 @@ t.test('all that is given must hold', async t => {
   const log = captureLog()
   const app = await startApi(t, { authUrl: jwks.origin }, log)
   let asked = 0
-  app.get('/', { onRequest: app.authorize({ roles: ['admin'], scopes: ['write'], check (_user, claims) { asked++; return claims.plan === 'pro' } }) }, async () => 'in')
+  app.get('/', {
+    onRequest: app.authorize({
+      roles: ['admin'], scopes: ['write'], check (_user, claims) { asked++; return claims.plan === 'pro' }
+    })
+  }, async () => 'in')
   for (const role of ['admin', 'user']) {
     for (const scope of ['write', 'read']) {
       for (const plan of ['pro', 'free']) {
@@ -219,7 +250,9 @@ t.test('all that is given must hold', async t => {
         asked = 0
         const answer = await TRANSPORTS.inject(app, { url: '/', headers })
         const name = `${role} ${scope} ${plan}`
-        const reason = role === 'user' ? 'role_missing' : scope === 'read' ? 'scope_missing' : plan === 'free' ? 'check_failed' : undefined
+        const reason = role === 'user'
+          ? 'role_missing'
+          : scope === 'read' ? 'scope_missing' : plan === 'free' ? 'check_failed' : undefined
         if (reason === undefined) t.equal(answer.status, 200, name)
         else isForbidden(t, answer, name, reason === 'scope_missing' ? 'write' : '')
         t.strictSame(log.refusals().map(line => line.reason), reason === undefined ? [] : [reason])

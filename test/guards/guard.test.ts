@@ -24,12 +24,18 @@ t.test('in every position, alone and after something else', async t => {
       app.get(`/alone/${position}`, { [position]: guard }, handler)
       app.get(`/listed/${position}`, { [position]: [app.authenticate, guard] }, handler)
       app.get(`/optional/${position}`, { [position]: [app.authenticateOptional, guard] }, handler)
-      app.get(`/twice/${position}`, { [position]: [guard, app.authorize({ check: user => user.id === 'u_1' })] }, handler)
-      app.get(`/after/${position}`, { onRequest: app.authenticate, preHandler: guard, ...position !== 'onRequest' && { [position]: guard } }, handler)
+      app.get(`/twice/${position}`, {
+        [position]: [guard, app.authorize({ check: user => user.id === 'u_1' })]
+      }, handler)
+      app.get(`/after/${position}`, {
+        onRequest: app.authenticate, preHandler: guard, ...position !== 'onRequest' && { [position]: guard }
+      }, handler)
       // @fastify/auth itself does not work as preParsing.
       if (position === 'preParsing') continue
       app.get(`/auth/${position}`, { [position]: app.auth([guard]) }, handler)
-      app.get(`/auth-and/${position}`, { [position]: app.auth([app.authenticate, guard], { relation: 'and' }) }, handler)
+      app.get(`/auth-and/${position}`, {
+        [position]: app.auth([app.authenticate, guard], { relation: 'and' })
+      }, handler)
     }
     app.get('/by-hand', async (request, reply) => {
       t.equal(await guard(request, reply), undefined)
@@ -45,7 +51,9 @@ t.test('in every position, alone and after something else', async t => {
   const app = await createGuarded(jwks.origin)
   const down = await createGuarded(dead.origin)
   const ways = ['alone', 'listed', 'optional', 'twice', 'after', 'auth', 'auth-and']
-  const urls = [...ways.flatMap(way => POSITIONS.map(position => `/${way}/${position}`)), '/by-hand', '/scope'].filter(url => app.hasRoute({ method: 'GET', url }))
+  const urls = [...ways.flatMap(way => POSITIONS.map(position => `/${way}/${position}`)), '/by-hand', '/scope'].filter(
+    url => app.hasRoute({ method: 'GET', url })
+  )
   t.equal(urls.length, 28)
   const token = (claims = {}, origin = jwks.origin) => bearer(signJws(KEY, createClaims(origin, claims)))
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
@@ -56,15 +64,37 @@ t.test('in every position, alone and after something else', async t => {
         isForbidden(t, await call(app, { url, headers: token({ role: 'user' }) }), `forbids ${url}`)
         for (const { name, headers, status, code, challenge } of [
           { name: 'no token', headers: {}, status: 401, code: 'FST_BETTER_AUTH_TOKEN_MISSING', challenge: 'Bearer' },
-          { name: 'no header worth the name', headers: { authorization: 'Bearer' }, status: 400, code: 'FST_BETTER_AUTH_REQUEST_INVALID', challenge: 'Bearer error="invalid_request"' },
-          { name: 'a bad token', headers: bearer('abc'), status: 401, code: 'FST_BETTER_AUTH_TOKEN_INVALID', challenge: 'Bearer error="invalid_token"' },
-          { name: 'an expired token', headers: token({ role: 'admin', iat: 1e9, exp: 1e9 }), status: 401, code: 'FST_BETTER_AUTH_TOKEN_EXPIRED', challenge: 'Bearer error="invalid_token"' }
+          {
+            name: 'no header worth the name',
+            headers: { authorization: 'Bearer' },
+            status: 400,
+            code: 'FST_BETTER_AUTH_REQUEST_INVALID',
+            challenge: 'Bearer error="invalid_request"'
+          },
+          {
+            name: 'a bad token',
+            headers: bearer('abc'),
+            status: 401,
+            code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+            challenge: 'Bearer error="invalid_token"'
+          },
+          {
+            name: 'an expired token',
+            headers: token({ role: 'admin', iat: 1e9, exp: 1e9 }),
+            status: 401,
+            code: 'FST_BETTER_AUTH_TOKEN_EXPIRED',
+            challenge: 'Bearer error="invalid_token"'
+          }
         ]) {
           const { status: got, headers: { 'www-authenticate': gotChallenge }, body } = await call(app, { url, headers })
           t.strictSame([got, JSON.parse(body).code, gotChallenge], [status, code, challenge], `${url}: ${name}`)
         }
         const unavailable = await call(down, { url, headers: token({ role: 'admin' }, dead.origin) })
-        t.strictSame([unavailable.status, JSON.parse(unavailable.body).code], [503, 'FST_BETTER_AUTH_JWKS_UNAVAILABLE'], `${url}: no keys`)
+        t.strictSame(
+          [unavailable.status, JSON.parse(unavailable.body).code],
+          [503, 'FST_BETTER_AUTH_JWKS_UNAVAILABLE'],
+          `${url}: no keys`
+        )
       }
     })
   }
@@ -83,7 +113,9 @@ t.test('as one of several ways in, inside @fastify/auth', async t => {
   const headers = bearer(signJws(KEY, createClaims(jwks.origin, { scope: 'read' })))
   const apiKey = { 'x-api-key': 'right' }
   isForbidden(t, await TRANSPORTS.inject(app, { url: '/or', headers }), 'neither way', 'write')
-  isForbidden(t, await TRANSPORTS.inject(app, { url: '/and', headers: { ...headers, ...apiKey } }), 'one of both', 'write')
+  isForbidden(
+    t, await TRANSPORTS.inject(app, { url: '/and', headers: { ...headers, ...apiKey } }), 'one of both', 'write'
+  )
   t.equal((await app.inject({ url: '/or', headers: { ...headers, ...apiKey } })).statusCode, 200, 'the other way')
 })
 
@@ -98,12 +130,21 @@ t.test('a refusal that was caught by hand', async t => {
   })
   const get = async (headers: Record<string, string>) => (await app.inject({ url: '/', headers })).json()
   for (const [name, headers, code] of [
-    ['no token', {}, 'FST_BETTER_AUTH_TOKEN_MISSING'],
-    ['a bad token', bearer('abc'), 'FST_BETTER_AUTH_TOKEN_INVALID'],
-    ['banned', bearer(signJws(KEY, createClaims(jwks.origin, { role: 'admin', banned: true }))), 'FST_BETTER_AUTH_FORBIDDEN']
-  ] as const) t.strictSame(await get(headers), { codes: [code, code], user: null, claims: null }, `leaves no user behind: ${name}`)
+    ['no token', {}, 'FST_BETTER_AUTH_TOKEN_MISSING'], ['a bad token', bearer('abc'), 'FST_BETTER_AUTH_TOKEN_INVALID'],
+    [
+      'banned',
+      bearer(signJws(KEY, createClaims(jwks.origin, { role: 'admin', banned: true }))),
+      'FST_BETTER_AUTH_FORBIDDEN'
+    ]
+  ] as const) {
+    t.strictSame(await get(headers), {
+      codes: [code, code], user: null, claims: null
+    }, `leaves no user behind: ${name}`)
+  }
   const { codes } = await get(bearer(signJws(KEY, createClaims(jwks.origin, { role: 'user' }))))
-  t.strictSame(codes, ['FST_BETTER_AUTH_FORBIDDEN', 'FST_BETTER_AUTH_FORBIDDEN'], 'is a refusal the second time as well')
+  t.strictSame(
+    codes, ['FST_BETTER_AUTH_FORBIDDEN', 'FST_BETTER_AUTH_FORBIDDEN'], 'is a refusal the second time as well'
+  )
 })
 
 t.test('what hooks and handlers write into the request moves no guard', async t => {
@@ -132,7 +173,12 @@ t.test('what hooks and handlers write into the request moves no guard', async t 
       const headers = bearer(signJws(KEY, createClaims(jwks.origin, { role: 'user', scope: 'read' })))
       for (const name of Object.keys(WRITES)) {
         for (const memory of ['cold', 'warm']) {
-          isForbidden(t, await TRANSPORTS.inject(app, { url: `/${name}`, headers }), `${name}, ${memory}`, what === 'scopes' ? 'write' : '')
+          isForbidden(
+            t,
+            await TRANSPORTS.inject(app, { url: `/${name}`, headers }),
+            `${name}, ${memory}`,
+            what === 'scopes' ? 'write' : ''
+          )
         }
       }
     })
@@ -141,12 +187,18 @@ t.test('what hooks and handlers write into the request moves no guard', async t 
   t.test('before anything authenticated, either', async t => {
     const app = await startApi(t, { authUrl: jwks.origin })
     const forge = async (request: FastifyRequest) => {
-      request.user = { id: 'u_1', email: null, name: null, emailVerified: true, image: null, ...admin } as FastifyRequest['user']
+      request.user = {
+        id: 'u_1', email: null, name: null, emailVerified: true, image: null, ...admin
+      } as FastifyRequest['user']
       request.claims = { exp: 1e12, ...admin }
     }
     app.get('/before', { onRequest: [forge, app.authorize({ roles: ['admin'] })] }, async () => 'in')
     t.equal((await app.inject('/before')).statusCode, 401)
-    isForbidden(t, await TRANSPORTS.inject(app, { url: '/before', headers: bearer(signJws(KEY, createClaims(jwks.origin))) }), 'with a token')
+    isForbidden(
+      t,
+      await TRANSPORTS.inject(app, { url: '/before', headers: bearer(signJws(KEY, createClaims(jwks.origin))) }),
+      'with a token'
+    )
   })
 
   t.test('the next request with the same token sees nothing of it', async t => {
@@ -169,11 +221,13 @@ t.test('what hooks and handlers write into the request moves no guard', async t 
     app.get('/changed', { onRequest: app.authorize(guard) }, async () => 'in')
     roles.push('user')
     guard.roles = ['user']
-    isForbidden(t, await TRANSPORTS.inject(app, { url: '/changed', headers: bearer(signJws(KEY, createClaims(jwks.origin, { role: 'user' }))) }), 'refused')
+    isForbidden(t, await TRANSPORTS.inject(app, {
+      url: '/changed', headers: bearer(signJws(KEY, createClaims(jwks.origin, { role: 'user' })))
+    }), 'refused')
   })
 })
 
-t.test('a guard of no use fails at once', async t => {
+t.test('an invalid guard fails at once', async t => {
   const app = await startApi(t, { authUrl: 'http://localhost:1' })
   const rows: Array<[name: string, guard: unknown, message: RegExp]> = [
     ['nothing', undefined, /authorize/],
@@ -184,13 +238,27 @@ t.test('a guard of no use fails at once', async t => {
     ['an array', ['admin'], /authorize/],
     ['an empty array', [], /authorize/],
     ['an empty guard', {}, /must be given "roles", "scopes" or "check"/],
-    ['only undefined', { roles: undefined, scopes: undefined, check: undefined }, /must be given "roles", "scopes" or "check"/],
+    [
+      'only undefined',
+      { roles: undefined, scopes: undefined, check: undefined },
+      /must be given "roles", "scopes" or "check"/
+    ],
     ['a guard that inherits', Object.create({ scopes: [] }), /authorize/],
-    ['a misspelt key', { role: ['admin'] }, /Unknown option "authorize\.role"; the options are authorize\.roles, authorize\.scopes, authorize\.check/],
+    [
+      'a misspelt key',
+      { role: ['admin'] },
+      /Unknown option "authorize\.role"; the options are authorize\.roles, authorize\.scopes, authorize\.check/
+    ],
     ['a misspelt key beside a right one', { roles: ['admin'], scope: ['write'] }, /Unknown option "authorize\.scope"/],
     ['a key in upper case', { Roles: ['admin'] }, /Unknown option "authorize\.Roles"/],
-    ['the name of a prototype', { roles: ['admin'], constructor: ['admin'] }, /Unknown option "authorize\.constructor"/],
-    ['an own __proto__', JSON.parse('{"roles":["admin"],"__proto__":{"scopes":["write"]}}'), /Unknown option "authorize\.__proto__"/],
+    [
+      'the name of a prototype', { roles: ['admin'], constructor: ['admin'] }, /Unknown option "authorize\.constructor"/
+    ],
+    [
+      'an own __proto__',
+      JSON.parse('{"roles":["admin"],"__proto__":{"scopes":["write"]}}'),
+      /Unknown option "authorize\.__proto__"/
+    ],
     ['no roles', { roles: [] }, /"authorize\.roles" must be a non-empty array of roles, got \[\]/],
     ['roles that are null', { roles: null }, /"authorize\.roles".*got null/],
     ['roles as text', { roles: 'admin' }, /"authorize\.roles".*got 'admin'/],
@@ -206,7 +274,11 @@ t.test('a guard of no use fails at once', async t => {
     ['undefined among roles', { roles: [undefined] }, /"authorize\.roles"/],
     ['an array among roles', { roles: [['admin']] }, /"authorize\.roles"/],
     ['an object among roles', { roles: [{}] }, /"authorize\.roles"/],
-    ['no scopes', { scopes: [] }, /"authorize\.scopes" must be a non-empty array of scopes \(RFC 6749 §3\.3\), got \[\]/],
+    [
+      'no scopes',
+      { scopes: [] },
+      /"authorize\.scopes" must be a non-empty array of scopes \(RFC 6749 §3\.3\), got \[\]/
+    ],
     ['scopes that are null', { scopes: null }, /"authorize\.scopes".*got null/],
     ['scopes as text', { scopes: 'read write' }, /"authorize\.scopes".*got 'read write'/],
     ['an empty scope', { scopes: [''] }, /"authorize\.scopes"/],
@@ -242,9 +314,17 @@ t.test('a guard of no use fails at once', async t => {
     broken.register(async scope => {
       scope.get('/', { onRequest: scope.authorize({ role: ['admin'] } as Guard) }, async () => 'in')
     })
-    await t.rejects(async () => { await broken.ready() }, { code: 'FST_BETTER_AUTH_INVALID_OPTION' } as unknown as Error)
+    await t.rejects(
+      async () => { await broken.ready() }, { code: 'FST_BETTER_AUTH_INVALID_OPTION' } as unknown as Error
+    )
   })
 
-  t.doesNotThrow(() => app.authorize({ roles: ['content editor', 'ops:admin', 'rôle'], scopes: undefined, check: undefined }), 'roles that are odd and right')
-  t.doesNotThrow(() => app.authorize({ scopes: ['https://api.example.com/posts.read', '!#$%&\'()*+,-./'] }), 'scopes that are odd and right')
+  t.doesNotThrow(
+    () => app.authorize({ roles: ['content editor', 'ops:admin', 'rôle'], scopes: undefined, check: undefined }),
+    'roles that are odd and right'
+  )
+  t.doesNotThrow(
+    () => app.authorize({ scopes: ['https://api.example.com/posts.read', '!#$%&\'()*+,-./'] }),
+    'scopes that are odd and right'
+  )
 })

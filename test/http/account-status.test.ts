@@ -13,8 +13,12 @@ const ROUTES = ['/authenticate', '/optional', '/authorize']
 async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture): Promise<FastifyInstance> {
   const app = await startApi(t, options, log)
   app.get('/authenticate', { onRequest: app.authenticate }, async ({ user, claims }) => ({ user, claims }))
-  app.get('/optional', { preParsing: app.authenticateOptional }, async ({ user, claims }) => ({ user, claims: claims ?? null }))
-  app.get('/authorize', { preHandler: app.authorize({ roles: ['admin'] }) }, async ({ user, claims }) => ({ user, claims }))
+  app.get('/optional', {
+    preParsing: app.authenticateOptional
+  }, async ({ user, claims }) => ({ user, claims: claims ?? null }))
+  app.get('/authorize', {
+    preHandler: app.authorize({ roles: ['admin'] })
+  }, async ({ user, claims }) => ({ user, claims }))
   app.get('/by-hand', async (request, reply) => {
     const code: unknown = await app.authenticate(request, reply).then(() => null, error => error.code)
     return { code, user: request.user, claims: request.claims ?? null }
@@ -43,7 +47,9 @@ t.test('a token that is not revoked', async t => {
     for (const [transport, call] of Object.entries(TRANSPORTS)) {
       for (const url of ROUTES) {
         const { status, body } = await call(app, { url, headers: bearer(token) })
-        t.strictSame([status, JSON.parse(body)], [200, { user: USER, claims }], `passes: ${name}, ${url} by ${transport}`)
+        t.strictSame(
+          [status, JSON.parse(body)], [200, { user: USER, claims }], `passes: ${name}, ${url} by ${transport}`
+        )
       }
     }
   }
@@ -51,19 +57,25 @@ t.test('a token that is not revoked', async t => {
 
 t.test('a token that is revoked', async t => {
   const issuer = await startIssuer(t)
-  for (const [name, isRevoked] of Object.entries<IsRevoked>({ true: () => true, 'a promise of true': async () => true })) {
+  for (const [name, isRevoked] of Object.entries<IsRevoked>({
+    true: () => true, 'a promise of true': async () => true
+  })) {
     const log = captureLog()
     const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked }, log)
     const headers = bearer(tokenOf(issuer))
     for (const [transport, call] of Object.entries(TRANSPORTS)) {
       for (const url of ROUTES) {
         log.lines.length = 0
-        const { status, headers: { 'www-authenticate': challenge, 'retry-after': retryAfter }, body } = await call(app, { url, headers })
+        const {
+          status, headers: { 'www-authenticate': challenge, 'retry-after': retryAfter }, body
+        } = await call(app, { url, headers })
         t.strictSame({ status, challenge, retryAfter, body: JSON.parse(body) }, {
           status: 401,
           challenge: 'Bearer error="invalid_token"',
           retryAfter: undefined,
-          body: { statusCode: 401, code: 'FST_BETTER_AUTH_TOKEN_REVOKED', error: 'Unauthorized', message: 'Token revoked' }
+          body: {
+            statusCode: 401, code: 'FST_BETTER_AUTH_TOKEN_REVOKED', error: 'Unauthorized', message: 'Token revoked'
+          }
         }, `is a 401: ${name}, ${url} by ${transport}`)
         t.match(log.refusals(), [{ reason: 'token_revoked', level: 30 }])
         t.equal(log.refusals().length, 1)
@@ -105,16 +117,24 @@ t.test('an application that cannot tell', async t => {
       for (const [transport, call] of Object.entries(TRANSPORTS)) {
         for (const url of ROUTES) {
           log.lines.length = 0
-          const { status, headers: { 'www-authenticate': challenge, 'retry-after': retryAfter }, body } = await call(app, { url, headers })
+          const {
+            status, headers: { 'www-authenticate': challenge, 'retry-after': retryAfter }, body
+          } = await call(app, { url, headers })
           t.strictSame({ status, challenge, retryAfter, body: JSON.parse(body) }, {
             status: 503,
             challenge: undefined,
             retryAfter: '5',
             body: {
-              statusCode: 503, code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE', error: 'Service Unavailable', message: 'Revocation check unavailable'
+              statusCode: 503,
+              code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE',
+              error: 'Service Unavailable',
+              message: 'Revocation check unavailable'
             }
           }, `${url} by ${transport}`)
-          t.strictSame(log.refusals().map(({ reason, level }) => ({ reason, level })), [{ reason: 'revocation_unavailable', level: 40 }])
+          t.strictSame(
+            log.refusals().map(({ reason, level }) => ({ reason, level })),
+            [{ reason: 'revocation_unavailable', level: 40 }]
+          )
         }
       }
       t.strictSame((await app.inject({ url: '/by-hand', headers })).json(), {
@@ -125,7 +145,9 @@ t.test('an application that cannot tell', async t => {
 
   t.test('the log says what it threw', async t => {
     const log = captureLog()
-    const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked () { throw new Error('deny list is down') } }, log)
+    const app = await createApi(t, {
+      authUrl: issuer.authUrl, isRevoked () { throw new Error('deny list is down') }
+    }, log)
     await app.inject({ url: '/authenticate', headers: bearer(tokenOf(issuer)) })
     t.match(log.refusals(), [{ reason: 'revocation_unavailable', err: { message: 'deny list is down' } }])
   })
@@ -146,10 +168,17 @@ t.test('it is asked on every request, cached tokens included', async t => {
     })
     const first = bearer(tokenOf(issuer))
     const second = bearer(tokenOf(issuer, { jti: 't_2' }))
-    const status = async (url: string, headers: object) => (await app.inject({ url, headers: { ...headers } })).statusCode
-    for (const url of ROUTES) t.strictSame([await status(url, first), await status(url, first), await status(url, second)], [200, 200, 200])
+    const status = async (url: string, headers: object) =>
+      (await app.inject({ url, headers: { ...headers } })).statusCode
+    for (const url of ROUTES) {
+      t.strictSame([await status(url, first), await status(url, first), await status(url, second)], [200, 200, 200])
+    }
     denied.add('t_1')
-    for (const url of ROUTES) t.strictSame([await status(url, first), await status(url, second)], [401, 200], 'revoked from one request to the next')
+    for (const url of ROUTES) {
+      t.strictSame(
+        [await status(url, first), await status(url, second)], [401, 200], 'revoked from one request to the next'
+      )
+    }
     denied.clear()
     for (const url of ROUTES) t.equal(await status(url, first), 200, 'the other way round as well')
     t.strictSame(asked, [
@@ -217,7 +246,9 @@ t.test('the claims that it gets are its own', async t => {
   const claims = segment(token, 1)
   const headers = bearer(token)
   for (const memory of ['cold', 'warm', 'warm again']) {
-    t.strictSame((await app.inject({ url: '/authenticate', headers })).json(), { user: USER, claims }, `what it writes is not seen by the request, ${memory}`)
+    t.strictSame((await app.inject({ url: '/authenticate', headers })).json(), {
+      user: USER, claims
+    }, `what it writes is not seen by the request, ${memory}`)
   }
   t.equal((await app.inject({ url: '/authorize', headers })).statusCode, 403, 'nor by a guard')
   t.equal(seen.length, 4)
@@ -237,19 +268,25 @@ t.test('one that is no function fails the boot', async t => {
   for (const isRevoked of [null, true, 'redis', {}, new Set(['t_1'])]) {
     const app = Fastify()
     t.teardown(() => app.close())
-    await t.rejects(async () => { await app.register(betterAuthPlugin, { isRevoked: isRevoked as unknown as IsRevoked }) }, {
-      code: 'FST_BETTER_AUTH_INVALID_OPTION', message: /Option "isRevoked" must be a function, got/
+    await t.rejects(async () => {
+      await app.register(betterAuthPlugin, { isRevoked: isRevoked as unknown as IsRevoked })
+    }, {
+      code: 'FST_BETTER_AUTH_INVALID_OPTION',
+      message: /Option "isRevoked" must be a function, got/
     } as unknown as Error)
   }
 })
 
 t.test('with a real Better Auth server: a token is revoked by the id of its session', async t => {
-  const auth = await startAuthServer({ jwt: { jwt: { definePayload: ({ user, session }) => ({ ...user, sid: session.id }) } } })
+  const auth = await startAuthServer({
+    jwt: { jwt: { definePayload: ({ user, session }) => ({ ...user, sid: session.id }) } }
+  })
   t.teardown(() => auth.close())
   const denied = new Set<unknown>()
   const app = await createApi(t, { authUrl: auth.origin, isRevoked: async ({ sid }) => denied.has(sid) })
   const [ada, bob] = [await auth.signUp(), await auth.signUp()]
-  const status = async (token: string) => (await app.inject({ url: '/authenticate', headers: bearer(token) })).statusCode
+  const status = async (token: string) =>
+    (await app.inject({ url: '/authenticate', headers: bearer(token) })).statusCode
   t.strictSame([await status(ada.token), await status(bob.token)], [200, 200])
   denied.add(auth.db.session!.find(({ userId }) => userId === ada.user.id)!.id)
   t.strictSame([await status(ada.token), await status(bob.token)], [401, 200])

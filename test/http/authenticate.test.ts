@@ -17,7 +17,7 @@ async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture)
   return app
 }
 
-t.test('a visitor, without any credentials', async t => {
+t.test('an anonymous request, without any credentials', async t => {
   const issuer = await startIssuer(t)
   const log = captureLog()
   const app = await createApi(t, { authUrl: issuer.authUrl }, log)
@@ -30,7 +30,11 @@ t.test('a visitor, without any credentials', async t => {
     }
   }
   t.strictSame(log.refusals(), [], 'is no refusal in the log')
-  t.equal((await app.inject({ url: '/onRequest', headers: { cookie: 'better-auth.session_data=abc' } })).statusCode, 200, 'a cookie is nothing without the option')
+  t.equal(
+    (await app.inject({ url: '/onRequest', headers: { cookie: 'better-auth.session_data=abc' } })).statusCode,
+    200,
+    'a cookie is nothing without the option'
+  )
 })
 
 t.test('a user, with a token that is right', async t => {
@@ -41,7 +45,11 @@ t.test('a user, with a token that is right', async t => {
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
     for (const position of POSITIONS) {
       const { status, body } = await call(app, { url: `/${position}`, headers: bearer(token) })
-      t.strictSame({ status, body: JSON.parse(body) }, { status: 200, body: { user: USER, same: true, claims } }, `${position} by ${transport}`)
+      t.strictSame(
+        { status, body: JSON.parse(body) },
+        { status: 200, body: { user: USER, same: true, claims } },
+        `${position} by ${transport}`
+      )
     }
   }
 })
@@ -54,18 +62,37 @@ t.test('credentials that are wrong are never taken for none', async t => {
   const foreign = await startIssuer(t, { issuer: issuer.authUrl, audience: issuer.authUrl })
   const token = (claims = {}, { token } = issuer) => `Bearer ${token(claims)}`
   const missing = { status: 401, code: 'FST_BETTER_AUTH_TOKEN_MISSING', challenge: 'Bearer' }
-  const malformed = { status: 400, code: 'FST_BETTER_AUTH_REQUEST_INVALID', challenge: 'Bearer error="invalid_request"' }
+  const malformed = {
+    status: 400, code: 'FST_BETTER_AUTH_REQUEST_INVALID', challenge: 'Bearer error="invalid_request"'
+  }
   const invalid = { status: 401, code: 'FST_BETTER_AUTH_TOKEN_INVALID', challenge: 'Bearer error="invalid_token"' }
   for (const { name, authorization, refusal, reason } of [
-    { name: 'an expired token', authorization: token(expired), refusal: { ...invalid, code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' }, reason: 'token_expired' },
+    {
+      name: 'an expired token',
+      authorization: token(expired),
+      refusal: { ...invalid, code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' },
+      reason: 'token_expired'
+    },
     { name: 'a foreign key', authorization: token({}, foreign), refusal: invalid, reason: 'unknown_key' },
-    { name: 'a foreign issuer', authorization: token({ iss: 'https://evil.example.com' }), refusal: invalid, reason: 'issuer_mismatch' },
-    { name: 'no user', authorization: token({ sub: undefined, id: undefined }), refusal: invalid, reason: 'claim_missing' },
+    {
+      name: 'a foreign issuer',
+      authorization: token({ iss: 'https://evil.example.com' }),
+      refusal: invalid,
+      reason: 'issuer_mismatch'
+    },
+    {
+      name: 'no user',
+      authorization: token({ sub: undefined, id: undefined }),
+      refusal: invalid,
+      reason: 'claim_missing'
+    },
     { name: 'a malformed token', authorization: 'Bearer abc', refusal: invalid, reason: 'token_malformed' },
     { name: 'the word null', authorization: 'Bearer null', refusal: invalid, reason: 'token_malformed' },
     { name: 'the word undefined', authorization: 'Bearer undefined', refusal: invalid, reason: 'token_malformed' },
     { name: 'Bearer with nothing', authorization: 'Bearer', refusal: malformed, reason: 'authorization_malformed' },
-    { name: 'Bearer with two words', authorization: 'Bearer a b', refusal: malformed, reason: 'authorization_malformed' },
+    {
+      name: 'Bearer with two words', authorization: 'Bearer a b', refusal: malformed, reason: 'authorization_malformed'
+    },
     { name: 'another scheme', authorization: 'Basic YWRhOmxvdmVsYWNl', refusal: missing, reason: 'token_missing' },
     { name: 'a scheme that begins alike', authorization: 'Bearerabc', refusal: missing, reason: 'token_missing' },
     { name: 'an empty header', authorization: '', refusal: missing, reason: 'token_missing' }
@@ -74,21 +101,25 @@ t.test('credentials that are wrong are never taken for none', async t => {
       for (const position of POSITIONS) {
         log.lines.length = 0
         const { status, headers, body } = await call(app, { url: `/${position}`, headers: { authorization } })
-        t.strictSame({ status, code: JSON.parse(body).code, challenge: headers['www-authenticate'] }, refusal, `${name}, in ${position} by ${transport}`)
+        t.strictSame({
+          status, code: JSON.parse(body).code, challenge: headers['www-authenticate']
+        }, refusal, `${name}, in ${position} by ${transport}`)
         t.strictSame(log.refusals().map(line => line.reason), [reason])
       }
     }
   }
 })
 
-t.test('keys that are not to be had are a 503, and no visitor', async t => {
+t.test('keys that cannot be fetched are a 503, not an anonymous request', async t => {
   const issuer = await startIssuer(t)
   issuer.fail('down')
   const app = await createApi(t, { authUrl: issuer.authUrl })
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
     for (const position of POSITIONS) {
       const { status, headers, body } = await call(app, { url: `/${position}`, headers: bearer(issuer.token()) })
-      t.strictSame([status, JSON.parse(body).code], [503, 'FST_BETTER_AUTH_JWKS_UNAVAILABLE'], `${position} by ${transport}`)
+      t.strictSame(
+        [status, JSON.parse(body).code], [503, 'FST_BETTER_AUTH_JWKS_UNAVAILABLE'], `${position} by ${transport}`
+      )
       t.match(headers['retry-after'], /^[1-9]\d*$/)
     }
     t.equal((await call(app, { url: '/onRequest' })).status, 200, 'a visitor needs no keys')
@@ -122,7 +153,7 @@ t.test('getUser() knows no user where nothing authenticates', async t => {
   t.strictSame((await app.inject({ url: '/open', headers: bearer(issuer.token()) })).json(), { user: null })
 })
 
-t.test('serves visitors and the users of a real Better Auth server on one route', async t => {
+t.test('serves anonymous requests and users of a real Better Auth server on one route', async t => {
   const auth = await startAuthServer()
   t.teardown(() => auth.close())
   const app = await createApi(t, { authUrl: auth.origin })

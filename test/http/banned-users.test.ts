@@ -32,7 +32,8 @@ t.test('banned users', async t => {
     return app
   }
   const URLS = ['/authenticate', '/optional', '/authorize']
-  const token = (claims: Record<string, unknown>) => bearer(signJws(KEY, createClaims(jwks.origin, { role: 'admin', ...claims })))
+  const token = (claims: Record<string, unknown>) =>
+    bearer(signJws(KEY, createClaims(jwks.origin, { role: 'admin', ...claims })))
 
   t.test('are refused, cached tokens included', async t => {
     const log = captureLog()
@@ -88,7 +89,9 @@ t.test('banned users', async t => {
       'until yesterday': { banned: true, banExpires: iso(start - DAY) }
     })) {
       for (const url of URLS) {
-        for (const memory of ['cold', 'warm']) t.equal((await app.inject({ url, headers: token(claims) })).statusCode, 200, `${name}, ${url}, ${memory}`)
+        for (const memory of ['cold', 'warm']) {
+          t.equal((await app.inject({ url, headers: token(claims) })).statusCode, 200, `${name}, ${url}, ${memory}`)
+        }
       }
     }
   })
@@ -99,8 +102,12 @@ t.test('banned users', async t => {
     for (const banned of ['true', 'false', '', 'no', 0, 1, {}, [], [true]]) {
       for (const url of URLS) {
         log.lines.length = 0
-        const { statusCode, headers, body } = await app.inject({ url, headers: token({ banned, banExpires: iso(start - DAY) }) })
-        t.strictSame([statusCode, JSON.parse(body).code, headers['www-authenticate']], [401, 'FST_BETTER_AUTH_TOKEN_INVALID', 'Bearer error="invalid_token"'],
+        const {
+          statusCode, headers, body
+        } = await app.inject({ url, headers: token({ banned, banExpires: iso(start - DAY) }) })
+        t.strictSame([
+          statusCode, JSON.parse(body).code, headers['www-authenticate']
+        ], [401, 'FST_BETTER_AUTH_TOKEN_INVALID', 'Bearer error="invalid_token"'],
           `${JSON.stringify(banned)}, ${url}`)
         t.match(log.refusals(), [{ reason: 'claim_invalid', claim: 'banned' }])
       }

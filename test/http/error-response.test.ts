@@ -18,10 +18,12 @@ function isLeaked (log: LogCapture, authorization = ''): boolean {
   return parts.some(part => text.includes(part))
 }
 
-t.test('each refusal is answered to the letter and logged once with its reason', async t => {
+t.test('each refusal has exactly its response and is logged once with its reason', async t => {
   const jwks = await startJwks(t, KEY)
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
-    for (const { name, authorization, refusal, reason, log: details = {} } of refusedRequests(jwks.origin, KEY, FOREIGN_KEY)) {
+    for (const { name, authorization, refusal, reason, log: details = {} } of refusedRequests(
+      jwks.origin, KEY, FOREIGN_KEY
+    )) {
       t.test(`${name}, by ${transport}`, async t => {
         const log = captureLog()
         const app = await startApi(t, { authUrl: jwks.origin }, log)
@@ -36,7 +38,11 @@ t.test('each refusal is answered to the letter and logged once with its reason',
           isRefusal(t, await call(app, { url, headers: headersFor(authorization) }), refusal)
           t.match(log.refusals(), [{ level: 30, reason, reqId: /^req-/, msg: 'authentication refused', ...details }])
           t.equal(log.refusals().length, 1)
-          if (details.expected === undefined) t.notOk('expected' in log.refusals()[0]! || 'received' in log.refusals()[0]!)
+          if (details.expected === undefined) {
+            t.notOk(
+              'expected' in log.refusals()[0]! || 'received' in log.refusals()[0]!
+            )
+          }
           t.notOk(isLeaked(log, authorization))
         }
         t.equal(handled, 0)
@@ -51,7 +57,11 @@ t.test('expected and received are not logged for a token with a wrong signature'
   const app = await startApi(t, { authUrl: jwks.origin }, log)
   app.get('/', { onRequest: [app.authenticate] }, async () => 'handled')
   const claims = createClaims('https://evil.example.com')
-  isRefusal(t, await TRANSPORTS.inject(app, { url: '/', headers: bearer(signJws(FOREIGN_KEY, claims, { kid: KEY.kid })) }), INVALID)
+  isRefusal(
+    t,
+    await TRANSPORTS.inject(app, { url: '/', headers: bearer(signJws(FOREIGN_KEY, claims, { kid: KEY.kid })) }),
+    INVALID
+  )
   t.notMatch(JSON.stringify(log.lines), /evil/)
 })
 
@@ -60,7 +70,9 @@ t.test('two Authorization headers are malformed, even if both are good', async t
   const app = await startApi(t, { authUrl: jwks.origin })
   app.get('/', { onRequest: [app.authenticate] }, async () => 'handled')
   const { authorization } = bearer(signJws(KEY, createClaims(jwks.origin)))
-  isRefusal(t, await TRANSPORTS.socket(app, { url: '/', headers: { Authorization: [authorization, authorization] } }), MALFORMED)
+  isRefusal(
+    t, await TRANSPORTS.socket(app, { url: '/', headers: { Authorization: [authorization, authorization] } }), MALFORMED
+  )
 })
 
 t.test('the scheme is compared without case, and space around the token does not matter', async t => {
@@ -75,7 +87,7 @@ t.test('the scheme is compared without case, and space around the token does not
   }
 })
 
-t.test('503 while the keys cannot be had, logged as a warning', async t => {
+t.test('503 while the keys cannot be fetched, logged as a warning', async t => {
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
     t.test(transport, async t => {
       const log = captureLog()

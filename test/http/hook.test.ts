@@ -39,8 +39,12 @@ const POSITIONS: Record<string, {
     scope: app => { app.addHook('onRequest', (request, reply, done) => { withCallback(app)(request, reply, done) }) }
   },
   'preParsing, as a wrapper with payload and callback': {
-    route: app => ({ preParsing: (request, reply, payload, done) => { afterPayload(app)(request, reply, payload, done) } }),
-    scope: app => { app.addHook('preParsing', (request, reply, payload, done) => { afterPayload(app)(request, reply, payload, done) }) }
+    route: app => ({
+      preParsing: (request, reply, payload, done) => { afterPayload(app)(request, reply, payload, done) }
+    }),
+    scope: app => {
+      app.addHook('preParsing', (request, reply, payload, done) => { afterPayload(app)(request, reply, payload, done) })
+    }
   },
   'preHandler, as an async wrapper': {
     route: app => ({ preHandler: async (request, reply) => app.authenticate(request, reply) }),
@@ -54,7 +58,9 @@ function withCallback (app: FastifyInstance): (request: FastifyRequest, reply: F
   return app.authenticate
 }
 
-function afterPayload (app: FastifyInstance): (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done) => void {
+function afterPayload (
+  app: FastifyInstance
+): (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done) => void {
   return app.authenticate
 }
 
@@ -63,7 +69,9 @@ t.test('authenticate in each hook position, on a route and on a scope', async t 
   const dead = await deadOrigin()
   const payload = { text: 'a body that is still parsed' }
   for (const [position, { route, scope }] of Object.entries(POSITIONS)) {
-    for (const [place, prepare] of Object.entries({ route, scope: (app: FastifyInstance) => { scope(app); return {} } })) {
+    for (const [place, prepare] of Object.entries({
+      route, scope: (app: FastifyInstance) => { scope(app); return {} }
+    })) {
       for (const [transport, call] of Object.entries(TRANSPORTS)) {
         t.test(`${position}, on a ${place}, by ${transport}`, async t => {
           const up = await startApi(t, { authUrl: jwks.origin })
@@ -74,12 +82,18 @@ t.test('authenticate in each hook position, on a route and on a scope', async t 
           const headers = bearer(signJws(KEY, createClaims(jwks.origin)))
           // The first waits for the key, the second has it at hand.
           for (const key of ['cold', 'warm']) {
-            isSuccess(t, await call(up, { method: 'POST', url: '/', headers, payload }), { user: USER, sub: 'u_1', body: payload }, key)
+            isSuccess(t, await call(up, { method: 'POST', url: '/', headers, payload }), {
+              user: USER, sub: 'u_1', body: payload
+            }, key)
           }
           isRefusal(t, await call(up, { method: 'POST', url: '/', payload }), MISSING)
-          isRefusal(t, await call(up, { method: 'POST', url: '/', headers: { authorization: 'Bearer' }, payload }), MALFORMED)
+          isRefusal(
+            t, await call(up, { method: 'POST', url: '/', headers: { authorization: 'Bearer' }, payload }), MALFORMED
+          )
           isRefusal(t, await call(up, { method: 'POST', url: '/', headers: bearer('abc'), payload }), INVALID)
-          isRefusal(t, await call(up, { method: 'POST', url: '/', headers: bearer(signJws(FOREIGN_KEY, createClaims(jwks.origin))), payload }), INVALID)
+          isRefusal(t, await call(up, {
+            method: 'POST', url: '/', headers: bearer(signJws(FOREIGN_KEY, createClaims(jwks.origin))), payload
+          }), INVALID)
           isRefusal(t, await call(down, { method: 'POST', url: '/', headers, payload }), UNAVAILABLE)
         })
       }
@@ -91,10 +105,12 @@ t.test('a hook on the root guards unknown routes as well', async t => {
   const jwks = await startJwks(t, KEY)
   const app = await startApi(t, { authUrl: jwks.origin })
   app.addHook('onRequest', app.authenticate)
-  // Fastify makes its own answer to unknown routes before the hook is there.
+  // Fastify prepares its own response to unknown routes before the hook exists.
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ found: false }))
   isRefusal(t, await TRANSPORTS.inject(app, { url: '/nowhere' }), MISSING)
-  t.match(await TRANSPORTS.inject(app, { url: '/nowhere', headers: bearer(signJws(KEY, createClaims(jwks.origin))) }), { status: 404 })
+  t.match(await TRANSPORTS.inject(app, { url: '/nowhere', headers: bearer(signJws(KEY, createClaims(jwks.origin))) }), {
+    status: 404
+  })
 })
 
 t.test('awaited by hand', async t => {
@@ -113,13 +129,17 @@ t.test('awaited by hand', async t => {
       }
     })
 
-    t.test(`caught, the answer is a normal one, by ${transport}`, async t => {
+    t.test(`caught, the response is a normal one, by ${transport}`, async t => {
       const log = captureLog()
       for (const { authUrl, authorization, code } of [
         { authUrl: jwks.origin, code: 'FST_BETTER_AUTH_TOKEN_MISSING' },
         { authUrl: jwks.origin, authorization: 'Bearer', code: 'FST_BETTER_AUTH_REQUEST_INVALID' },
         { authUrl: jwks.origin, authorization: 'Bearer abc', code: 'FST_BETTER_AUTH_TOKEN_INVALID' },
-        { authUrl: dead, authorization: `Bearer ${signJws(KEY, createClaims(dead))}`, code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' }
+        {
+          authUrl: dead,
+          authorization: `Bearer ${signJws(KEY, createClaims(dead))}`,
+          code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE'
+        }
       ]) {
         const app = await startApi(t, { authUrl }, log)
         app.get('/', async (request, reply) => {
@@ -132,7 +152,9 @@ t.test('awaited by hand', async t => {
           }
         })
         log.lines.length = 0
-        isSuccess(t, await call(app, { url: '/', headers: headersFor(authorization) }), { signedIn: false, user: null, claims: null, code })
+        isSuccess(t, await call(app, { url: '/', headers: headersFor(authorization) }), {
+          signedIn: false, user: null, claims: null, code
+        })
         t.equal(log.refusals().length, 1)
       }
     })
@@ -152,7 +174,9 @@ t.test('inside @fastify/auth', async t => {
     const checkKey = (request: FastifyRequest, _reply: FastifyReply, done: Done) => {
       done(request.headers['x-api-key'] === 'right' ? undefined : new Error('wrong API key'))
     }
-    const wrapped = (request: FastifyRequest, reply: FastifyReply, done: Done) => { withCallback(app)(request, reply, done) }
+    const wrapped = (request: FastifyRequest, reply: FastifyReply, done: Done) => {
+      withCallback(app)(request, reply, done)
+    }
     const guards: Record<string, ReturnType<typeof app.auth>> = {
       alone: app.auth([app.authenticate]),
       wrapped: app.auth([wrapped]),
@@ -191,9 +215,13 @@ t.test('inside @fastify/auth', async t => {
 
         t.test('or: a refused token is forgotten when the other way in works', async t => {
           for (const headers of [{}, { authorization: 'Bearer' }, bearer('abc')]) {
-            isSuccess(t, await call(app, { url: `/token-or-key${early}`, headers: { ...headers, ...apiKey } }), { user: null })
+            isSuccess(t, await call(app, { url: `/token-or-key${early}`, headers: { ...headers, ...apiKey } }), {
+              user: null
+            })
           }
-          isSuccess(t, await call(down, { url: `/token-or-key${early}`, headers: { ...good, ...apiKey } }), { user: null })
+          isSuccess(t, await call(down, { url: `/token-or-key${early}`, headers: { ...good, ...apiKey } }), {
+            user: null
+          })
         })
 
         t.test('keeps 400, 401 and 503 as they are', async t => {
@@ -215,7 +243,9 @@ t.test('inside @fastify/auth', async t => {
         t.test('and: a good token alone is not enough', async t => {
           for (const name of ['token-and-key', 'key-and-token', 'all', 'group']) {
             const answer = await call(app, { url: `/${name}${early}`, headers: good })
-            t.strictSame({ status: answer.status, body: JSON.parse(answer.body) }, { status: 401, body: refusedKey }, name)
+            t.strictSame(
+              { status: answer.status, body: JSON.parse(answer.body) }, { status: 401, body: refusedKey }, name
+            )
           }
         })
       })
@@ -248,7 +278,11 @@ t.test('a custom error handler finds the headers set, and in hooks the status', 
           const answer = await call(app, { url, headers: headersFor(authorization) })
           t.strictSame([answer.status, headersOf(answer), JSON.parse(answer.body)], [
             refusal.body.statusCode,
-            { type: 'application/json; charset=utf-8', wwwAuthenticate: refusal.wwwAuthenticate, retryAfter: refusal.retryAfter },
+            {
+              type: 'application/json; charset=utf-8',
+              wwwAuthenticate: refusal.wwwAuthenticate,
+              retryAfter: refusal.retryAfter
+            },
             { failed: refusal.body.code }
           ], url)
         }
@@ -257,23 +291,29 @@ t.test('a custom error handler finds the headers set, and in hooks the status', 
   }
 })
 
-t.test('a handler that throws after a cold verification is answered 500, as anywhere', async t => {
+t.test('a handler that throws after a cold verification gets 500, as anywhere', async t => {
   const jwks = await startJwks(t, KEY)
   const app = await startApi(t, { authUrl: jwks.origin })
   app.get('/', { onRequest: [app.authenticate] }, () => { throw new Error('of the handler') })
   const headers = bearer(signJws(KEY, createClaims(jwks.origin)))
   for (const key of ['cold', 'warm']) {
-    t.match(await TRANSPORTS.socket(app, { url: '/', headers }), { status: 500, headers: { 'www-authenticate': undefined } }, key)
+    t.match(await TRANSPORTS.socket(app, { url: '/', headers }), {
+      status: 500, headers: { 'www-authenticate': undefined }
+    }, key)
   }
 })
 
 t.test('a response schema of UserSchema serialises request.user', async t => {
   const jwks = await startJwks(t, KEY)
   const app = await startApi(t, { authUrl: jwks.origin })
-  app.get('/', { onRequest: [app.authenticate], schema: { response: { 200: UserSchema } } }, async request => request.user)
+  app.get('/', {
+    onRequest: [app.authenticate], schema: { response: { 200: UserSchema } }
+  }, async request => request.user)
   for (const call of Object.values(TRANSPORTS)) {
     isSuccess(t, await call(app, { url: '/', headers: bearer(signJws(KEY, createClaims(jwks.origin))) }), USER)
-    const bare = { name: undefined, email: undefined, emailVerified: undefined, image: undefined, id: undefined, sub: 'u_2' }
+    const bare = {
+      name: undefined, email: undefined, emailVerified: undefined, image: undefined, id: undefined, sub: 'u_2'
+    }
     isSuccess(t, await call(app, { url: '/', headers: bearer(signJws(KEY, createClaims(jwks.origin, bare))) }), {
       id: 'u_2', email: null, name: null, emailVerified: false, image: null
     })
@@ -304,7 +344,9 @@ t.test('HEAD and OPTIONS are guarded like any method', async t => {
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
     isSuccess(t, await call(app, { method: 'OPTIONS', url: '/', headers }), USER)
     isRefusal(t, await call(app, { method: 'OPTIONS', url: '/' }), MISSING)
-    t.match(await call(app, { method: 'HEAD', url: '/', headers }), { status: 200, headers: { 'www-authenticate': undefined } })
+    t.match(await call(app, { method: 'HEAD', url: '/', headers }), {
+      status: 200, headers: { 'www-authenticate': undefined }
+    })
     log.lines.length = 0
     const refused = await call(app, { method: 'HEAD', url: '/', headers: bearer('abc') })
     t.match(refused, { status: 401, headers: { 'www-authenticate': INVALID.wwwAuthenticate } })

@@ -64,7 +64,10 @@ t.test('request.jwtVerify()', async t => {
       const expected = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString())
       for (const call of Object.values(TRANSPORTS)) {
         for (const url of URLS) {
-          t.test(`${name} at ${url}`, async t => isSuccess(t, await call(app, { url, headers: bearer(token) }), { user: USER, claims: expected }))
+          t.test(
+            `${name} at ${url}`,
+            async t => isSuccess(t, await call(app, { url, headers: bearer(token) }), { user: USER, claims: expected })
+          )
         }
       }
     }
@@ -74,10 +77,14 @@ t.test('request.jwtVerify()', async t => {
     const app = await createBoth(t, { authUrl: jwks.origin, issuer: false, audience: false })
     const claims = createClaims('https://any.example.com', { aud: undefined, iss: undefined })
     const { iss, aud, ...received } = claims
-    for (const url of URLS) isSuccess(t, await TRANSPORTS.inject(app, { url, headers: bearer(signJws(KEY, claims)) }), { user: USER, claims: received })
+    for (const url of URLS) {
+      isSuccess(t, await TRANSPORTS.inject(app, { url, headers: bearer(signJws(KEY, claims)) }), {
+        user: USER, claims: received
+      })
+    }
   })
 
-  t.test('refuses what authenticate refuses, with the same answer', async t => {
+  t.test('refuses what authenticate refuses, with the same response', async t => {
     const app = await createBoth(t, { authUrl: jwks.origin })
     const token = (payload: unknown, header = {}) => `Bearer ${signJws(KEY, payload, header)}`
     const claims = createClaims(jwks.origin)
@@ -88,11 +95,21 @@ t.test('request.jwtVerify()', async t => {
       { name: 'a payload that is an array', authorization: token([]), refusal: INVALID },
       { name: 'a payload that is null', authorization: token('null'), refusal: INVALID },
       { name: 'a payload that is no JSON', authorization: token('{'), refusal: INVALID },
-      { name: 'a session cookie', authorization: token(claims, { typ: 'better-auth.session-cache+jwt' }), refusal: INVALID },
+      {
+        name: 'a session cookie',
+        authorization: token(claims, { typ: 'better-auth.session-cache+jwt' }),
+        refusal: INVALID
+      },
       { name: 'a DPoP-bound token', authorization: token({ ...claims, cnf: { jkt: 'x' } }), refusal: INVALID },
       { name: 'a critical extension', authorization: token(claims, { crit: ['exp'] }), refusal: INVALID },
-      { name: 'HMAC with the public key', authorization: `Bearer ${signHmac(pem, claims, { kid: KEY.kid })}`, refusal: INVALID },
-      { name: 'another algorithm of the same key', authorization: `Bearer ${pss(rs256, jwks.origin)}`, refusal: INVALID }
+      {
+        name: 'HMAC with the public key',
+        authorization: `Bearer ${signHmac(pem, claims, { kid: KEY.kid })}`,
+        refusal: INVALID
+      },
+      {
+        name: 'another algorithm of the same key', authorization: `Bearer ${pss(rs256, jwks.origin)}`, refusal: INVALID
+      }
     ]) {
       for (const [transport, call] of Object.entries(TRANSPORTS)) {
         for (const url of URLS) {
@@ -104,14 +121,16 @@ t.test('request.jwtVerify()', async t => {
     }
   })
 
-  t.test('503 while the keys cannot be had', async t => {
+  t.test('503 while the keys cannot be fetched', async t => {
     for (const [transport, call] of Object.entries(TRANSPORTS)) {
       for (const url of URLS) {
         t.test(`${url}, by ${transport}`, async t => {
           const authUrl = await deadOrigin()
           const app = await createBoth(t, { authUrl })
           for (const time of ['cold', 'during the pause']) {
-            isRefusal(t, await call(app, { url, headers: bearer(signJws(KEY, createClaims(authUrl))) }), UNAVAILABLE, time)
+            isRefusal(
+              t, await call(app, { url, headers: bearer(signJws(KEY, createClaims(authUrl))) }), UNAVAILABLE, time
+            )
           }
         })
       }
@@ -124,7 +143,11 @@ t.test('request.jwtVerify()', async t => {
       await t.rejects(request.jwtVerify(), { statusCode: 401, code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
       return { user: request.user, claims: request.claims ?? null }
     })
-    for (const token of ['abc', signJws(KEY, createClaims('https://evil.example.com')), signJws(KEY, createClaims(jwks.origin, { email: 7 }))]) {
+    for (const token of [
+      'abc',
+      signJws(KEY, createClaims('https://evil.example.com')),
+      signJws(KEY, createClaims(jwks.origin, { email: 7 }))
+    ]) {
       isSuccess(t, await TRANSPORTS.inject(app, { url: '/', headers: bearer(token) }), { user: null, claims: null })
     }
   })
@@ -133,7 +156,9 @@ t.test('request.jwtVerify()', async t => {
     const app = await startApi(t, { authUrl: jwks.origin })
     app.get('/', async request => {
       const query = request.query as { token: string }
-      const loose = { extractToken: () => query.token, ignoreExpiration: true, allowedIss: [jwks.origin, 'https://evil.example.com'] }
+      const loose = {
+        extractToken: () => query.token, ignoreExpiration: true, allowedIss: [jwks.origin, 'https://evil.example.com']
+      }
       await request.jwtVerify(loose)
       return request.user
     })

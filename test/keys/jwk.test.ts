@@ -69,8 +69,8 @@ for (const { name, jwk, algorithms } of KINDS) {
 
   t.test(`${name} is refused`, async t => {
     const wrong = [
-      ...ALGORITHMS.filter(alg => !algorithms.includes(alg)), 'none', 'HS256', 'ES256K', 'Ed25519', 'RSA-OAEP', 'ECDH-ES',
-      '', algorithms[0]!.toLowerCase(), 'constructor', '__proto__'
+      ...ALGORITHMS.filter(alg => !algorithms.includes(alg)), 'none', 'HS256', 'ES256K', 'Ed25519', 'RSA-OAEP',
+      'ECDH-ES', '', algorithms[0]!.toLowerCase(), 'constructor', '__proto__'
     ]
     for (const alg of wrong) t.equal(faultOf({ ...jwk, alg }), 'alg', `for alg ${alg}`)
     for (const alg of [null, 0, 1, true, false, [], [algorithms[0]], {}]) {
@@ -83,7 +83,9 @@ for (const { name, jwk, algorithms } of KINDS) {
         faultOf({ ...jwk, use }), 'use', `for use ${JSON.stringify(use)}`
       )
     }
-    for (const ops of [[], ['sign'], ['encrypt'], ['VERIFY'], [['verify']], 'verify', null, 0, true, {}, { 0: 'verify' }]) {
+    for (const ops of [
+      [], ['sign'], ['encrypt'], ['VERIFY'], [['verify']], 'verify', null, 0, true, {}, { 0: 'verify' }
+    ]) {
       t.equal(faultOf({ ...jwk, key_ops: ops }), 'key_ops', `for key_ops ${JSON.stringify(ops)}`)
     }
     for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']) {
@@ -104,9 +106,9 @@ t.test('a private key is refused for what it is, whatever else is wrong with it'
 
 t.test('kinds of key that are not known', async t => {
   for (const kty of [
-    'oct', 'AKP', 'rsa', 'RSA ', ' RSA', 'EC P-256', 'OKP Ed25519', '', 'undefined', 'constructor', '__proto__', 'toString',
-    'hasOwnProperty',
-    null, 0, true, [], {}, ['RSA'], [['RSA']], ['OKP'], { toString: null, valueOf: null }, [{ toString: null, valueOf: null }]
+    'oct', 'AKP', 'rsa', 'RSA ', ' RSA', 'EC P-256', 'OKP Ed25519', '', 'undefined', 'constructor', '__proto__',
+    'toString', 'hasOwnProperty', null, 0, true, [], {}, ['RSA'], [['RSA']], ['OKP'], { toString: null, valueOf: null },
+    [{ toString: null, valueOf: null }]
   ]) {
     for (const jwk of [RSA_JWK, EC_JWK, OKP_JWK]) {
       t.equal(
@@ -120,19 +122,25 @@ t.test('kinds of key that are not known', async t => {
 
 t.test('curves that are not known', async t => {
   for (const crv of [
-    'secp256k1', 'P-224', 'P-192', 'p-256', 'prime256v1', 'X25519', 'X448', 'ed25519', '', ' ', 'constructor', '__proto__', 'toString',
-    null, 0, true, [], {}, [''], ['P-256'], ['Ed25519'], { toString: null, valueOf: null }
+    'secp256k1', 'P-224', 'P-192', 'p-256', 'prime256v1', 'X25519', 'X448', 'ed25519', '', ' ', 'constructor',
+    '__proto__', 'toString', null, 0, true, [], {}, [''], ['P-256'], ['Ed25519'], { toString: null, valueOf: null }
   ]) {
-    for (const jwk of [RSA_JWK, EC_JWK, OKP_JWK]) t.equal(faultOf({ ...jwk, crv }), 'kty', `${JSON.stringify(crv)} for ${jwk.kty}`)
+    for (const jwk of [RSA_JWK, EC_JWK, OKP_JWK]) {
+      t.equal(faultOf({ ...jwk, crv }), 'kty', `${JSON.stringify(crv)} for ${jwk.kty}`)
+    }
   }
   for (const jwk of [EC_JWK, OKP_JWK]) t.equal(faultOf({ ...jwk, crv: undefined }), 'kty', `none for ${jwk.kty}`)
-  for (const [jwk, crv] of [[RSA_JWK, 'P-256'], [RSA_JWK, 'Ed25519'], [EC_JWK, 'Ed25519'], [OKP_JWK, 'P-256']] as const) {
+  for (const [jwk, crv] of [
+    [RSA_JWK, 'P-256'], [RSA_JWK, 'Ed25519'], [EC_JWK, 'Ed25519'], [OKP_JWK, 'P-256']
+  ] as const) {
     t.equal(faultOf({ ...jwk, crv }), 'kty', `${crv} for ${jwk.kty}`)
   }
   t.equal(faultOf(ec('secp256k1')), 'kty', 'secp256k1 itself')
   t.equal(faultOf(exportJwk(generateKeyPairSync('x25519'))), 'kty', 'X25519 itself')
   t.equal(faultOf(exportJwk(generateKeyPairSync('x448'))), 'kty', 'X448 itself')
-  t.doesNotThrow(() => importJwk('k', { ...RSA_JWK, crv: undefined }), 'undefined, as Better Auth has it for RSA, is no curve')
+  t.doesNotThrow(
+    () => importJwk('k', { ...RSA_JWK, crv: undefined }), 'undefined, as Better Auth has it for RSA, is no curve'
+  )
 })
 
 t.test('key material in the wrong form', async t => {
@@ -182,7 +190,11 @@ t.test('points that are not on their curve', async t => {
     t.equal(faultOf({ ...jwk, y: jwk.x }), 'malformed', `${name}, x twice`)
     t.equal(faultOf({ ...jwk, x: jwk.y, y: jwk.x }), 'malformed', `${name}, x and y exchanged`)
     t.equal(faultOf({ ...jwk, x: 'AA', y: 'AA' }), 'malformed', `${name}, zero`)
-    t.equal(faultOf({ ...jwk, x: Buffer.alloc(66, 0xff).toString('base64url') }), 'malformed', `${name}, larger than the field`)
+    t.equal(
+      faultOf({ ...jwk, x: Buffer.alloc(66, 0xff).toString('base64url') }),
+      'malformed',
+      `${name}, larger than the field`
+    )
   }
   t.equal(faultOf({ ...EC_JWK, crv: 'P-384' }), 'malformed', 'a point of P-256 on P-384')
   t.equal(faultOf({ ...KINDS[4]!.jwk, crv: 'P-256' }), 'malformed', 'a point of P-384 on P-256')
@@ -219,7 +231,10 @@ t.test('RSA keys that are weak', async t => {
   ]) t.equal(faultOf({ ...RSA_JWK, e }), 'ok', `exponent ${what}`)
 })
 
-/** y of the points of small order (RFC 7748 §4.1 has the curve), and of p, p + 1 and p - 1, which are 0, 1 and -1 written otherwise. */
+/**
+ * y of the points of small order (RFC 7748 §4.1 has the curve), and of p, p + 1 and p - 1, which are 0, 1 and -1
+ * written otherwise.
+ */
 const SMALL_ORDER_ED25519 = [
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',
@@ -256,7 +271,9 @@ for (const [crv, points] of [['Ed25519', SMALL_ORDER_ED25519], ['Ed448', SMALL_O
 
 t.test('members that come from a prototype do not count', async t => {
   t.equal(faultOf(`{ "__proto__": ${JSON.stringify(OKP_JWK)} }`), 'kty')
-  t.equal(faultOf(`{ "__proto__": { "d": "AA", "use": "enc" }, "constructor": 1, ${JSON.stringify(OKP_JWK).slice(1)}`), 'ok')
+  t.equal(
+    faultOf(`{ "__proto__": { "d": "AA", "use": "enc" }, "constructor": 1, ${JSON.stringify(OKP_JWK).slice(1)}`), 'ok'
+  )
   t.equal(importJwk('__proto__', OKP_JWK).kid, '__proto__')
 })
 
@@ -275,12 +292,20 @@ t.test('keys are the same', async t => {
   const jwk = RSA_JWK
   const key = importJwk('a', jwk)
   t.ok(isSameKey(key, importJwk('a', { ...jwk })), 'with the same material')
-  t.ok(isSameKey(key, importJwk('a', { ...jwk, use: 'sig', key_ops: ['verify'], x5c: ['AA'] })), 'whatever else is said of them')
+  t.ok(
+    isSameKey(key, importJwk('a', { ...jwk, use: 'sig', key_ops: ['verify'], x5c: ['AA'] })),
+    'whatever else is said of them'
+  )
   t.notOk(isSameKey(key, importJwk('a', rsa(2048))), 'and not with other material')
   t.notOk(isSameKey(key, importJwk('a', { ...jwk, alg: 'RS256' })), 'nor for fewer algorithms')
-  t.notOk(isSameKey(importJwk('a', { ...jwk, alg: 'PS256' }), importJwk('a', { ...jwk, alg: 'RS256' })), 'nor for others')
+  t.notOk(
+    isSameKey(importJwk('a', { ...jwk, alg: 'PS256' }), importJwk('a', { ...jwk, alg: 'RS256' })), 'nor for others'
+  )
   const [one, other] = [ed25519(), ed25519()]
   t.notOk(isSameKey(importJwk('a', one), importJwk('a', other)))
   t.notOk(isSameKey(importJwk('a', one), importJwk('a', ec('P-256'))))
-  t.ok(isSameKey(importJwk('a', one), importJwk('a', { ...one, alg: 'EdDSA' })), 'where alg says what the kind says already')
+  t.ok(
+    isSameKey(importJwk('a', one), importJwk('a', { ...one, alg: 'EdDSA' })),
+    'where alg says what the kind says already'
+  )
 })

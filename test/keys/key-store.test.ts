@@ -1,8 +1,8 @@
 import t from 'tap'
 import { JwksFetchError } from '../../lib/jwks-source.js'
 import {
-  ask, AT_ONCE, createTestStore, createWarmStore, DEFAULT_POLICY, DOWN, flood, k1, k1Replaced, k2, settle, staleAfter, UNAVAILABLE,
-  UNAVAILABLE_AT_ONCE, UNKNOWN, UNKNOWN_AT_ONCE, WAITED
+  ask, AT_ONCE, createTestStore, createWarmStore, DEFAULT_POLICY, DOWN, flood, k1, k1Replaced, k2, settle, staleAfter,
+  UNAVAILABLE, UNAVAILABLE_AT_ONCE, UNKNOWN, UNKNOWN_AT_ONCE, WAITED
 } from '../fixtures/key-store.js'
 import { createSigningKey } from '../fixtures/signing.js'
 
@@ -112,7 +112,7 @@ t.test('promise 2: an ageing key', async t => {
 
   for (const { name, keys, answer } of [
     { name: 'is gone', keys: [], answer: 'unknown_key' },
-    { name: 'is of no use any more', keys: [{ ...k1.jwk, use: 'enc' }], answer: 'unusable_key' }
+    { name: 'is no longer usable', keys: [{ ...k1.jwk, use: 'enc' }], answer: 'unusable_key' }
   ] as const) {
     t.test(`is refused from the moment at which the background refresh sees that it ${name}`, async t => {
       const { store, source, clock } = await createWarmStore()
@@ -125,7 +125,7 @@ t.test('promise 2: an ageing key', async t => {
     })
   }
 
-  t.test('goes on when the background refresh fails, without an unhandled rejection', async t => {
+  t.test('keeps working when the background refresh fails, without an unhandled rejection', async t => {
     const { store, source, clock } = await createWarmStore()
     source.fault = DOWN
     clock.advance(maxAge)
@@ -217,7 +217,7 @@ t.test('promise 3: past that', async t => {
     }
   })
 
-  t.test('an answer that comes after the key was confirmed anew by nobody else is heeded', async t => {
+  t.test('a response counts if no other fetch has confirmed the key meanwhile', async t => {
     const { store, source, clock } = await createWarmStore()
     clock.advance(staleAfter)
     const release = source.hold()
@@ -246,7 +246,7 @@ t.test('promise 4: in an outage', async t => {
     })
   }
 
-  t.test('a known key goes on at once between two tries, for staleIfError since it was confirmed', async t => {
+  t.test('a known key serves at once between two tries, for staleIfError since it was confirmed', async t => {
     const { store, source, clock } = await createWarmStore()
     const start = clock.now()
     source.fault = DOWN
@@ -266,7 +266,7 @@ t.test('promise 4: in an outage', async t => {
     t.match(await ask(store), WAITED, 'and is back after the first success')
   })
 
-  t.test('only one request at a time waits for the try, all others go on with the key', async t => {
+  t.test('only one request at a time waits for the try, all others use the key', async t => {
     const { store, source, clock } = await createWarmStore()
     source.fault = DOWN
     clock.advance(staleAfter)
@@ -329,7 +329,9 @@ t.test('promise 4: in an outage', async t => {
   })
 
   t.test('whatever a source throws counts as one', async t => {
-    for (const [fault, code] of [[DOWN, 'ECONNREFUSED'], [new TypeError('no'), 'unexpected'], ['text', 'unexpected'], [null, 'unexpected']] as const) {
+    for (const [fault, code] of [
+      [DOWN, 'ECONNREFUSED'], [new TypeError('no'), 'unexpected'], ['text', 'unexpected'], [null, 'unexpected']
+    ] as const) {
       const { store, source, clock } = await createWarmStore()
       source.fault = fault
       clock.advance(staleAfter)
@@ -399,7 +401,7 @@ t.test('promise 6: one fetch at a time for each key', async t => {
     { name: 'fails', fault: DOWN, outcome: UNAVAILABLE },
     { name: 'finds nothing', fault: undefined, outcome: UNKNOWN }
   ]) {
-    t.test(`1,000 requests share a fetch that ${name}, and the next one is made anew`, async t => {
+    t.test(`1,000 requests share a fetch that ${name}, and the next one is a new fetch`, async t => {
       const { store, source, clock } = createTestStore([])
       source.fault = fault
       const outcomes = await Promise.all(Array.from({ length: 1000 }, () => ask(store)))
@@ -520,7 +522,7 @@ t.test('promise 7: flood', async t => {
     }
   })
 
-  t.test('with an empty budget a key that was lately seen to be absent is 401, any other 503', async t => {
+  t.test('with an empty budget a key that was recently seen to be absent is 401, any other 503', async t => {
     const setup = createTestStore([], { requestsPerMinute: 0.5 })
     const { store, clock, source } = setup
     await ask(store, 'absent')
@@ -539,7 +541,7 @@ t.test('promise 7: flood', async t => {
     t.equal(source.calls.length, 10)
   })
 
-  t.test('with an empty budget a key that was lately seen to be of no use is refused as that', async t => {
+  t.test('with an empty budget a key that was recently seen to be unusable is refused as that', async t => {
     const setup = createTestStore([{ ...k1.jwk, use: 'enc' }], { requestsPerMinute: 0.5 })
     await ask(setup.store)
     await flood(setup, 9)
@@ -680,7 +682,11 @@ t.test('promise 9: what is no key', async t => {
       clock.advance(staleAfter)
       lines.length = 0
       t.match(await ask(store, 'bad'), { answer: 'unusable_key', waited: true })
-      t.match(lines, [{ level: 'warn', msg: SPOILT }, { level, fields: { kid: 'bad' } }], 'and when it is spoilt again it is logged again')
+      t.match(
+        lines,
+        [{ level: 'warn', msg: SPOILT }, { level, fields: { kid: 'bad' } }],
+        'and when it is spoilt again it is logged again'
+      )
       t.equal(lines.length, 2)
     })
   }
@@ -719,7 +725,9 @@ t.test('promise 11: status() and ready()', async t => {
     source.fault = new JwksFetchError('timeout')
     clock.advance(staleAfter)
     await ask(store)
-    t.match(store.status(), { keys: [{ kid: 'k1' }], lastError: 'timeout', nextTryAt: new Date(clock.now() + 500).toISOString() })
+    t.match(store.status(), {
+      keys: [{ kid: 'k1' }], lastError: 'timeout', nextTryAt: new Date(clock.now() + 500).toISOString()
+    })
     source.fault = DOWN
     clock.advance(500)
     await ask(store)
@@ -749,7 +757,7 @@ t.test('promise 11: status() and ready()', async t => {
     t.match(lines, [{ level: 'info', fields: { kid: 'k1' } }], 'found like a new one')
   })
 
-  t.test('ready() resolves when the JWKS can be had, whatever keys it holds', async t => {
+  t.test('ready() resolves when the JWKS can be fetched, whatever keys it holds', async t => {
     for (const keys of [[k1.jwk], []]) {
       const { store, source } = createTestStore(keys)
       await t.resolves(store.ready())
@@ -795,7 +803,7 @@ t.test('promise 11: status() and ready()', async t => {
 
 t.test('a clock that is set back', async t => {
   for (const setBack of [1, 5000, 100 * staleIfError]) {
-    t.test(`by ${setBack} ms makes a key old: it is confirmed anew`, async t => {
+    t.test(`by ${setBack} ms makes a key old: it is confirmed again`, async t => {
       const { store, source, clock } = await createWarmStore()
       clock.advance(-setBack)
       t.match(await ask(store), WAITED)

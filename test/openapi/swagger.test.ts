@@ -2,7 +2,9 @@ import fastifyAuth from '@fastify/auth'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { Validator } from '@seriousme/openapi-schema-validator'
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifySchema, type RouteOptions, type RouteShorthandOptions } from 'fastify'
+import Fastify, {
+  type FastifyInstance, type FastifyPluginAsync, type FastifySchema, type RouteOptions, type RouteShorthandOptions
+} from 'fastify'
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, {
@@ -18,8 +20,12 @@ interface Operation {
 type Document = Record<string, unknown> & { paths: Record<string, Record<string, Operation>> }
 
 const INFO = { title: 'API', version: '1.0.0' }
-const HTTP = { openapi: { info: INFO, components: { securitySchemes: betterAuthSecuritySchemes } } } satisfies FastifyDynamicSwaggerOptions
-const WITH_COOKIE = { openapi: { info: INFO, components: { securitySchemes: betterAuthCookieSecuritySchemes } } } satisfies FastifyDynamicSwaggerOptions
+const HTTP = {
+  openapi: { info: INFO, components: { securitySchemes: betterAuthSecuritySchemes } }
+} satisfies FastifyDynamicSwaggerOptions
+const WITH_COOKIE = {
+  openapi: { info: INFO, components: { securitySchemes: betterAuthCookieSecuritySchemes } }
+} satisfies FastifyDynamicSwaggerOptions
 const V2 = {
   swagger: { info: INFO, securityDefinitions: { betterAuth: { type: 'apiKey', in: 'header', name: 'authorization' } } }
 } satisfies FastifyDynamicSwaggerOptions
@@ -32,11 +38,18 @@ const ERROR_CONTENT = {
     schema: {
       type: 'object',
       required: ['statusCode', 'code', 'error', 'message'],
-      properties: { statusCode: { type: 'integer' }, code: { type: 'string' }, error: { type: 'string' }, message: { type: 'string' } }
+      properties: {
+        statusCode: { type: 'integer' },
+        code: { type: 'string' },
+        error: { type: 'string' },
+        message: { type: 'string' }
+      }
     }
   }
 }
-const CHALLENGE = { 'WWW-Authenticate': { description: 'A Bearer challenge (RFC 6750 §3)', schema: { type: 'string' } } }
+const CHALLENGE = {
+  'WWW-Authenticate': { description: 'A Bearer challenge (RFC 6750 §3)', schema: { type: 'string' } }
+}
 const REFUSALS = {
   401: { description: 'No valid credentials', headers: CHALLENGE, content: described('No valid credentials') },
   503: {
@@ -64,7 +77,9 @@ interface Setup {
 }
 
 /** An app with swagger first and the plugin second, as most will have it. */
-async function createApp (t: Test, { options = {}, swagger: swaggerOptions = HTTP, app = Fastify() }: Setup = {}): Promise<FastifyInstance> {
+async function createApp (
+  t: Test, { options = {}, swagger: swaggerOptions = HTTP, app = Fastify() }: Setup = {}
+): Promise<FastifyInstance> {
   t.teardown(() => app.close())
   if (swaggerOptions !== false) await app.register(swagger, swaggerOptions)
   await app.register(betterAuthPlugin, { authUrl: 'http://localhost:3000', ...options })
@@ -91,8 +106,12 @@ async function documentOf (app: FastifyInstance): Promise<Document> {
 function addRoutes (app: FastifyInstance): void {
   app.get('/open', handler)
   app.get('/news', { onRequest: app.authenticateOptional }, handler)
-  app.get('/me', { onRequest: [app.authenticate], schema: { summary: 'Me', response: { 200: { type: 'object', description: 'Me' } } } }, handler)
-  app.delete('/users/:id', { onRequest: app.authorize({ roles: ['admin', 'editor'], scopes: ['users:write'] }) }, handler)
+  app.get('/me', {
+    onRequest: [app.authenticate], schema: { summary: 'Me', response: { 200: { type: 'object', description: 'Me' } } }
+  }, handler)
+  app.delete('/users/:id', {
+    onRequest: app.authorize({ roles: ['admin', 'editor'], scopes: ['users:write'] })
+  }, handler)
 }
 
 const SMALL_APP_PATHS = {
@@ -102,7 +121,10 @@ const SMALL_APP_PATHS = {
     get: {
       summary: 'Me',
       security: [BEARER],
-      responses: { 200: { description: 'Me', content: { 'application/json': { schema: { type: 'object', description: 'Me' } } } }, ...REFUSALS }
+      responses: {
+        200: { description: 'Me', content: { 'application/json': { schema: { type: 'object', description: 'Me' } } } },
+        ...REFUSALS
+      }
     }
   },
   '/users/{id}': {
@@ -129,7 +151,9 @@ for (const openapi of ['3.0.3', '3.1.0']) {
       info: INFO,
       components: {
         securitySchemes: {
-          betterAuth: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A JWT of the Better Auth server' }
+          betterAuth: {
+            type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A JWT of the Better Auth server'
+          }
         },
         schemas: {}
       },
@@ -139,20 +163,25 @@ for (const openapi of ['3.0.3', '3.1.0']) {
   })
 
   t.test(`with cookies, routes list both ways, in OpenAPI ${openapi}`, async t => {
-    const app = await createApp(t, { options: { sessionCookie: true }, swagger: { openapi: { ...WITH_COOKIE.openapi, openapi } } })
+    const app = await createApp(t, {
+      options: { sessionCookie: true }, swagger: { openapi: { ...WITH_COOKIE.openapi, openapi } }
+    })
     addRoutes(app)
     const document = await documentOf(app)
     const { paths } = document
     t.strictSame(paths['/me']!.get!.security, [BEARER, COOKIE])
     t.strictSame(paths['/news']!.get!.security, [BEARER, COOKIE, {}])
-    t.match(document.components, { securitySchemes: { betterAuthCookie: { type: 'apiKey', in: 'cookie', name: 'better-auth.session_data' } } })
+    t.match(document.components, {
+      securitySchemes: { betterAuthCookie: { type: 'apiKey', in: 'cookie', name: 'better-auth.session_data' } }
+    })
     t.strictSame(await new Validator().validate(structuredClone(document)), { valid: true }, 'is valid')
   })
 }
 
 t.test('a route is documented by its hook, wherever that is', async t => {
   const plain = (app: FastifyInstance, options: RouteShorthandOptions) => { app.get('/x', options, handler) }
-  const inScope = (fill: FastifyPluginAsync, prefix = ''): FastifyPluginAsync => async app => { await app.register(fill, { prefix }) }
+  const inScope = (fill: FastifyPluginAsync, prefix = ''): FastifyPluginAsync =>
+    async app => { await app.register(fill, { prefix }) }
   const cases: Record<string, { fill: FastifyPluginAsync, at?: [url: string, method: string] }> = {
     'the onRequest of its scope, added before it': {
       fill: async app => {
@@ -185,7 +214,9 @@ t.test('a route is documented by its hook, wherever that is', async t => {
       }
     },
     'a route of an fp-plugin': { fill: fp(async app => { plain(app, { onRequest: app.authenticate }) }) },
-    'a scope with a prefix': { fill: inScope(async app => { plain(app, { onRequest: app.authenticate }) }, '/v1'), at: ['/v1/x', 'get'] },
+    'a scope with a prefix': {
+      fill: inScope(async app => { plain(app, { onRequest: app.authenticate }) }, '/v1'), at: ['/v1/x', 'get']
+    },
     'a hook that an onRoute hook adds': {
       fill: inScope(async app => {
         app.addHook('onRoute', route => { route.onRequest = app.authenticate })
@@ -206,7 +237,9 @@ t.test('a route is documented by its hook, wherever that is', async t => {
   }
   for (const position of ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const) {
     cases[`${position}, a function`] = { fill: async app => { plain(app, { [position]: app.authenticate }) } }
-    cases[`${position}, one of several`] = { fill: async app => { plain(app, { [position]: [async () => {}, app.authenticate] }) } }
+    cases[`${position}, one of several`] = {
+      fill: async app => { plain(app, { [position]: [async () => {}, app.authenticate] }) }
+    }
   }
   for (const [name, { fill, at: [url, method] = ['/x', 'get'] }] of Object.entries(cases)) {
     const app = await createApp(t, { swagger: { ...HTTP, exposeHeadRoutes: true } })
@@ -226,7 +259,9 @@ t.test('what is not among the hooks of a route does not document it', async t =>
   const { paths } = await documentOf(app)
   t.strictSame(paths['/sibling'], { get: { responses: OK } }, 'a scope beside it')
   t.strictSame(paths['/by-hand'], { get: { responses: OK } }, 'its handler')
-  t.strictSame(paths['/auth'], { get: { security: [BEARER], responses: OK } }, '@fastify/auth: what the route says of itself stands')
+  t.strictSame(paths['/auth'], {
+    get: { security: [BEARER], responses: OK }
+  }, '@fastify/auth: what the route says of itself stands')
 })
 
 t.test('guards name what they ask for', async t => {
@@ -251,7 +286,11 @@ t.test('guards name what they ask for', async t => {
   const roles = ['admin']
   app.get('/x', { onRequest: app.authorize({ roles }) }, handler)
   roles.push('everyone')
-  t.strictSame((await documentOf(app)).paths['/x']!.get!['x-better-auth-guards'], [{ roles: ['admin'] }], 'as it was when they were made')
+  t.strictSame(
+    (await documentOf(app)).paths['/x']!.get!['x-better-auth-guards'],
+    [{ roles: ['admin'] }],
+    'as it was when they were made'
+  )
 })
 
 t.test('it does not matter which of the two plugins comes first, and in which scope', async t => {
@@ -315,7 +354,9 @@ t.test('what a route says of itself is left alone', async t => {
     const app = await createApp(t)
     app.get('/x', { schema, onRequest: app.authorize({ roles: ['admin'] }) }, handler)
     const { responses } = (await documentOf(app)).paths['/x']!.get!
-    const found = Object.entries(responses).map(([status, { description }]) => [status, description === 'My own' ? description : 'ours'])
+    const found = Object.entries(responses).map(
+      ([status, { description }]) => [status, description === 'My own' ? description : 'ours']
+    )
     t.strictSame(Object.fromEntries(found), expected, JSON.stringify(Object.keys(schema.response as object)))
   }
 
@@ -392,7 +433,9 @@ t.test('unprotected routes are documented as they are without the plugin', async
   const fill = (app: FastifyInstance) => {
     app.addSchema({ $id: 'thing', type: 'object', properties: { id: { type: 'string' } } })
     app.get('/none', handler)
-    app.get('/things/:id', { schema: { tags: ['things'], response: { 200: { $ref: 'thing#' }, 404: { type: 'null' } } } }, handler)
+    app.get('/things/:id', {
+      schema: { tags: ['things'], response: { 200: { $ref: 'thing#' }, 404: { type: 'null' } } }
+    }, handler)
     app.post('/things', { schema: { body: { $ref: 'thing#' }, security: [{ betterAuth: [] }] } }, handler)
   }
   const [ours, plain] = [await createApp(t), await createPlainApp(t)]
@@ -405,7 +448,9 @@ t.test('unprotected routes are documented as they are without the plugin', async
     addRoutes(app)
   }
   const [found, wanted] = [await documentOf(mixed), await documentOf(expected)]
-  for (const url of ['/none', '/things/{id}', '/things', '/open']) t.strictSame(found.paths[url], wanted.paths[url], url)
+  for (const url of ['/none', '/things/{id}', '/things', '/open']) {
+    t.strictSame(found.paths[url], wanted.paths[url], url)
+  }
   t.strictSame(found.components, wanted.components, 'and nothing is added to the components')
 })
 
@@ -418,7 +463,13 @@ t.test('openapi: false says nothing of any route', async t => {
 t.test('where a scheme is not declared, the document stays whole and the log says what to do', async t => {
   const undeclared = { openapi: { info: INFO } }
   const v2 = { swagger: { info: INFO } }
-  const cases: Array<[name: string, swagger: FastifyDynamicSwaggerOptions, sessionCookie: boolean, security: unknown, constant: RegExp]> = [
+  const cases: Array<[
+    name: string,
+    swagger: FastifyDynamicSwaggerOptions,
+    sessionCookie: boolean,
+    security: unknown,
+    constant: RegExp
+  ]> = [
     ['no scheme', undeclared, false, undefined, /put betterAuthSecuritySchemes into/],
     ['no scheme, cookies on', undeclared, true, undefined, /put betterAuthCookieSecuritySchemes into/],
     ['no cookie scheme', HTTP, true, [BEARER], /put betterAuthCookieSecuritySchemes into/],
@@ -456,7 +507,9 @@ t.test('Swagger 2.0 with a scheme of that name documents the routes too', async 
   addRoutes(app)
   const { get } = (await documentOf(app)).paths['/me']!
   t.strictSame(get!.security, [BEARER])
-  t.match(get!.responses[401], { description: 'No valid credentials', headers: { 'WWW-Authenticate': { type: 'string' } }, schema: { type: 'object' } })
+  t.match(get!.responses[401], {
+    description: 'No valid credentials', headers: { 'WWW-Authenticate': { type: 'string' } }, schema: { type: 'object' }
+  })
   t.strictSame(await new Validator().validate(structuredClone(await documentOf(app))), { valid: true })
 })
 
@@ -498,7 +551,7 @@ t.test('with a transform that takes no JSON Schema routes still say how they are
   t.notOk(log.lines.some(({ msg }) => msg.startsWith('OpenAPI')), 'without a warning')
 })
 
-t.test('with a transform that takes nothing of ours the document is as without the plugin, and the log says so', async t => {
+t.test('a transform that rejects our schema leaves the document as without the plugin, and is logged', async t => {
   const log = captureLog()
   const swagger: FastifyDynamicSwaggerOptions = {
     ...HTTP,
@@ -511,12 +564,16 @@ t.test('with a transform that takes nothing of ours the document is as without t
   const plain = await createPlainApp(t, swagger)
   for (const one of [app, plain]) one.get('/me', { onRequest: one.authenticate }, handler)
   t.strictSame(await documentOf(app), await documentOf(plain))
-  t.match(log.lines.filter(({ msg }) => msg.startsWith('OpenAPI')), [{ level: 40, msg: /as if they were open: a transform/ }])
+  t.match(
+    log.lines.filter(({ msg }) => msg.startsWith('OpenAPI')), [{ level: 40, msg: /as if they were open: a transform/ }]
+  )
 })
 
 t.test('what cannot be documented at all throws what it throws without the plugin', async t => {
   const log = captureLog()
-  const app = await createApp(t, { app: Fastify({ logger: log.logger }), swagger: { ...HTTP, transform () { throw new Error('mine') } } })
+  const app = await createApp(t, {
+    app: Fastify({ logger: log.logger }), swagger: { ...HTTP, transform () { throw new Error('mine') } }
+  })
   addRoutes(app)
   await app.ready()
   t.throws(() => app.swagger(), new Error('mine'))
@@ -566,13 +623,15 @@ t.test('two registrations document their own routes only', async t => {
   for (const url of ['/staff/open', '/shop/open']) t.strictSame(paths[url], { get: { responses: OK } }, url)
 })
 
-t.test('answers are the same bytes, documented or not', async t => {
+t.test('responses are the same bytes, documented or not', async t => {
   const bodies: Array<Record<string, unknown>> = []
   for (const [openapi, withSwagger] of [[true, HTTP], [false, HTTP], [true, false]] as const) {
     const app = await createApp(t, { options: { openapi }, swagger: withSwagger })
     app.setErrorHandler((error, request, reply) => {
       // Answers that a schema of the documented responses would cut or refuse.
-      return request.headers.plain === undefined ? reply.send({ problem: (error as Error).message, statusCode: 'none' }) : reply.send(error)
+      return request.headers.plain === undefined
+        ? reply.send({ problem: (error as Error).message, statusCode: 'none' })
+        : reply.send(error)
     })
     const schema = { body: { type: 'object', required: ['a'], properties: { a: { type: 'integer' } } } }
     app.get('/x', { onRequest: app.authorize({ roles: ['admin'] }) }, handler)

@@ -6,7 +6,7 @@ import { startJwksServer } from '../fixtures/jwks-server.js'
 import { createProject, devDependency, install, measure, pack, run, type Result } from '../fixtures/package.js'
 import { ROOT } from '../fixtures/program.js'
 
-// npm, the registry and compilers take their time, and other tests run beside it.
+// npm, the registry and compilers are slow, and other tests run at the same time.
 t.setTimeout(600_000)
 
 const CONSUMERS = join(ROOT, 'test/package/consumers')
@@ -21,14 +21,22 @@ const project = createProject(t)
 const { path: tarball } = await pack(project)
 await install(project, [
   tarball, 'typescript-5.8@npm:typescript@~5.8.0',
-  ...['fastify', 'typescript', '@types/node', '@fastify/type-provider-typebox', 'typebox', 'type-provider-typebox-5'].map(devDependency)
+  ...[
+    'fastify', 'typescript', '@types/node', '@fastify/type-provider-typebox', 'typebox', 'type-provider-typebox-5'
+  ].map(devDependency)
 ])
 
 t.test('what is installed is what CHANGELOG says', async t => {
   const line = /Installed: (?<packages>\d+) packages and (?<megabytes>[\d.]+) MB without Fastify, (?<all>\d+) packages and (?<total>[\d.]+) MB with it\./
   const said = line.exec(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8'))!.groups!
   const cases = [
-    { title: 'without Fastify', flags: ['--legacy-peer-deps'], packages: Number(said.packages), megabytes: Number(said.megabytes) },
+
+    {
+      title: 'without Fastify',
+      flags: ['--legacy-peer-deps'],
+      packages: Number(said.packages),
+      megabytes: Number(said.megabytes)
+    },
     { title: 'with it', flags: [], packages: Number(said.all), megabytes: Number(said.total) }
   ]
   for (const { title, flags, packages, megabytes } of cases) {
@@ -113,7 +121,9 @@ for (const { title, type, options, files, compilers, programs } of CONSUMING) {
     const folder = title.toLowerCase().replaceAll(' ', '-')
     mkdirSync(join(project, folder))
     writeFileSync(join(project, folder, 'package.json'), JSON.stringify({ private: true, type }))
-    writeFileSync(join(project, folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...STRICT, ...options }, files }))
+    writeFileSync(
+      join(project, folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...STRICT, ...options }, files })
+    )
     for (const file of files) copyFileSync(join(CONSUMERS, file), join(project, folder, file))
     for (const compiler of compilers) {
       const compiled = await run(project, [NODE, `node_modules/${compiler}/bin/tsc`, '-p', folder])

@@ -13,10 +13,10 @@ import * as user from '../../lib/user.js'
 
 t.test('exports what is public, and nothing else', async t => {
   t.strictSame(Object.keys(entry).sort(), [
-    'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CsrfError', 'ForbiddenError', 'InvalidOptionError', 'JwksUnavailableError',
-    'RequestInvalidError', 'RevocationUnavailableError', 'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError',
-    'TokenRevokedError', 'UserSchema', 'betterAuthCookieSecuritySchemes', 'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default',
-    'getUser', 'isBetterAuthError'
+    'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CsrfError', 'ForbiddenError', 'InvalidOptionError',
+    'JwksUnavailableError', 'RequestInvalidError', 'RevocationUnavailableError', 'TokenExpiredError',
+    'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError', 'UserSchema', 'betterAuthCookieSecuritySchemes',
+    'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser', 'isBetterAuthError'
   ])
 })
 
@@ -43,6 +43,8 @@ t.test('the plugin says its name and for which Fastify it is', async t => {
   t.teardown(() => app.close())
   await app.register(entry.default, { authUrl: 'http://localhost:3000' })
   t.ok(app.hasPlugin('better-auth-fastify'))
-  for (const name of ['authenticate', 'authenticateOptional', 'authorize', 'betterAuth']) t.ok(app.hasDecorator(name), name)
+  for (const name of ['authenticate', 'authenticateOptional', 'authorize', 'betterAuth']) {
+    t.ok(app.hasDecorator(name), name)
+  }
   for (const name of ['user', 'claims']) t.ok(app.hasRequestDecorator(name), name)
 })

@@ -119,7 +119,9 @@ t.test('refuses two Authorization headers, whichever of them is the right one', 
 t.test('is not misled by a header value that is called Authorization, nor by a name of the same length', async t => {
   const send = await startServer(t)
   t.equal(
-    await send(['X-Forwarded-Headers', 'Authorization'], ['Authorization', 'Bearer a.b.c'], ['X-Thirteen-Is', 'Bearer d.e.f']),
+    await send(
+      ['X-Forwarded-Headers', 'Authorization'], ['Authorization', 'Bearer a.b.c'], ['X-Thirteen-Is', 'Bearer d.e.f']
+    ),
     'token a.b.c'
   )
 })

@@ -35,14 +35,20 @@ const tokenFor = (issuer: TestIssuer, claims = {}) => issuer.token({ role: 'admi
 /** Signs as that issuer, with a key of its own. */
 const startForeign = (t: Test, { authUrl }: TestIssuer) => startIssuer(t, { issuer: authUrl, audience: authUrl })
 
-async function refuses (t: Test, app: FastifyInstance, url: string, headers: Record<string, string>, expected: typeof MISSING, name: string): Promise<void> {
+async function refuses (
+  t: Test, app: FastifyInstance, url: string, headers: Record<string, string>, expected: typeof MISSING, name: string
+): Promise<void> {
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
     const { status, headers: got, body } = await call(app, { url, headers })
-    t.strictSame({ status, code: JSON.parse(body).code, challenge: got['www-authenticate'] }, expected, `${name}, by ${transport}`)
+    t.strictSame({
+      status, code: JSON.parse(body).code, challenge: got['www-authenticate']
+    }, expected, `${name}, by ${transport}`)
   }
 }
 
-async function accepts (t: Test, app: FastifyInstance, url: string, headers: Record<string, string>, id: string | null, name: string): Promise<void> {
+async function accepts (
+  t: Test, app: FastifyInstance, url: string, headers: Record<string, string>, id: string | null, name: string
+): Promise<void> {
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
     const { status, body } = await call(app, { url, headers })
     t.strictSame([status, JSON.parse(body)], [200, { id }], `${name}, by ${transport}`)
@@ -74,10 +80,22 @@ t.test('a token in another place', async t => {
       else await refuses(t, app, url, protocol(wrong), refusal, `is verified like any other at ${url}: ${name}`)
     }
   }
-  t.equal((await app.inject({ url: '/admin', headers: protocol(tokenFor(issuer, { role: 'user' })) })).statusCode, 403, 'is judged by guards')
-  t.equal((await app.inject({ url: '/me', headers: protocol(tokenFor(issuer, { banned: true })) })).statusCode, 403, 'is no way round a ban')
+  t.equal(
+    (await app.inject({ url: '/admin', headers: protocol(tokenFor(issuer, { role: 'user' })) })).statusCode,
+    403,
+    'is judged by guards'
+  )
+  t.equal(
+    (await app.inject({ url: '/me', headers: protocol(tokenFor(issuer, { banned: true })) })).statusCode,
+    403,
+    'is no way round a ban'
+  )
   const revoking = await createApi(t, { authUrl: issuer.authUrl, extractToken: fromProtocol, isRevoked: () => true })
-  t.equal((await revoking.inject({ url: '/me', headers: protocol(token) })).json().code, 'FST_BETTER_AUTH_TOKEN_REVOKED', 'is no way round a revocation')
+  t.equal(
+    (await revoking.inject({ url: '/me', headers: protocol(token) })).json().code,
+    'FST_BETTER_AUTH_TOKEN_REVOKED',
+    'is no way round a revocation'
+  )
   await refuses(t, app, '/me', {}, MISSING, 'without it there is no token')
 })
 
@@ -86,7 +104,9 @@ t.test('without the option it is nowhere but in the header', async t => {
   const app = await createApi(t, { authUrl: issuer.authUrl })
   const token = tokenFor(issuer)
   await refuses(t, app, `/me?token=${token}&access_token=${token}`, {
-    cookie: `token=${token}; better-auth.session_data=${token}`, 'sec-websocket-protocol': `bearer, ${token}`, 'x-access-token': token
+    cookie: `token=${token}; better-auth.session_data=${token}`,
+    'sec-websocket-protocol': `bearer, ${token}`,
+    'x-access-token': token
   }, MISSING, 'refused')
 })
 
@@ -103,10 +123,14 @@ t.test('the header comes first, and alone decides', async t => {
   })
   const good = tokenFor(issuer, { sub: 'u_query', id: 'u_query' })
   const url = `/me?token=${good}`
-  await accepts(t, app, url, bearer(tokenFor(issuer, { sub: 'u_header', id: 'u_header' })), 'u_header', 'both are right')
+  await accepts(
+    t, app, url, bearer(tokenFor(issuer, { sub: 'u_header', id: 'u_header' })), 'u_header', 'both are right'
+  )
   await accepts(t, app, '/me?token=abc', bearer(tokenFor(issuer)), USER.id, 'the other is wrong')
   await refuses(t, app, url, bearer('abc'), INVALID, 'a malformed token in the header')
-  await refuses(t, app, url, bearer(tokenFor(issuer, { iat: 1e9, exp: 1e9 })), EXPIRED, 'an expired token in the header')
+  await refuses(
+    t, app, url, bearer(tokenFor(issuer, { iat: 1e9, exp: 1e9 })), EXPIRED, 'an expired token in the header'
+  )
   await refuses(t, app, url, bearer(tokenFor(foreign)), INVALID, 'a foreign key in the header')
   await refuses(t, app, url, { authorization: 'Bearer' }, MALFORMED, 'Bearer with nothing')
   await refuses(t, app, url, { authorization: 'Bearer a b' }, MALFORMED, 'Bearer with two words')
@@ -119,12 +143,16 @@ t.test('the header comes first, and alone decides', async t => {
 
   await accepts(t, app, url, {}, 'u_query', 'no header')
   t.equal(asked, 2)
-  await accepts(t, app, url, { authorization: 'Basic YWRhOmxvdmVsYWNl' }, 'u_query', 'a header that is no bearer header')
+  await accepts(t, app, url, {
+    authorization: 'Basic YWRhOmxvdmVsYWNl'
+  }, 'u_query', 'a header that is no bearer header')
 })
 
 t.test('where there is none', async t => {
   const issuer = await startIssuer(t)
-  for (const [name, extractToken] of Object.entries<ExtractToken>({ undefined: () => undefined, 'an empty text': () => '' })) {
+  for (const [name, extractToken] of Object.entries<ExtractToken>({
+    undefined: () => undefined, 'an empty text': () => ''
+  })) {
     const app = await createApi(t, { authUrl: issuer.authUrl, extractToken })
     await refuses(t, app, '/me', {}, MISSING, name)
     await refuses(t, app, '/admin', {}, MISSING, name)
@@ -163,17 +191,21 @@ t.test('one that fails, or finds something else than text, is a 401', async t =>
         await refuses(t, app, url, {}, INVALID, url)
         t.strictSame(log.refusals().map(line => line.reason), ['extract_token_failed', 'extract_token_failed'])
       }
-      t.strictSame((await app.inject('/by-hand')).json(), { code: INVALID.code, user: null, claims: null }, 'by hand, leaves no user behind')
+      t.strictSame((await app.inject('/by-hand')).json(), {
+        code: INVALID.code, user: null, claims: null
+      }, 'by hand, leaves no user behind')
       await accepts(t, app, '/me', bearer(tokenFor(issuer)), USER.id, 'a header needs it not')
     })
   }
 })
 
-t.test('keys that are not to be had are a 503', async t => {
+t.test('keys that cannot be fetched are a 503', async t => {
   const issuer = await startIssuer(t)
   issuer.fail('down')
   const app = await createApi(t, { authUrl: issuer.authUrl, extractToken: fromQuery })
-  for (const url of ['/me', '/optional', '/admin']) t.equal((await app.inject(`${url}?token=${tokenFor(issuer)}`)).statusCode, 503, url)
+  for (const url of ['/me', '/optional', '/admin']) {
+    t.equal((await app.inject(`${url}?token=${tokenFor(issuer)}`)).statusCode, 503, url)
+  }
 })
 
 t.test('it comes before the session cookie', async t => {
@@ -189,8 +221,11 @@ t.test('one that is no function fails the boot', async t => {
   for (const extractToken of [null, true, 'query.token', {}, ['token']]) {
     const app = Fastify()
     t.teardown(() => app.close())
-    await t.rejects(async () => { await app.register(betterAuthPlugin, { extractToken: extractToken as unknown as ExtractToken }) }, {
-      code: 'FST_BETTER_AUTH_INVALID_OPTION', message: /Option "extractToken" must be a function, got/
+    await t.rejects(async () => {
+      await app.register(betterAuthPlugin, { extractToken: extractToken as unknown as ExtractToken })
+    }, {
+      code: 'FST_BETTER_AUTH_INVALID_OPTION',
+      message: /Option "extractToken" must be a function, got/
     } as unknown as Error)
   }
 })

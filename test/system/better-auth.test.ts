@@ -19,14 +19,18 @@ async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture)
   return app
 }
 
-/** Calls the API in both ways, and hands back the claims. */
-async function accepts (t: Test, app: FastifyInstance, { token, user }: SignedUp, expected = {}): Promise<Record<string, unknown>> {
+/** Calls the API in both ways, and returns the claims. */
+async function accepts (
+  t: Test, app: FastifyInstance, { token, user }: SignedUp, expected = {}
+): Promise<Record<string, unknown>> {
   let claims: Record<string, unknown> = {}
   for (const [name, call] of Object.entries(TRANSPORTS)) {
     const { status, body } = await call(app, { url: '/me', headers: bearer(token) })
     t.equal(status, 200, `accepted by ${name}`)
     const answer = JSON.parse(body)
-    t.strictSame(answer.user, { id: user.id, email: user.email, name: user.name, emailVerified: false, image: null, ...expected })
+    t.strictSame(answer.user, {
+      id: user.id, email: user.email, name: user.name, emailVerified: false, image: null, ...expected
+    })
     claims = answer.claims
   }
   return claims
@@ -47,7 +51,7 @@ function segment (token: string, index: 0 | 1): Record<string, unknown> {
 
 const KEY_PAIRS = [{ alg: 'EdDSA' }, { alg: 'ES256' }, { alg: 'ES512' }, { alg: 'RS256' }, { alg: 'PS256' }] as const
 
-/** A proxy in front: the keys are at the origin, and Better Auth's own address for them is closed. */
+/** A proxy in front: the keys are at the origin, and Better Auth's own URL for them is closed. */
 function rewriteJwks (request: IncomingMessage, response: ServerResponse): boolean {
   if (request.url === '/api/auth/jwks') {
     response.writeHead(404).end()
@@ -59,7 +63,9 @@ function rewriteJwks (request: IncomingMessage, response: ServerResponse): boole
 
 const ADDRESSES: Array<{ name: string, path: string, jwksPath?: string, intercept?: typeof rewriteJwks }> = [
   { name: 'the default address', path: '/api/auth/jwks' },
-  { name: 'jwksPath /.well-known/jwks.json', path: '/api/auth/.well-known/jwks.json', jwksPath: '/.well-known/jwks.json' },
+  {
+    name: 'jwksPath /.well-known/jwks.json', path: '/api/auth/.well-known/jwks.json', jwksPath: '/.well-known/jwks.json'
+  },
   { name: 'a proxy with the keys at the origin', path: '/.well-known/jwks.json', intercept: rewriteJwks }
 ]
 
@@ -88,7 +94,9 @@ t.test('tells the users of one server apart', async t => {
 })
 
 t.test('accepts a token of definePayload, whose user id is the sub', async t => {
-  const auth = await startAuth(t, { jwt: { jwt: { definePayload: ({ user }) => ({ email: user.email, plan: 'pro' }) } } })
+  const auth = await startAuth(t, {
+    jwt: { jwt: { definePayload: ({ user }) => ({ email: user.email, plan: 'pro' }) } }
+  })
   const app = await createApi(t, { authUrl: auth.origin })
   const claims = await accepts(t, app, await auth.signUp(), { name: null })
   t.match(claims, { plan: 'pro' })
@@ -96,7 +104,9 @@ t.test('accepts a token of definePayload, whose user id is the sub', async t => 
 })
 
 t.test('the sub is the user, whatever id a payload of definePayload has', async t => {
-  const auth = await startAuth(t, { jwt: { jwt: { definePayload: ({ user }) => ({ id: 'tenant-7', email: user.email, name: user.name }) } } })
+  const auth = await startAuth(t, {
+    jwt: { jwt: { definePayload: ({ user }) => ({ id: 'tenant-7', email: user.email, name: user.name }) } }
+  })
   const app = await createApi(t, { authUrl: auth.origin })
   t.match(await accepts(t, app, await auth.signUp()), { id: 'tenant-7' })
 })
@@ -115,7 +125,9 @@ t.test('custom issuer and audience', async t => {
     { issuer: false, audience: false } as const
   ]) {
     t.test(`accepts what the options name: ${JSON.stringify(options)}`, async t => {
-      t.match(await accepts(t, await createApi(t, { authUrl: auth.origin, ...options }), signedUp), { iss: issuer, aud: audience })
+      t.match(await accepts(t, await createApi(t, { authUrl: auth.origin, ...options }), signedUp), {
+        iss: issuer, aud: audience
+      })
     })
   }
 
@@ -167,7 +179,8 @@ t.test('HS256 of a custom signer', async t => {
   const secret = randomBytes(32).toString('hex')
   const auth = await startAuth(t, {
     jwt: {
-      // Better Auth wants `alg` wherever the keys are said to be elsewhere; its own signer, which would use it, is not asked.
+      // Better Auth wants `alg` wherever the keys are said to be elsewhere; its own signer, which would use it, is not
+      // asked.
       jwks: { remoteUrl: 'https://keys.example.com/jwks', keyPairConfig: { alg: 'EdDSA' } },
       jwt: { sign: payload => signHmac(secret, payload) }
     }
@@ -183,7 +196,9 @@ t.test('HS256 of a custom signer', async t => {
 
   t.test('is refused without a secret, and with another one', async t => {
     await refuses(t, await createApi(t, { authUrl: auth.origin }), signedUp.token)
-    await refuses(t, await createApi(t, { authUrl: auth.origin, secret: randomBytes(32).toString('hex') }), signedUp.token)
+    await refuses(
+      t, await createApi(t, { authUrl: auth.origin, secret: randomBytes(32).toString('hex') }), signedUp.token
+    )
   })
 })
 
@@ -210,7 +225,7 @@ t.test('refuses the session cookie of the same server as a bearer token', async 
 t.test('refuses the token of another server', async t => {
   const auth = await startAuth(t)
   const stranger = await startAuth(t)
-  // Better Auth signs whatever issuer it is told to: only the key gives this one away.
+  // Better Auth signs any issuer that it is configured with: only the key differs here.
   const impostor = await startAuth(t, { jwt: { jwt: { issuer: auth.origin, audience: auth.origin } } })
   const log = captureLog()
   const app = await createApi(t, { authUrl: auth.origin }, log)
@@ -231,6 +246,8 @@ t.test('refuses a token for another audience, and logs expected and received', a
   await refuses(t, app, (await auth.signUp()).token)
   t.equal(log.refusals().length, 2)
   for (const line of log.refusals()) {
-    t.match(line, { reason: 'audience_mismatch', claim: 'aud', expected: ['https://api.example.com'], received: auth.origin })
+    t.match(line, {
+      reason: 'audience_mismatch', claim: 'aud', expected: ['https://api.example.com'], received: auth.origin
+    })
   }
 })

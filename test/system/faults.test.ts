@@ -19,9 +19,9 @@ const STALE_AFTER = 2 * MAX_AGE
 const STALE_IF_ERROR = 10 * MAX_AGE
 /** For servers that would otherwise never be done with. */
 const TIMEOUT = 500
-/** For those that answer at once, however busy the machine is. */
+/** For servers that respond at once, however busy the machine is. */
 const AMPLE_TIMEOUT = 4000
-/** Within this an answer came in time: the timeout, and all that a busy machine may add. */
+/** The limit for a response in time: the timeout, and what a busy machine may add. */
 const IN_TIME = TIMEOUT + 4000
 const LONGEST_PAUSE = 15_000
 /** What no log line may hold: the hand-held server's words, and the test issuer's. */
@@ -33,7 +33,7 @@ t.setTimeout(180_000)
 
 const good = createSigningKey('EdDSA', 'good')
 
-/** A fault that the shipped test issuer does not have, in a server that does what it is told. */
+/** A fault that the shipped test issuer does not have. */
 interface Fault {
   begin (server: JwksServer): unknown
   end? (server: JwksServer): unknown
@@ -42,13 +42,13 @@ interface Fault {
   authUrl? (server: JwksServer, t: Test): string | Promise<string>
 }
 
-/** An auth server with a fault, whoever plays it. */
+/** An auth server with a fault. */
 interface Subject {
   readonly authUrl: string
   readonly issuer: string
   readonly kid: string
   readonly hits: number
-  /** A new token each time, so that no cache answers. */
+  /** A new token each time, so that no cache has it. */
   token (): string
   begin (): unknown
   end (): unknown
@@ -63,7 +63,8 @@ function responding (lastError: RegExp, respond: Respond): Fault {
 const send = (status: number, body: string | Buffer, headers: Record<string, string> = {}): Respond =>
   (_request, response) => { response.writeHead(status, headers).end(body) }
 const json = (body: string): Fault => responding(/^no_jwks$/, send(200, body, { 'content-type': 'application/json' }))
-const raw = (lastError: RegExp, bytes: string | Buffer): Fault => responding(lastError, (_request, response) => { response.socket!.end(bytes) })
+const raw = (lastError: RegExp, bytes: string | Buffer): Fault =>
+  responding(lastError, (_request, response) => { response.socket!.end(bytes) })
 
 /** The target of redirects; it has the very keys that are looked for, and must never be asked. */
 const elsewhere = await startJwksServer([good.jwk])
@@ -75,7 +76,11 @@ const bomb = gzipSync(Buffer.alloc(100 * MB, ' '))
 const large = Buffer.alloc(50 * MB, 'a')
 
 const FAULTS: Record<string, Fault> = {
-  'refuses connections': { lastError: /^(ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET)$/, begin: server => server.stop(), end: server => server.start() },
+  'refuses connections': {
+    lastError: /^(ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET)$/,
+    begin: server => server.stop(),
+    end: server => server.start()
+  },
   'has a name that is not found': {
     lastError: /^(ENOTFOUND|EAI_AGAIN|ECONNRESET|UND_ERR_SOCKET)$/,
     authUrl: (server, t) => `http://${resolvable(t).name}:${server.port}`,
@@ -96,17 +101,25 @@ const FAULTS: Record<string, Fault> = {
   },
   'answers with a TLS alert': raw(/^HPE_/, Buffer.from('15030100020246', 'hex')),
   'does not speak HTTP': raw(/^HPE_/, 'SSH-2.0-OpenSSH_9.6\r\n'),
-  'sends headers and then nothing': responding(/^timeout$/, (_request, response) => { response.writeHead(200).flushHeaders() }),
+  'sends headers and then nothing': responding(
+    /^timeout$/, (_request, response) => { response.writeHead(200).flushHeaders() }
+  ),
   'sends its body in drips': responding(/^timeout$/, (_request, response) => {
     const drip = setInterval(() => { response.write(' ') }, 10)
     response.on('close', () => clearInterval(drip))
   }),
-  'closes without an answer': responding(/^(ECONNRESET|UND_ERR_SOCKET)$/, (_request, response) => { response.socket!.end() }),
-  'resets in mid-body': responding(/^(ECONNRESET|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/, (_request, response) => {
+  'closes without an answer': responding(
+    /^(ECONNRESET|UND_ERR_SOCKET)$/, (_request, response) => { response.socket!.end() }
+  ),
+  'resets in mid-body': responding(/^(ECONNRESET|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/, (
+    _request, response
+  ) => {
     response.writeHead(200, { 'content-length': jwks.length })
     response.write(jwks.slice(0, 20), () => { response.socket!.resetAndDestroy() })
   }),
-  'closes in mid-body': responding(/^(ECONNRESET|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/, (_request, response) => {
+  'closes in mid-body': responding(/^(ECONNRESET|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/, (
+    _request, response
+  ) => {
     response.writeHead(200, { 'content-length': jwks.length })
     response.write(jwks.slice(0, 20), () => { response.socket!.end() })
   }),
@@ -129,7 +142,9 @@ const FAULTS: Record<string, Fault> = {
   'sends a list': json(`[${JSON.stringify(good.jwk)}]`),
   'redirects elsewhere': responding(/^no_jwks$/, send(302, '', { location })),
   'redirects elsewhere, for good': responding(/^no_jwks$/, send(308, '', { location })),
-  'redirects elsewhere with a JWKS as its body': responding(/^no_jwks$/, send(302, jwks, { location, 'content-type': 'application/json' })),
+  'redirects elsewhere with a JWKS as its body': responding(
+    /^no_jwks$/, send(302, jwks, { location, 'content-type': 'application/json' })
+  ),
   'sends 50 MB': responding(/^(no_jwks|timeout)$/, send(200, large)),
   'sends 50 MB without a length': responding(/^(no_jwks|timeout)$/, (_request, response) => {
     response.write(large)
@@ -141,7 +156,9 @@ const FAULTS: Record<string, Fault> = {
     more()
   }),
   'sends a gzip bomb': responding(/^(no_jwks|timeout)$/, send(200, bomb, { 'content-encoding': 'gzip' })),
-  'sends what is no gzip as such': responding(/^(no_jwks|Z_DATA_ERROR|network)$/, send(200, jwks, { 'content-encoding': 'gzip' }))
+  'sends what is no gzip as such': responding(
+    /^(no_jwks|Z_DATA_ERROR|network)$/, send(200, jwks, { 'content-encoding': 'gzip' })
+  )
 }
 
 /** What the test issuer plays. */
@@ -157,8 +174,13 @@ const ISSUER_FAULTS: Record<string, { kind: IssuerFault, lastError: RegExp }> = 
 }
 
 const CASES: Array<[name: string, one: Case]> = [
-  ...Object.entries(FAULTS).map(([name, fault]): [string, Case] => [name, { lastError: fault.lastError, start: t => startHandHeld(t, fault) }]),
-  ...Object.entries(ISSUER_FAULTS).map(([name, { kind, lastError }]): [string, Case] => [name, { lastError, start: t => startIssuer(t, kind) }])
+
+  ...Object.entries(FAULTS).map(
+    ([name, fault]): [string, Case] => [name, { lastError: fault.lastError, start: t => startHandHeld(t, fault) }]
+  ),
+  ...Object.entries(ISSUER_FAULTS).map(
+    ([name, { kind, lastError }]): [string, Case] => [name, { lastError, start: t => startIssuer(t, kind) }]
+  )
 ]
 
 async function startHandHeld (t: Test, fault: Fault): Promise<Subject> {
@@ -197,7 +219,7 @@ function options (authUrl: string, issuer: string, timeout = AMPLE_TIMEOUT): Bet
   }
 }
 
-/** Issued an hour ago and good for a day, whatever the clock of the test does; a new one each time, so that no cache answers. */
+/** Issued an hour ago, valid for a day by any clock of the test; a new one each time, so that no cache has it. */
 function longLived (): Record<string, unknown> {
   const iat = Math.floor(Date.now() / 1000) - 3600
   return { iat, exp: iat + 86_400, jti: randomBytes(8).toString('hex') }
@@ -220,7 +242,10 @@ function call (api: ClockedApi, server: JwksServer): Promise<ClockedResponse> {
 function isUnavailable (t: Test, { status, body, retryAfter }: ClockedResponse, message: string): void {
   t.equal(status, 503, message)
   t.same(JSON.parse(body), {
-    statusCode: 503, code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE', error: 'Service Unavailable', message: 'Auth service unreachable'
+    statusCode: 503,
+    code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE',
+    error: 'Service Unavailable',
+    message: 'Auth service unreachable'
   })
   t.ok(Number.isInteger(retryAfter) && retryAfter! >= 1 && retryAfter! <= 15, `Retry-After: ${retryAfter}`)
 }
@@ -230,7 +255,7 @@ function saysNothingOfIt (t: Test, { log }: ClockedApi): void {
   t.equal(elsewhere.hits, 0, 'no redirect was followed')
 }
 
-/** A request that was given up at the timeout may reach the server after the answer has reached us: how many there were in the end. */
+/** The final count of requests: one that was aborted at the timeout may reach the server later. */
 async function lastHit (auth: { readonly hits: number }): Promise<number> {
   for (;;) {
     const { hits } = auth
@@ -243,7 +268,7 @@ for (const [name, { lastError, start }] of CASES) {
   const timeout = lastError.test('timeout') ? TIMEOUT : AMPLE_TIMEOUT
 
   t.test(`when the auth server ${name}`, async t => {
-    t.test('a cold API answers 503 in time, and 200 after it', async t => {
+    t.test('a cold API responds with 503 in time, and with 200 after it', async t => {
       const auth = await start(t)
       const clock = createClock(Date.now())
       await auth.begin()
@@ -268,12 +293,14 @@ for (const [name, { lastError, start }] of CASES) {
       await auth.end()
       clock.advance(LONGEST_PAUSE)
       t.equal((await api.call(auth.token())).status, 200)
-      t.match(api.app.betterAuth.status(), { url: `${auth.authUrl}${JWKS_PATH}`, keys: [{ kid: auth.kid }], lastError: null, nextTryAt: null })
+      t.match(api.app.betterAuth.status(), {
+        url: `${auth.authUrl}${JWKS_PATH}`, keys: [{ kid: auth.kid }], lastError: null, nextTryAt: null
+      })
       await t.resolves(api.app.betterAuth.ready())
       saysNothingOfIt(t, api)
     })
 
-    t.test('a warm API answers 200 throughout', async t => {
+    t.test('a warm API responds with 200 throughout', async t => {
       const auth = await start(t)
       const clock = createClock(Date.now())
       const api = await startClockedApi(t, options(auth.authUrl, auth.issuer, timeout), clock)
@@ -288,7 +315,9 @@ for (const [name, { lastError, start }] of CASES) {
         t.same(answers.map(({ status }) => status), [200, 200, 200], `at ${age} ms`)
         t.ok(performance.now() - startedAt < IN_TIME, 'in time')
       }
-      t.match(api.app.betterAuth.status(), { keys: [{ kid: auth.kid, confirmedAt: new Date(confirmedAt).toISOString() }], lastError })
+      t.match(api.app.betterAuth.status(), {
+        keys: [{ kid: auth.kid, confirmedAt: new Date(confirmedAt).toISOString() }], lastError
+      })
 
       clock.set(confirmedAt + STALE_IF_ERROR)
       isUnavailable(t, await api.call(auth.token()), 'but not for ever')
@@ -296,7 +325,9 @@ for (const [name, { lastError, start }] of CASES) {
       await auth.end()
       clock.advance(LONGEST_PAUSE)
       t.equal((await api.call(auth.token())).status, 200)
-      t.match(api.app.betterAuth.status(), { keys: [{ kid: auth.kid, confirmedAt: new Date(clock.now()).toISOString() }], lastError: null })
+      t.match(api.app.betterAuth.status(), {
+        keys: [{ kid: auth.kid, confirmedAt: new Date(clock.now()).toISOString() }], lastError: null
+      })
       saysNothingOfIt(t, api)
     })
   })
@@ -319,7 +350,7 @@ function resolvable (t: Test): { name: string } {
 
 const front = { plain: false, passThrough: false, hangUp: () => {} }
 
-/** An https address before a plain server; its certificate is trusted in this test only. */
+/** An https URL in front of a plain server; only this test trusts its certificate. */
 async function startTlsFront (t: Test, server: JwksServer): Promise<string> {
   const { key, cert } = createCertificate()
   const { connect: connectTls } = tls
@@ -347,7 +378,9 @@ async function startTlsFront (t: Test, server: JwksServer): Promise<string> {
   const port = await new Promise<number>(resolve => {
     tcp.listen(0, 'localhost', () => resolve((tcp.address() as { port: number }).port))
   })
-  Object.assign(front, { plain: false, passThrough: false, hangUp: () => { for (const socket of sockets) socket.destroy() } })
+  Object.assign(front, {
+    plain: false, passThrough: false, hangUp: () => { for (const socket of sockets) socket.destroy() }
+  })
   t.teardown(() => { front.hangUp(); tcp.close() })
   return `https://localhost:${port}`
 }
@@ -376,13 +409,14 @@ function createCertificate (): { key: string, cert: string } {
     der(0xa3, der(0x30, subjectAltName))
   )
   const certificate = der(0x30, body, ecdsaWithSha256, der(0x03, Buffer.from([0]), sign('sha256', body, privateKey)))
+  const base64 = certificate.toString('base64').replace(/.{64}/g, '$&\n')
   return {
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
-    cert: `-----BEGIN CERTIFICATE-----\n${certificate.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`
+    cert: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`
   }
 }
 
-t.test('when one JWK is of no use', async t => {
+t.test('when one JWK is unusable', async t => {
   const rsa = createSigningKey('RS256', 'bad')
   const ec = createSigningKey('ES256', 'bad')
   const weak = generateKeyPairSync('rsa', { modulusLength: 1024 })
@@ -409,9 +443,13 @@ t.test('when one JWK is of no use', async t => {
         const input = `${encode({ alg: 'RS256', kid: 'bad' })}.${encode(claimsOf(server))}`
         const forged = createPublicKey({ key: { kty: 'RSA', n: rsa.jwk.n!, e: 'AQ' }, format: 'jwk' })
         // DigestInfo of SHA-256 (RFC 8017 §9.2).
-        const info = Buffer.concat([Buffer.from('3031300d060960864801650304020105000420', 'hex'), createHash('sha256').update(input).digest()])
+        const info = Buffer.concat(
+          [Buffer.from('3031300d060960864801650304020105000420', 'hex'), createHash('sha256').update(input).digest()]
+        )
         const size = forged.asymmetricKeyDetails!.modulusLength! / 8
-        const padded = Buffer.concat([Buffer.from([0, 1]), Buffer.alloc(size - info.length - 3, 0xff), Buffer.from([0]), info])
+        const padded = Buffer.concat(
+          [Buffer.from([0, 1]), Buffer.alloc(size - info.length - 3, 0xff), Buffer.from([0]), info]
+        )
         return `${input}.${encode(padded)}`
       }
     },
@@ -420,13 +458,21 @@ t.test('when one JWK is of no use', async t => {
       log: 'error',
       token: server => signJws(ec, claimsOf(server))
     },
-    'is for encryption': { jwk: { ...ec.jwk, use: 'enc' }, log: 'warn', token: server => signJws(ec, claimsOf(server)) },
-    'is not for verifying': { jwk: { ...ec.jwk, key_ops: ['encrypt'] }, log: 'warn', token: server => signJws(ec, claimsOf(server)) },
-    'is symmetric': { jwk: { kty: 'oct', k: encode('a shared secret of 32 bytes and more'), alg: 'HS256' }, log: 'error' },
+    'is for encryption': {
+      jwk: { ...ec.jwk, use: 'enc' }, log: 'warn', token: server => signJws(ec, claimsOf(server))
+    },
+    'is not for verifying': {
+      jwk: { ...ec.jwk, key_ops: ['encrypt'] }, log: 'warn', token: server => signJws(ec, claimsOf(server))
+    },
+    'is symmetric': {
+      jwk: { kty: 'oct', k: encode('a shared secret of 32 bytes and more'), alg: 'HS256' }, log: 'error'
+    },
     'is an Ed25519 point of small order': {
       jwk: { kty: 'OKP', crv: 'Ed25519', x: encode(Buffer.from([1, ...Buffer.alloc(31)])) },
       log: 'warn',
-      token: server => `${encode({ alg: 'EdDSA', kid: 'bad' })}.${encode(claimsOf(server))}.${encode(Buffer.from([1, ...Buffer.alloc(63)]))}`
+      token: server => [
+        encode({ alg: 'EdDSA', kid: 'bad' }), encode(claimsOf(server)), encode(Buffer.from([1, ...Buffer.alloc(63)]))
+      ].join('.')
     },
     'is a point that is not on the curve': { jwk: { ...ec.jwk, y: encode(randomBytes(32)) }, log: 'warn' }
   }

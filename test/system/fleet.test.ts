@@ -18,7 +18,10 @@ const LATENCY = 20
 const BUSY = SECOND
 const CALM = 5 * SECOND
 
-/** By the clock of the simulation, from the start of the fleet. All instances start within one second: the worst of rollouts. */
+/**
+ * By the clock of the simulation, from the start of the fleet. All instances start within one second: the worst of
+ * rollouts.
+ */
 const ROTATION = 8 * HOUR
 const OUTAGE = 16 * HOUR
 const OUTAGE_END = OUTAGE + 10 * MINUTE
@@ -132,7 +135,9 @@ async function simulate (instances: number, seed = 1): Promise<Fleet> {
   for (let i = 0; i < instances; i++) {
     const confirmedAt = new Map<string, number>()
     const { log } = recordLog()
-    const store = createKeyStore({ authUrl: AUTH_URL, source: createSource(clock, confirmedAt), policy: DEFAULT_POLICY, log, now: clock.now, random })
+    const store = createKeyStore({
+      authUrl: AUTH_URL, source: createSource(clock, confirmedAt), policy: DEFAULT_POLICY, log, now: clock.now, random
+    })
     queue.add(start + random() * SECOND, () => {
       store.ready().catch(() => {})
       live({ store, confirmedAt })
@@ -205,16 +210,25 @@ for (const instances of [1, 10, 1000]) {
     const trying = perMinute(OUTAGE, OUTAGE_END)
     const afterOutage = peak(fleet, OUTAGE_END, OUTAGE_END + 30 * SECOND)
     const later = peak(fleet, OUTAGE_END + 30 * SECOND, DAY)
-    t.comment(`${instances} instances, ${fleet.fetches.length} fetches in the day (${(fleet.fetches.length / instances).toFixed(1)} each), ${fleet.refused} refused`)
-    t.comment(`  fetches a minute of each instance and key: ${calm.toFixed(4)} with one key; with two keys ${rotating.toFixed(4)} for both; in the outage ${trying.toFixed(2)}`)
-    t.comment(`  most in one second: ${atStart} at the start, ${afterStart} until the rotation, ${atRotation} at the rotation, ${inOutage} in the outage, ` +
-      `${afterOutage} within 30 s after it, ${later} later`)
+    t.comment(
+      `${instances} instances, ${fleet.fetches.length} fetches in the day ` +
+      `(${(fleet.fetches.length / instances).toFixed(1)} each), ${fleet.refused} refused`
+    )
+    t.comment(
+      `  fetches a minute of each instance and key: ${calm.toFixed(4)} with one key; ` +
+      `with two keys ${rotating.toFixed(4)} for both; in the outage ${trying.toFixed(2)}`
+    )
+    t.comment(
+      `  most in one second: ${atStart} at the start, ${afterStart} until the rotation, ` +
+      `${atRotation} at the rotation, ${inOutage} in the outage, ${afterOutage} within 30 s after it, ${later} later`
+    )
 
     t.equal(fleet.refused, 0, 'no request was refused: not at the start, not at the rotation, not in the outage')
     t.ok(calm >= MINUTE / (maxAge + 2 * CALM), `${calm}`)
     t.ok(calm <= MINUTE / FRESH_AT_LEAST, `${calm}`)
     // At most what is due from each key, and one fetch to find the new one.
-    t.ok(total(fleet, ROTATION, ROTATION + TOKEN_LIFETIME) <= instances * (1 + 2 * Math.ceil(TOKEN_LIFETIME / FRESH_AT_LEAST)))
+    const due = instances * (1 + 2 * Math.ceil(TOKEN_LIFETIME / FRESH_AT_LEAST))
+    t.ok(total(fleet, ROTATION, ROTATION + TOKEN_LIFETIME) <= due)
     // A try each 12 to 15 seconds at the end of the back-off, and six to get there.
     t.ok(total(fleet, OUTAGE, OUTAGE_END) <= instances * (6 + (OUTAGE_END - OUTAGE) / 12_000))
     t.ok(OUTAGE_END - OUTAGE < staleIfError - maxAge - staleWhileRevalidate)

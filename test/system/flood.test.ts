@@ -49,7 +49,7 @@ function unknownToken ({ issuer, clock }: Pick<Setup, 'issuer' | 'clock'>): stri
   return issuer.token({ iat: Math.floor(clock.now() / 1000), jti: randomUUID() }, { header: { kid: randomUUID() } })
 }
 
-/** Sends tokens of random keys, many at once, each batch with a good one in it, and counts the answers. */
+/** Sends tokens of random keys, many at once, each batch with a good one in it, and counts the responses. */
 async function flood (setup: Setup, count: number, during: number): Promise<Record<string, number>> {
   const { clock, api, goodToken } = setup
   const answers: Record<string, number> = {}
@@ -57,7 +57,9 @@ async function flood (setup: Setup, count: number, during: number): Promise<Reco
   for (let batch = 0; batch < batches; batch++) {
     const calls = Array.from({ length: AT_A_TIME }, async () => {
       const { status, retryAfter } = await api.call(unknownToken(setup))
-      return status === 503 ? `503 ${retryAfter !== undefined && retryAfter >= 1 && retryAfter <= 2 ? 'in time' : retryAfter}` : String(status)
+      return status === 503
+        ? `503 ${retryAfter !== undefined && retryAfter >= 1 && retryAfter <= 2 ? 'in time' : retryAfter}`
+        : String(status)
     })
     calls.push(api.call(goodToken()).then(({ status }) => `good ${status}`))
     for (const answer of await Promise.all(calls)) answers[answer] = (answers[answer] ?? 0) + 1
@@ -66,7 +68,7 @@ async function flood (setup: Setup, count: number, during: number): Promise<Reco
   return answers
 }
 
-t.test(`${TOKENS} tokens of random keys within 40 minutes, beside good ones`, async t => {
+t.test(`${TOKENS} tokens of random keys within 40 minutes, among good ones`, async t => {
   const setup = await setUp(t)
   const { clock, api, issuer, goodKid } = setup
   await flood(setup, 2000, 4 * MINUTE)
@@ -77,9 +79,12 @@ t.test(`${TOKENS} tokens of random keys within 40 minutes, beside good ones`, as
   const growth = (process.memoryUsage().heapUsed - heapBefore) / MB
 
   const allowed = BURST + 40 * PER_MINUTE
-  // The known key is confirmed anew each ten minutes, for which it needs no budget.
+  // The known key is confirmed again every ten minutes, for which it needs no budget.
   const refreshes = 4
-  t.comment(`${setup.hits()} fetches for ${TOKENS} tokens; the budget of 40 minutes is ${allowed}; the heap grew by ${growth.toFixed(2)} MB`)
+  t.comment(
+    `${setup.hits()} fetches for ${TOKENS} tokens; the budget of 40 minutes is ${allowed}; ` +
+    `the heap grew by ${growth.toFixed(2)} MB`
+  )
   t.ok(setup.hits() <= allowed + refreshes, `${setup.hits()} fetches`)
   t.ok(setup.hits() >= allowed - 2 * PER_MINUTE, 'and the budget is not kept back')
   t.same(Object.keys(answers).sort(), ['401', '503 in time', 'good 200'], JSON.stringify(answers))
@@ -109,7 +114,9 @@ t.test(`${TOKENS} tokens of random keys within 40 minutes, beside good ones`, as
 t.test('any number of tokens of random keys within one moment cost the burst', async t => {
   const setup = await setUp(t)
   const answers = await flood(setup, 2000, 0)
-  t.same(answers, { 401: BURST - 1, '503 in time': 2001 - BURST, 'good 200': 2000 / AT_A_TIME }, 'the good key had the tenth')
+  t.same(answers, {
+    401: BURST - 1, '503 in time': 2001 - BURST, 'good 200': 2000 / AT_A_TIME
+  }, 'the good key had the tenth')
   t.equal(setup.hits(), BURST - 1)
 
   await setup.issuer.rotate()

@@ -10,7 +10,8 @@ async function startApi (t: Test, auth: AuthServer, jwks: JwksOptions = {}) {
   await app.register(betterAuthPlugin, { authUrl: auth.origin, jwks })
   app.get('/me', { onRequest: [app.authenticate] }, async request => request.user)
   t.teardown(() => app.close())
-  const status = async (token: string) => (await app.inject({ url: '/me', headers: { authorization: `Bearer ${token}` } })).statusCode
+  const status = async (token: string) =>
+    (await app.inject({ url: '/me', headers: { authorization: `Bearer ${token}` } })).statusCode
   return { app, status }
 }
 
@@ -25,10 +26,11 @@ function expireKeys (auth: AuthServer): void {
   for (const key of auth.db.jwks!) key.expiresAt = new Date(Date.now() - 1000)
 }
 
-const kidOf = (token: string) => (JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString()) as { kid: string }).kid
+const kidOf = (token: string) =>
+  (JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString()) as { kid: string }).kid
 const jwksHits = (auth: AuthServer) => auth.hits.get('/api/auth/jwks') ?? 0
 
-t.test('a rotated key is accepted at its first request, at the price of one fetch, and the old one goes on', async t => {
+t.test('a rotated key is accepted at its first request, after one fetch, and the old one keeps working', async t => {
   const auth = await startAuth(t)
   const { app, status } = await startApi(t, auth)
   const { token: before, cookie } = await auth.signUp()
@@ -46,7 +48,7 @@ t.test('a rotated key is accepted at its first request, at the price of one fetc
   t.same(app.betterAuth.status().keys.map(({ kid }) => kid).sort(), [kidOf(before), kidOf(after)].sort())
 })
 
-t.test('a key that is deleted from the database is refused after maxAge + staleWhileRevalidate, its cached tokens with it', async t => {
+t.test('a key deleted from the database ends after maxAge + staleWhileRevalidate, its cached tokens too', async t => {
   const auth = await startAuth(t)
   const { status } = await startApi(t, auth, { maxAge: 50, staleWhileRevalidate: 50 })
   const { token: before, cookie } = await auth.signUp()
@@ -62,7 +64,7 @@ t.test('a key that is deleted from the database is refused after maxAge + staleW
   t.equal(await status(after), 200)
 })
 
-t.test('the auth server is stopped and started again under load: no answer but 200', async t => {
+t.test('the auth server is stopped and started again under load: every response is 200', async t => {
   const auth = await startAuth(t)
   const { app } = await startApi(t, auth, { maxAge: 20, staleWhileRevalidate: 20, timeout: 500 })
   const { token } = await auth.signUp()
@@ -77,7 +79,9 @@ t.test('the auth server is stopped and started again under load: no answer but 2
     }
   })
 
-  const until = async (condition: () => boolean) => { while (!condition()) await new Promise(resolve => { setTimeout(resolve, 5) }) }
+  const until = async (condition: () => boolean) => {
+    while (!condition()) await new Promise(resolve => { setTimeout(resolve, 5) })
+  }
   await until(() => answers.has(200))
   await auth.close()
   await until(() => app.betterAuth.status().lastError !== null)
@@ -89,7 +93,7 @@ t.test('the auth server is stopped and started again under load: no answer but 2
   t.same([...answers.keys()], [200])
 })
 
-t.test('an API that starts while its auth server is down answers 503, and 200 once it is back', async t => {
+t.test('an API that starts while its auth server is down responds with 503, and with 200 once it is back', async t => {
   const auth = await startAuth(t)
   const { token } = await auth.signUp()
   await auth.close()

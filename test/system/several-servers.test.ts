@@ -20,7 +20,7 @@ function createApp (t: Test, log: LogCapture = captureLog()): FastifyInstance {
   return app
 }
 
-/** Adds a scope with a registration of its own, and hands back what it has. */
+/** Adds a scope with its own registration, and returns what it has. */
 async function addScope (app: FastifyInstance, prefix: string, options: BetterAuthOptions): Promise<Scope> {
   let added: Scope | undefined
   await app.register(async scope => {
@@ -29,7 +29,9 @@ async function addScope (app: FastifyInstance, prefix: string, options: BetterAu
     scope.get('/maybe', { onRequest: [scope.authenticateOptional] }, async ({ user }) => ({ user }))
     scope.get('/guarded', { onRequest: scope.authorize({ check: () => true }) }, async ({ user }) => ({ user }))
     scope.get('/jwt', async request => request.jwtVerify())
-    added = { betterAuth: scope.betterAuth, authenticate: scope.authenticate, hasSession: scope.hasRequestDecorator('session') }
+    added = {
+      betterAuth: scope.betterAuth, authenticate: scope.authenticate, hasSession: scope.hasRequestDecorator('session')
+    }
   }, { prefix })
   return added!
 }
@@ -53,8 +55,12 @@ t.test('two real Better Auth servers in sibling scopes', async t => {
   const userOfB = await b.signUp({ name: 'Bob' })
 
   t.test('each knows its own users', async t => {
-    t.match((await app.inject({ url: '/a/me', headers: bearer(userOfA.token) })).json(), { user: { id: userOfA.user.id, name: 'Ada' }, claims: { iss: a.origin } })
-    t.match((await app.inject({ url: '/b/me', headers: bearer(userOfB.token) })).json(), { user: { id: userOfB.user.id, name: 'Bob' }, claims: { iss: b.origin } })
+    t.match((await app.inject({ url: '/a/me', headers: bearer(userOfA.token) })).json(), {
+      user: { id: userOfA.user.id, name: 'Ada' }, claims: { iss: a.origin }
+    })
+    t.match((await app.inject({ url: '/b/me', headers: bearer(userOfB.token) })).json(), {
+      user: { id: userOfB.user.id, name: 'Bob' }, claims: { iss: b.origin }
+    })
     for (const route of ROUTES) {
       t.equal(await statusOf(app, `/a${route}`, userOfA.token), 200, `/a${route}`)
       t.equal(await statusOf(app, `/b${route}`, userOfB.token), 200, `/b${route}`)
@@ -76,10 +82,12 @@ t.test('two real Better Auth servers in sibling scopes', async t => {
     t.ok(log.refusals().every(({ reason }) => reason === 'unknown_key'))
   })
 
-  t.test('each has keys, an address and a state of its own', async t => {
+  t.test('each has its own keys, URL and state', async t => {
     t.equal(scopeA.betterAuth.jwksUrl, `${a.origin}/api/auth/jwks`)
     t.equal(scopeB.betterAuth.jwksUrl, `${b.origin}/api/auth/jwks`)
-    const [kidsA, kidsB] = [scopeA, scopeB].map(scope => scope.betterAuth.status().keys.map(({ kid }) => kid)) as [string[], string[]]
+    const [kidsA, kidsB] = [scopeA, scopeB].map(
+      scope => scope.betterAuth.status().keys.map(({ kid }) => kid)
+    ) as [string[], string[]]
     t.equal(kidsA.length, 1)
     t.equal(kidsB.length, 1)
     t.not(kidsA[0], kidsB[0])
@@ -133,7 +141,9 @@ t.test('each scope has options of its own, even for the same server', async t =>
   const app = createApp(t)
   const userSchema = Type.Object({ ...UserSchema.properties, team: Type.String() })
   const extractToken: BetterAuthOptions['extractToken'] = request => request.headers['x-token'] as string | undefined
-  const a = await addScope(app, '/a', { authUrl, audience: ['a', 'both'], userSchema, isRevoked: ({ jti }) => jti === 'revoked' })
+  const a = await addScope(app, '/a', {
+    authUrl, audience: ['a', 'both'], userSchema, isRevoked: ({ jti }) => jti === 'revoked'
+  })
   const b = await addScope(app, '/b', { authUrl, audience: ['b', 'both'], sessionCookie: true, extractToken })
   const tokenFor = (aud: string, claims = {}) => issuer.token({ aud, team: 'red', ...claims })
 
@@ -144,8 +154,15 @@ t.test('each scope has options of its own, even for the same server', async t =>
 
   const both = tokenFor('both')
   for (const round of ['first', 'again']) {
-    t.equal((await app.inject({ url: '/a/me', headers: bearer(both) })).json().user.team, 'red', `${round}: the user of A has a team`)
-    t.notOk('team' in (await app.inject({ url: '/b/me', headers: bearer(both) })).json().user, `${round}: the user of B has none`)
+    t.equal(
+      (await app.inject({ url: '/a/me', headers: bearer(both) })).json().user.team,
+      'red',
+      `${round}: the user of A has a team`
+    )
+    t.notOk(
+      'team' in (await app.inject({ url: '/b/me', headers: bearer(both) })).json().user,
+      `${round}: the user of B has none`
+    )
   }
   const revoked = tokenFor('both', { jti: 'revoked' })
   t.equal(await statusOf(app, '/a/me', revoked), 401)
@@ -157,7 +174,10 @@ t.test('each scope has options of its own, even for the same server', async t =>
 })
 
 t.test('a second registration', async t => {
-  const again = { code: 'FST_BETTER_AUTH_ALREADY_REGISTERED', message: /better-auth-fastify is already registered in this scope.+sibling scope/ }
+  const again = {
+    code: 'FST_BETTER_AUTH_ALREADY_REGISTERED',
+    message: /better-auth-fastify is already registered in this scope.+sibling scope/
+  }
   const options = { authUrl: 'https://a.example.com' }
   const others = { authUrl: 'https://b.example.com' }
 
@@ -224,8 +244,10 @@ t.test('a guard of one registration does not take the word of another', async t 
   await app.register(async scope => {
     await scope.register(betterAuthPlugin, { authUrl: a.authUrl })
     scope.addHook('onRequest', scope.authenticate)
-    // Late, so that the guard of the registration outside can be had.
-    scope.get('/staff', { preHandler: async (request, reply) => app.authorize({ roles: ['admin'] })(request, reply) }, async () => 'served')
+    // Late, so that the guard of the outer registration exists.
+    scope.get('/staff', {
+      preHandler: async (request, reply) => app.authorize({ roles: ['admin'] })(request, reply)
+    }, async () => 'served')
   })
   await app.register(betterAuthPlugin, { authUrl: b.authUrl })
   app.get('/outside', { onRequest: app.authorize({ roles: ['admin'] }) }, async () => 'served')

@@ -4,7 +4,7 @@ import { fetchToken, startAuthServer, type AuthServer } from '../fixtures/auth-s
 import { startCookieServer } from '../fixtures/cookie-server.js'
 import { segment, startIssuer } from '../fixtures/test-issuer.js'
 
-/** The test issuer beside real Better Auth servers: it is of use only as long as it is like them. */
+/** Compares the test issuer with real Better Auth servers: it is useful only while it is like them. */
 
 interface Payload {
   iat: number
@@ -27,7 +27,11 @@ async function startAuth (t: Test, options?: Parameters<typeof startAuthServer>[
 /** Everything by its name, with its type, or the kind of text or number that it is. */
 function shapeOf (value: unknown): unknown {
   if (Array.isArray(value)) return value.map(shapeOf)
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, shapeOf(one)]))
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(
+      Object.entries(value).map(([name, one]) => [name, shapeOf(one)])
+    )
+  }
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value)) return 'ISO 8601'
   if (typeof value === 'number') return value > 1e12 ? 'milliseconds' : 'seconds'
   return value === null ? 'null' : typeof value
@@ -54,13 +58,17 @@ function describe (token: string, origin: string): Record<string, unknown> {
 
 for (const alg of ['EdDSA', 'ES256', 'ES512', 'RS256', 'PS256'] as const) {
   t.test(`a token and the JWKS of ${alg} are as Better Auth makes them`, async t => {
-    const [issuer, auth] = await Promise.all([startIssuer(t, { algorithm: alg }), startAuth(t, { jwt: { jwks: { keyPairConfig: { alg } } } })])
+    const [issuer, auth] = await Promise.all(
+      [startIssuer(t, { algorithm: alg }), startAuth(t, { jwt: { jwks: { keyPairConfig: { alg } } } })]
+    )
     const { cookie } = await auth.signUp()
     // A table in memory has nothing where a database says null.
     auth.db.user![0]!.image = null
     const theirs = describe(await fetchToken(auth.origin, cookie), auth.origin)
     t.strictSame(describe(issuer.token(), issuer.authUrl), theirs)
-    t.match(theirs, { header: { alg }, iss: 'the origin', aud: 'the origin', subIsTheUser: true, lifetime: 900, isFresh: true })
+    t.match(theirs, {
+      header: { alg }, iss: 'the origin', aud: 'the origin', subIsTheUser: true, lifetime: 900, isFresh: true
+    })
 
     const answers = await Promise.all([issuer.authUrl, auth.origin].map(async origin => {
       const response = await fetch(`${origin}/api/auth/jwks`)
@@ -78,10 +86,11 @@ function headersOf ({ headers }: Response): Array<[name: string, value: string]>
   return [...headers].filter(([name]) => !ofTheConnection.includes(name))
 }
 
-t.test('whatever else is asked for is answered as Better Auth answers it', async t => {
+t.test('any other request gets the response of Better Auth', async t => {
   const [issuer, auth] = await Promise.all([startIssuer(t), startAuth(t)])
   for (const asked of [
-    'GET /', 'GET /.well-known/jwks.json', 'GET /api/auth/.well-known/jwks.json', 'GET /api/auth/jwks/x', 'POST /api/auth/jwks'
+    'GET /', 'GET /.well-known/jwks.json', 'GET /api/auth/.well-known/jwks.json', 'GET /api/auth/jwks/x',
+    'POST /api/auth/jwks'
   ]) {
     const [method, path] = asked.split(' ') as [string, string]
     const answers = await Promise.all([issuer.authUrl, auth.origin].map(async origin => {

@@ -14,7 +14,9 @@ t.test('refuses tokens of another kind, also where neither issuer nor audience i
   for (const [what, claims, claim] of kinds) {
     for (const typ of [undefined, 'jwt', 'at+jwt']) {
       t.equal(await reason({ claims, typ }), `token_kind ${claim}`, `${what}, typ ${typ}`)
-      t.equal(await reason({ claims, typ, rules: UNCHECKED }), `token_kind ${claim}`, `${what}, typ ${typ}, nothing checked`)
+      t.equal(
+        await reason({ claims, typ, rules: UNCHECKED }), `token_kind ${claim}`, `${what}, typ ${typ}, nothing checked`
+      )
     }
   }
   t.equal(
@@ -23,7 +25,7 @@ t.test('refuses tokens of another kind, also where neither issuer nor audience i
   )
 })
 
-t.test('refuses ID tokens, which are told by their claims', async t => {
+t.test('refuses ID tokens, which it recognises by their claims', async t => {
   for (const claim of ['nonce', 'at_hash', 'c_hash', 's_hash', 'auth_time', 'acr']) {
     for (const value of ['x', '', 0, null]) {
       const claims = { [claim]: value }
@@ -39,7 +41,8 @@ t.test('refuses ID tokens, which are told by their claims', async t => {
 
 t.test('accepts events that are no logout', async t => {
   for (const events of [
-    null, 'x', 1, [], [LOGOUT], {}, { 'https://example.com/event': {} }, JSON.parse(`{ "__proto__": { "${LOGOUT}": {} } }`)
+    null, 'x', 1, [], [LOGOUT], {}, { 'https://example.com/event': {} },
+    JSON.parse(`{ "__proto__": { "${LOGOUT}": {} } }`)
   ]) {
     accepts(t, { claims: { events } }, JSON.stringify(events))
   }

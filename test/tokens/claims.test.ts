@@ -21,9 +21,13 @@ t.test('exp', async t => {
     const claims = { exp }
     accepts(t, { claims, rules, now: limit - 1 }, `one millisecond before exp + ${clockTolerance}`)
     t.equal(await reason({ claims, rules, now: limit }), 'token_expired', `exactly at exp + ${clockTolerance}`)
-    t.equal(await reason({ claims, rules, now: limit + 1 }), 'token_expired', `one millisecond after exp + ${clockTolerance}`)
+    t.equal(
+      await reason({ claims, rules, now: limit + 1 }), 'token_expired', `one millisecond after exp + ${clockTolerance}`
+    )
   }
-  accepts(t, { claims: { exp: NOW + 0.5 }, rules: { clockTolerance: 0 }, now: CLOCK + 499 }, 'a fraction of a second before its end')
+  accepts(t, {
+    claims: { exp: NOW + 0.5 }, rules: { clockTolerance: 0 }, now: CLOCK + 499
+  }, 'a fraction of a second before its end')
   t.equal(
     await reason({ claims: { exp: NOW + 0.5 }, rules: { clockTolerance: 0 }, now: CLOCK + 500 }), 'token_expired',
     'a fraction of a second at its end'
@@ -51,7 +55,9 @@ for (const claim of ['nbf', 'iat']) {
       await reason({ claims: { [claim]: NOW + 0.25 }, rules: { clockTolerance: 0 }, now: CLOCK + 249 }),
       `token_not_active ${claim}`
     )
-    accepts(t, { claims: { [claim]: NOW + 0.25 }, rules: { clockTolerance: 0 }, now: CLOCK + 250 }, 'a fraction of a second')
+    accepts(t, {
+      claims: { [claim]: NOW + 0.25 }, rules: { clockTolerance: 0 }, now: CLOCK + 250
+    }, 'a fraction of a second')
     accepts(t, { claims: { [claim]: 0 } }, 'long ago')
   })
 }
@@ -75,7 +81,9 @@ t.test('says for how long a token is good, the clock tolerance included', async 
     [{}, -Infinity]
   ]
   for (const [times, notBefore] of lifetimes) {
-    t.strictSame(checkTimes({ exp: NOW + 840, ...times }, 5000, CLOCK), { notBefore, expiresAt: CLOCK + 840_000 + 5000 }, JSON.stringify(times))
+    t.strictSame(checkTimes({ exp: NOW + 840, ...times }, 5000, CLOCK), {
+      notBefore, expiresAt: CLOCK + 840_000 + 5000
+    }, JSON.stringify(times))
   }
 })
 
@@ -93,7 +101,9 @@ t.test('issuer', async t => {
   ]) {
     const error = await refusal({ claims: { iss } })
     t.equal(error.reason, 'issuer_mismatch', iss)
-    t.strictSame(error.details, { claim: 'iss', expected: [ISSUER], received: iss }, 'names what was expected and what came')
+    t.strictSame(error.details, {
+      claim: 'iss', expected: [ISSUER], received: iss
+    }, 'names what was expected and what came')
   }
   t.strictSame(
     (await refusal({ claims: { iss: undefined }, rules: { issuer } })).details,
@@ -121,13 +131,17 @@ t.test('audience', async t => {
   ]) {
     const error = await refusal({ claims: { aud } })
     t.equal(error.reason, 'audience_mismatch', JSON.stringify(aud))
-    t.strictSame(error.details, { claim: 'aud', expected: [ISSUER], received: aud }, 'names what was expected and what came')
+    t.strictSame(error.details, {
+      claim: 'aud', expected: [ISSUER], received: aud
+    }, 'names what was expected and what came')
   }
   t.strictSame(
     (await refusal({ claims: { aud: undefined }, rules: { audience } })).details,
     { claim: 'aud', expected: audience, received: null }, 'absent'
   )
-  for (const aud of [null, 1, true, {}, [null], [ISSUER, 1], [[ISSUER]], [ISSUER, [ISSUER]], { 0: ISSUER, length: 1 }]) {
+  for (const aud of [
+    null, 1, true, {}, [null], [ISSUER, 1], [[ISSUER]], [ISSUER, [ISSUER]], { 0: ISSUER, length: 1 }
+  ]) {
     t.equal(await reason({ claims: { aud } }), 'claim_invalid aud', JSON.stringify(aud))
     t.equal(
       await reason({ claims: { aud }, rules: { audience: false } }), 'claim_invalid aud',
@@ -139,7 +153,9 @@ t.test('audience', async t => {
 })
 
 t.test('refuses jti of the wrong type', async t => {
-  for (const jti of [null, 1, true, [], {}]) t.equal(await reason({ claims: { jti } }), 'claim_invalid jti', JSON.stringify(jti))
+  for (const jti of [null, 1, true, [], {}]) {
+    t.equal(await reason({ claims: { jti } }), 'claim_invalid jti', JSON.stringify(jti))
+  }
 })
 
 t.test('calls a token expired only if nothing else is wrong with it', async t => {
@@ -169,5 +185,8 @@ t.test('takes no claim from the prototype of the payload', async t => {
   const claims = JSON.parse(`{ "__proto__": { "iss": "${ISSUER}", "exp": ${NOW + 60} }, "iss": null, "exp": null }`)
   t.equal(await reason({ claims }), 'claim_invalid iss')
   const inherited = JSON.parse(`{ "__proto__": { "exp": ${NOW + 60} } }`) as Record<string, unknown>
-  t.equal(await reasonOf(() => { validateClaims(inherited, undefined, { ...RULES, ...UNCHECKED }, CLOCK) }), 'claim_missing exp')
+  t.equal(
+    await reasonOf(() => { validateClaims(inherited, undefined, { ...RULES, ...UNCHECKED }, CLOCK) }),
+    'claim_missing exp'
+  )
 })

@@ -94,7 +94,10 @@ t.test('a key of a kind that does not fit the algorithm verifies nothing', async
     }
   }
   for (const alg of ['ES256', 'RS256', 'PS256'] as const) {
-    t.notOk(isSignedBy({ ...parseJws(withHeader({}), ALL), alg }, KEY.publicKey), `${alg} with the key that made the signature`)
+    t.notOk(
+      isSignedBy({ ...parseJws(withHeader({}), ALL), alg }, KEY.publicKey),
+      `${alg} with the key that made the signature`
+    )
   }
 })
 
@@ -106,7 +109,9 @@ t.test('refuses an ECDSA signature in DER', async t => {
     const integers = [jws.signature.subarray(0, half), jws.signature.subarray(half)].map(derInteger)
     const body = Buffer.concat(integers)
     const length = body.length < 128 ? [body.length] : [0x81, body.length]
-    t.notOk(isSignedBy({ ...jws, signature: Buffer.concat([Buffer.from([0x30, ...length]), body]) }, key.publicKey), alg)
+    t.notOk(
+      isSignedBy({ ...jws, signature: Buffer.concat([Buffer.from([0x30, ...length]), body]) }, key.publicKey), alg
+    )
   }
 })
 
@@ -120,32 +125,49 @@ t.test('PS256 wants a salt as long as its digest', async t => {
   const key = KEYS.get('PS256')!
   const jws = parseJws(signJws(key, {}), ALL)
   for (const saltLength of [0, 20, 64]) {
-    const signature = sign('sha256', jws.signingInput, { key: key.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength })
+    const signature = sign('sha256', jws.signingInput, {
+      key: key.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength
+    })
     t.notOk(isSignedBy({ ...jws, signature }, key.publicKey), `${saltLength} bytes`)
   }
 })
 
-/** The examples of RFC 7515, A.1 to A.4, and RFC 8037, A.4. They have no `kid`, so that only HS256 comes through parseJws(). */
+/** Examples of RFC 7515, A.1 to A.4, and RFC 8037, A.4. They have no `kid`, so parseJws() accepts only HS256. */
 const PAYLOAD = 'eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ'
-const VECTORS: Array<{ name: string, jwk: Record<string, string>, alg: Algorithm, input: string, signature: string }> = [
+const VECTORS: Array<{
+  name: string
+  jwk: Record<string, string>
+  alg: Algorithm
+  input: string
+  signature: string
+}> = [
   {
     name: 'RFC 7515 A.2, RS256',
     jwk: {
       kty: 'RSA',
-      n: 'ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWv' +
-        'G6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9k' +
+      n: 'ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR' +
+        'T-SFd2lZS-pCgNMsD1W_YpRPEwOWv' +
+        'G6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsm' +
+        'tdVMTBQY4uDZlxvb3qCo5ZwKh9k' +
         'G4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ',
       e: 'AQAB'
     },
     alg: 'RS256',
     input: `eyJhbGciOiJSUzI1NiJ9.${PAYLOAD}`,
-    signature: 'cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4' +
-      'BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqv' +
+    signature: 'cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9' +
+      'uJdbF9CUAr7t1dnZcAcQjbKBYNX4' +
+      'BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwu' +
+      'sC-eOkHWEsqtFZESc6BfI7noOPqv' +
       'hJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw'
   },
   {
     name: 'RFC 7515 A.3, ES256',
-    jwk: { kty: 'EC', crv: 'P-256', x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU', y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0' },
+    jwk: {
+      kty: 'EC',
+      crv: 'P-256',
+      x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+      y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0'
+    },
     alg: 'ES256',
     input: `eyJhbGciOiJFUzI1NiJ9.${PAYLOAD}`,
     signature: 'DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q'
@@ -160,7 +182,8 @@ const VECTORS: Array<{ name: string, jwk: Record<string, string>, alg: Algorithm
     },
     alg: 'ES512',
     input: 'eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA',
-    signature: 'AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8Kp' +
+    signature: 'AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCA' +
+      'PZgoXD2YBJZCPEX3xKpRwcdOO8Kp' +
       'EHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn'
   },
   {
@@ -187,14 +210,18 @@ for (const { name, jwk, alg, input, signature } of VECTORS) {
     }
     t.ok(algorithms.includes(alg))
     t.ok(isSignedBy(jws, publicKey))
-    t.notOk(isSignedBy({ ...jws, signingInput: Buffer.from(input.replace('ey', 'eY')) }, publicKey), 'and not another text')
+    t.notOk(
+      isSignedBy({ ...jws, signingInput: Buffer.from(input.replace('ey', 'eY')) }, publicKey), 'and not another text'
+    )
     t.equal(await reason(`${input}.${signature}`), 'kid_invalid', 'which no server would accept without a kid')
   })
 }
 
 t.test('verifies the example of RFC 7515 A.1, HS256', async t => {
   const k = 'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow'
-  const jws = parseJws(`eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.${PAYLOAD}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk`, ALL)
+  const jws = parseJws(
+    `eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.${PAYLOAD}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk`, ALL
+  )
   t.match(jws, { alg: 'HS256', typ: 'jwt', kid: undefined })
   t.strictSame(parseObject(jws.payload), { iss: 'joe', exp: 1300819380, 'http://example.com/is_root': true })
   t.ok(isSignedBy(jws, createSecretKey(k, 'base64url')))
@@ -202,12 +229,18 @@ t.test('verifies the example of RFC 7515 A.1, HS256', async t => {
 
 t.test('algorithms', async t => {
   const names = [
-    'none', 'None', 'NONE', 'nOnE', '', 'HS384', 'HS512', 'ES256K', 'Ed25519', 'eddsa', 'es256', 'RS1', 'dir', 'constructor',
-    '__proto__', null, 1, true, [], ['EdDSA'], {}, undefined
+    'none', 'None', 'NONE', 'nOnE', '', 'HS384', 'HS512', 'ES256K', 'Ed25519', 'eddsa', 'es256', 'RS1', 'dir',
+    'constructor', '__proto__', null, 1, true, [], ['EdDSA'], {}, undefined
   ]
   for (const alg of names) t.equal(await reason(withHeader({ alg })), 'algorithm_not_allowed', JSON.stringify(alg))
-  t.equal(await reason(withHeader({}), new Set(['ES256'])), 'algorithm_not_allowed', 'one that this registration does not accept')
-  t.equal(await reason(signHmac(SECRET, {}), new Set(ALGORITHMS)), 'algorithm_not_allowed', 'HS256 where there is no secret')
+  t.equal(
+    await reason(withHeader({}), new Set(['ES256'])),
+    'algorithm_not_allowed',
+    'one that this registration does not accept'
+  )
+  t.equal(
+    await reason(signHmac(SECRET, {}), new Set(ALGORITHMS)), 'algorithm_not_allowed', 'HS256 where there is no secret'
+  )
 })
 
 t.test('kinds of token', async t => {
@@ -218,9 +251,8 @@ t.test('kinds of token', async t => {
   ]
   for (const [typ, as] of accepted) t.equal(parseJws(withHeader({ typ }), ALL).typ, as, String(typ))
   const refused = [
-    'better-auth.session-cache+jwt', 'logout+jwt', 'id+jwt', 'dpop+jwt', 'JOSE', 'JWE', '', ' JWT', 'JWT ', 'application/',
-    'application/application/jwt',
-    'text/jwt', 'at+jwt; x=1', null, 1, true, [], ['JWT'], {}
+    'better-auth.session-cache+jwt', 'logout+jwt', 'id+jwt', 'dpop+jwt', 'JOSE', 'JWE', '', ' JWT', 'JWT ',
+    'application/', 'application/application/jwt', 'text/jwt', 'at+jwt; x=1', null, 1, true, [], ['JWT'], {}
   ]
   for (const typ of refused) t.equal(await reason(withHeader({ typ })), 'typ_not_allowed', JSON.stringify(typ))
 })
@@ -238,12 +270,16 @@ t.test('extensions, none of which is understood', async t => {
 t.test('encrypted tokens', async t => {
   t.equal(await reason('a.b.c.d.e'), 'token_encrypted')
   t.equal(await reason('....'), 'token_encrypted')
-  for (const enc of ['A256GCM', null, 0]) t.equal(await reason(withHeader({ enc })), 'token_encrypted', JSON.stringify(enc))
+  for (const enc of ['A256GCM', null, 0]) {
+    t.equal(await reason(withHeader({ enc })), 'token_encrypted', JSON.stringify(enc))
+  }
 })
 
 t.test('what a header says of keys is not looked at', async t => {
   const other = createSigningKey()
-  const header = { jku: 'https://evil.example/jwks', jwk: other.jwk, x5u: 'https://evil.example/x5u', x5c: ['AA'], x5t: 'AA' }
+  const header = {
+    jku: 'https://evil.example/jwks', jwk: other.jwk, x5u: 'https://evil.example/x5u', x5c: ['AA'], x5t: 'AA'
+  }
   const jws = parseJws(signJws(other, {}, { ...header, kid: KEY.kid }), ALL)
   t.equal(jws.kid, KEY.kid)
   t.notOk(isSignedBy(jws, KEY.publicKey))
@@ -253,7 +289,9 @@ t.test('names of keys', async t => {
   for (const kid of ['1', ' ', '../../etc/passwd', 'ключ', '🔑', '__proto__', '"', '\0', 'k'.repeat(512)]) {
     t.equal(parseJws(withHeader({ kid }), ALL).kid, kid, JSON.stringify(kid).slice(0, 30))
   }
-  for (const kid of [undefined, '', null, 0, 1, true, [], ['x'], {}, 'k'.repeat(513), 'k'.repeat(10_000), '\ud800', 'a\udc00b']) {
+  for (const kid of [
+    undefined, '', null, 0, 1, true, [], ['x'], {}, 'k'.repeat(513), 'k'.repeat(10_000), '\ud800', 'a\udc00b'
+  ]) {
     t.equal(await reason(withHeader({ kid })), 'kid_invalid', JSON.stringify(kid)?.slice(0, 30))
   }
   for (const kid of ['x', '', null, 0]) {
@@ -268,13 +306,18 @@ t.test('a header that was judged before is not judged again', async t => {
   const { alg, kid, typ, headerSegment } = parseJws(token, ALL)
   const known = new Map([[headerSegment, { alg, kid, typ }]])
   t.strictSame(parseJws(token, new Set(), known), parseJws(token, ALL))
-  t.equal(await reasonOf(() => parseJws(withHeader({}), new Set(), known)), 'algorithm_not_allowed', 'another header is')
-  t.equal(await reasonOf(() => parseJws(`${headerSegment}..AA`, ALL, known)), 'token_malformed', 'nor does it excuse the rest')
+  t.equal(
+    await reasonOf(() => parseJws(withHeader({}), new Set(), known)), 'algorithm_not_allowed', 'another header is'
+  )
+  t.equal(
+    await reasonOf(() => parseJws(`${headerSegment}..AA`, ALL, known)), 'token_malformed', 'nor does it excuse the rest'
+  )
 })
 
 t.test('segments', async t => {
   const token = withHeader({})
   const [header, payload, signature] = token.split('.') as [string, string, string]
+  const strayEnd = String.fromCharCode(signature.charCodeAt(signature.length - 1) + 1)
   const malformed: Record<string, string> = {
     none: '',
     dots: '..',
@@ -297,7 +340,7 @@ t.test('segments', async t => {
     // U+0141 and U+0041, "A", are the same byte in ISO 8859-1 cut to eight bits.
     'a letter that only looks like one': `${header}.${payload}.\u0141${signature.slice(1)}`,
     'a character that stands for no byte': `${token}AAA`,
-    'bits to spare': `${header}.${payload}.${signature.slice(0, -1)}${String.fromCharCode(signature.charCodeAt(signature.length - 1) + 1)}`
+    'stray trailing bits': `${header}.${payload}.${signature.slice(0, -1)}${strayEnd}`
   }
   for (const [what, text] of Object.entries(malformed)) t.equal(await reason(text), 'token_malformed', what)
 })
@@ -313,11 +356,17 @@ t.test('headers that are no JSON object', async t => {
     'text after the object': '{"alg":"EdDSA","kid":"x"} x',
     'a byte order mark': Buffer.from('\ufeff{"alg":"EdDSA","kid":"x"}'),
     'UTF-16': Buffer.from('{"alg":"EdDSA","kid":"x"}', 'utf16le'),
-    'UTF-8 that is broken': Buffer.concat([Buffer.from('{"alg":"EdDSA","kid":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}')]),
-    'UTF-8 longer than need be': Buffer.concat([Buffer.from('{"alg":"EdDSA","kid":"'), Buffer.from([0xc0, 0xaf]), Buffer.from('"}')]),
+    'UTF-8 that is broken': Buffer.concat(
+      [Buffer.from('{"alg":"EdDSA","kid":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}')]
+    ),
+    'UTF-8 longer than need be': Buffer.concat(
+      [Buffer.from('{"alg":"EdDSA","kid":"'), Buffer.from([0xc0, 0xaf]), Buffer.from('"}')]
+    ),
     'deep nesting': '['.repeat(50_000)
   }
-  for (const [what, header] of Object.entries(headers)) t.equal(await reason(`${encode(header)}.e30.AA`), 'token_malformed', what)
+  for (const [what, header] of Object.entries(headers)) {
+    t.equal(await reason(`${encode(header)}.e30.AA`), 'token_malformed', what)
+  }
   t.equal(
     await reason(`${encode('{"__proto__":{"alg":"EdDSA","kid":"x"}}')}.e30.AA`), 'algorithm_not_allowed',
     'a header in the prototype'

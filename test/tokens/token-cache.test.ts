@@ -16,7 +16,7 @@ const ISSUER = 'http://localhost:3000'
 const signer = createSigningKey()
 const key = importJwk(signer.kid, signer.jwk)
 
-/** A key store that answers what a test tells it, and counts. */
+/** A key store that returns what a test sets, and counts. */
 function fakeKeys (get: () => ReturnType<KeyStore['get']> = () => key) {
   const state = { get, asked: 0 }
   const keys: KeyStore = {
@@ -149,7 +149,9 @@ t.test('two tokens that end alike do not disturb each other', t => {
 
 t.test('the least recently used token goes first', async t => {
   const { verifier } = setUp({ tokenCache: { max: 2 } })
-  const [a, b, c] = ['a', 'b', 'c'].map(sub => signJws(signer, createClaims(ISSUER, { sub }))) as [string, string, string]
+  const [a, b, c] = ['a', 'b', 'c'].map(
+    sub => signJws(signer, createClaims(ISSUER, { sub }))
+  ) as [string, string, string]
   const first = await verifier.verify(a)
   const second = await verifier.verify(b)
   await verifier.verify(a)
@@ -187,7 +189,8 @@ t.test('more kinds of header than are remembered are verified all the same', asy
 })
 
 for (const tokenCache of [{ max: 10 }, false] as const) {
-  t.test(`what a handler writes is never seen by another request, ${tokenCache === false ? 'without' : 'with'} the cache`, async t => {
+  const cache = tokenCache === false ? 'without' : 'with'
+  t.test(`no other request sees what a handler writes, ${cache} the cache`, async t => {
     const jwks = await startJwksServer([signer.jwk])
     t.teardown(() => jwks.stop())
     const app = Fastify()
@@ -205,7 +208,10 @@ for (const tokenCache of [{ max: 10 }, false] as const) {
     const headers = { authorization: `Bearer ${signJws(signer, claims)}` }
     const clean = (await app.inject({ url: '/read', headers })).json()
     t.same(clean[1], claims)
-    t.match((await app.inject({ url: '/spoil', headers })).json(), [{ name: 'Mallory', role: 'admin' }, { sub: 'mallory', roles: { list: ['user', 'admin'] } }])
+    t.match(
+      (await app.inject({ url: '/spoil', headers })).json(),
+      [{ name: 'Mallory', role: 'admin' }, { sub: 'mallory', roles: { list: ['user', 'admin'] } }]
+    )
     t.strictSame((await app.inject({ url: '/read', headers })).json(), clean)
     t.notMatch(clean[0], { role: 'admin' })
   })

@@ -26,7 +26,11 @@ const ACCEPTED: Array<[what: string, claims: Record<string, unknown>, user: Reco
   ['emailVerified: false', { sub: 'u_1', emailVerified: false }, EMPTY],
   ['email_verified: true of OpenID Connect', { sub: 'u_1', email_verified: true }, { ...EMPTY, emailVerified: true }],
   ['email_verified: false of OpenID Connect', { sub: 'u_1', email_verified: false }, EMPTY],
-  ['emailVerified: false before email_verified: true', { sub: 'u_1', emailVerified: false, email_verified: true }, EMPTY],
+  [
+    'emailVerified: false before email_verified: true',
+    { sub: 'u_1', emailVerified: false, email_verified: true },
+    EMPTY
+  ],
   [
     'emailVerified: true before email_verified: false', { sub: 'u_1', emailVerified: true, email_verified: false },
     { ...EMPTY, emailVerified: true }

@@ -22,7 +22,9 @@ t.test('a browser that signed up at a real Better Auth server', async t => {
       t.equal(status, 200, `accepted by ${name}`)
       const answer = JSON.parse(body) as Body
       t.strictSame(answer.user, { id: user.id, email: user.email, name: user.name, emailVerified: false, image: null })
-      const token = decodeURIComponent(cookies.get([...cookies.keys()].find(name => name.endsWith('session_token'))!)!).split('.')[0]
+      const token = decodeURIComponent(
+        cookies.get([...cookies.keys()].find(name => name.endsWith('session_token'))!)!
+      ).split('.')[0]
       t.match(answer.session, { userId: user.id, token, userAgent: 'node', expiresAt: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/ })
       t.match(answer.claims, { user: { id: user.id }, session: answer.session, version: '1' })
     }
@@ -34,7 +36,9 @@ t.test('a browser that signed up at a real Better Auth server', async t => {
     const signedUp = await server.signUp({ name: 'Grace Hopper' })
     await accepts(t, app, signedUp)
     const { body } = await getWith(app, [...signedUp.cookies])
-    t.match(body.claims, { iss: server.origin, aud: 'better-auth:session-cache', sub: signedUp.user.id, sid: body.session!.token })
+    t.match(body.claims, {
+      iss: server.origin, aud: 'better-auth:session-cache', sub: signedUp.user.id, sid: body.session!.token
+    })
     t.equal((await getWith(app, [...signedUp.cookies], '/admin')).status, 403)
   })
 
@@ -46,30 +50,46 @@ t.test('a browser that signed up at a real Better Auth server', async t => {
     t.notOk(signedUp.cookies.has(NAME))
     await accepts(t, app, signedUp)
     t.equal((await getWith(app, [...signedUp.cookies].reverse())).status, 200, 'in the other order')
-    t.equal((await getWith(app, [...signedUp.cookies].filter(([name]) => name !== `${NAME}.1`))).status, 401, 'not without a chunk')
+    t.equal(
+      (await getWith(app, [...signedUp.cookies].filter(([name]) => name !== `${NAME}.1`))).status,
+      401,
+      'not without a chunk'
+    )
   })
 
   await t.test('is known by the names of cookies for https, with a prefix and with a name of its own', async t => {
     for (const { advanced, sessionCookie, name } of [
       { advanced: { useSecureCookies: true }, sessionCookie: true, name: `__Secure-${NAME}` },
       { advanced: { cookiePrefix: 'shop' }, sessionCookie: { prefix: 'shop' }, name: 'shop.session_data' },
-      { advanced: { cookiePrefix: 'shop', useSecureCookies: true }, sessionCookie: { prefix: 'shop' }, name: '__Secure-shop.session_data' },
+      {
+        advanced: { cookiePrefix: 'shop', useSecureCookies: true },
+        sessionCookie: { prefix: 'shop' },
+        name: '__Secure-shop.session_data'
+      },
       { advanced: { cookies: { session_data: { name: 'who' } } }, sessionCookie: { name: 'who' }, name: 'who' },
-      { advanced: { cookies: { session_data: { name: 'who' } }, cookiePrefix: 'shop' }, sessionCookie: { name: 'who', prefix: 'x' }, name: 'who' }
+      {
+        advanced: { cookies: { session_data: { name: 'who' } }, cookiePrefix: 'shop' },
+        sessionCookie: { name: 'who', prefix: 'x' },
+        name: 'who'
+      }
     ]) {
       const server = await startServer(t, { advanced })
       const signedUp = await server.signUp()
       t.ok(signedUp.cookies.has(name), name)
       await accepts(t, await startCookieApi(t, { authUrl: server.origin, sessionCookie }), signedUp)
       const other = await startCookieApi(t, { authUrl: server.origin, sessionCookie: { name: 'other' } })
-      t.match(await getWith(other, [...signedUp.cookies]), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
+      t.match(await getWith(other, [...signedUp.cookies]), {
+        status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' }
+      })
     }
   })
 
   await t.test('is known whatever issuer and audience the access tokens of that server have', async t => {
     // The cookie's issuer is the origin of Better Auth's baseURL, never `jwt.issuer`.
     const issuer = 'https://id.example.com'
-    const server = await startServer(t, { plugins: [jwt({ sessionCookieCache: true, jwt: { issuer, audience: 'https://api.example.com' } })] })
+    const server = await startServer(t, {
+      plugins: [jwt({ sessionCookieCache: true, jwt: { issuer, audience: 'https://api.example.com' } })]
+    })
     const app = await startCookieApi(t, { authUrl: server.origin, issuer, audience: 'https://api.example.com' })
     await accepts(t, app, await server.signUp())
   })
@@ -79,7 +99,9 @@ t.test('a browser that signed up at a real Better Auth server', async t => {
     const server = await startCookieServer({ plugins: [jwt({ sessionCookieCache: true })] }, path)
     t.teardown(() => server.close())
     const signedUp = await server.signUp()
-    for (const authUrl of [server.origin + path, `${server.origin}${path}/`]) await accepts(t, await startCookieApi(t, { authUrl }), signedUp)
+    for (const authUrl of [server.origin + path, `${server.origin}${path}/`]) {
+      await accepts(t, await startCookieApi(t, { authUrl }), signedUp)
+    }
   })
 
   await t.test('is known by a cookie that is signed with HS256 and the secret of the server', async t => {
@@ -89,9 +111,13 @@ t.test('a browser that signed up at a real Better Auth server', async t => {
 
     const log = captureLog()
     const without = await startCookieApi(t, { authUrl: server.origin }, log)
-    t.match(await getWith(without, [...signedUp.cookies]), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' } })
+    t.match(await getWith(without, [...signedUp.cookies]), {
+      status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
+    })
     const wrong = await startCookieApi(t, { authUrl: server.origin, secret: SECRET }, log)
-    t.match(await getWith(wrong, [...signedUp.cookies]), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' } })
+    t.match(await getWith(wrong, [...signedUp.cookies]), {
+      status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
+    })
     t.match(log.refusals(), [{ reason: 'algorithm_not_allowed' }, { reason: 'signature_invalid' }])
   })
 

@@ -17,7 +17,10 @@ t.test('chunks', async t => {
   const jwks = await startJwks(t, KEY)
   const cookie = createCookie(jwks.origin)
   const [zero, one, two] = split(cookie, 3) as [[string, string], [string, string], [string, string]]
-  const garbage = [`${NAME}.x`, `${NAME}.01`, `${NAME}.1e1`, `${NAME}.-1`, `${NAME}.+1`, `${NAME}.0x1`, `${NAME}.1.0`, `${NAME}.`, `${NAME}. 1`, `${NAME}.١`]
+  const garbage = [
+    `${NAME}.x`, `${NAME}.01`, `${NAME}.1e1`, `${NAME}.-1`, `${NAME}.+1`, `${NAME}.0x1`, `${NAME}.1.0`, `${NAME}.`,
+    `${NAME}. 1`, `${NAME}.١`
+  ]
     .map(name => [name, 'garbage'] as const)
   const rename = ([, value]: readonly [string, string], suffix: string) => [`${NAME}.${suffix}`, value] as const
 
@@ -25,7 +28,11 @@ t.test('chunks', async t => {
     ['in order', [zero, one, two], 'accepted'],
     ['in another order', [two, zero, one], 'accepted'],
     ['in the opposite order', [two, one, zero], 'accepted'],
-    ['between other cookies', [['theme', 'dark'], two, ['better-auth.session_token', 'x'], zero, [`x${NAME}.1`, 'y'], one, [`${NAME}x.0`, 'z']], 'accepted'],
+    [
+      'between other cookies',
+      [['theme', 'dark'], two, ['better-auth.session_token', 'x'], zero, [`x${NAME}.1`, 'y'], one, [`${NAME}x.0`, 'z']],
+      'accepted'
+    ],
     ['a single one', [[`${NAME}.0`, cookie]], 'accepted'],
     ['a hundred', split(cookie, 100), 'accepted'],
     ['eleven, of which the order is not that of the alphabet', split(cookie, 11).sort(), 'accepted'],
@@ -67,7 +74,9 @@ t.test('chunks', async t => {
         continue
       }
       t.equal(status, 401, what)
-      t.equal(body.code, outcome === 'missing' ? 'FST_BETTER_AUTH_TOKEN_MISSING' : 'FST_BETTER_AUTH_TOKEN_INVALID', what)
+      t.equal(
+        body.code, outcome === 'missing' ? 'FST_BETTER_AUTH_TOKEN_MISSING' : 'FST_BETTER_AUTH_TOKEN_INVALID', what
+      )
       const reason = log.refusals()[before]?.reason
       t.equal(reason === 'token_missing' ? 'missing' : reason, outcome, what)
     }
@@ -106,17 +115,25 @@ t.test('of several names the safest wins', async t => {
   ] as Array<[Cookies, string]>) {
     t.equal((await getWith(app, cookies)).body.user?.id, id, cookies.map(([name]) => name).join(', '))
   }
-  t.equal((await getWith(app, [[`__Host-${NAME}`, 'a.b.c'], secure, plain])).status, 401, 'a bad one is not passed over')
+  t.equal(
+    (await getWith(app, [[`__Host-${NAME}`, 'a.b.c'], secure, plain])).status, 401, 'a bad one is not passed over'
+  )
   t.equal((await getWith(app, [secureChunks[1]!, plain])).status, 401, 'nor are chunks that are not whole')
-  for (const name of [`__secure-${NAME}`, `__Secure${NAME}`, `__Host-__Secure-${NAME}`, NAME.toUpperCase(), `${NAME}x`, `x${NAME}`]) {
-    t.match(await getWith(app, [[name, of('near')]]), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } }, name)
+  for (const name of [
+    `__secure-${NAME}`, `__Secure${NAME}`, `__Host-__Secure-${NAME}`, NAME.toUpperCase(), `${NAME}x`, `x${NAME}`
+  ]) {
+    t.match(await getWith(app, [[name, of('near')]]), {
+      status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' }
+    }, name)
   }
 })
 
 t.test('@fastify/cookie is not required, and may be registered before or after', async t => {
   const jwks = await startJwks(t, KEY)
   const cookie = createCookie(jwks.origin)
-  const strangers: Array<[string, string]> = [['__proto__', 'x'], ['toString', 'x'], ['=', '='], ['a', '%E0%A4%A'], ['quoted', '"x; y"']]
+  const strangers: Array<[string, string]> = [[
+    '__proto__', 'x'
+  ], ['toString', 'x'], ['=', '='], ['a', '%E0%A4%A'], ['quoted', '"x; y"']]
   for (const order of ['without', 'before', 'after'] as const) {
     const app = Fastify()
     t.teardown(() => app.close())
@@ -124,7 +141,9 @@ t.test('@fastify/cookie is not required, and may be registered before or after',
     await app.register(betterAuthPlugin, { authUrl: jwks.origin, sessionCookie: true })
     if (order === 'after') await app.register(fastifyCookie, { secret: SECRET })
     addRoutes(app)
-    for (const cookies of [[[NAME, cookie]], split(cookie, 3), [...strangers, [NAME, cookie]], [[NAME, cookie], [NAME, 'x']]] as Cookies[]) {
+    for (const cookies of [
+      [[NAME, cookie]], split(cookie, 3), [...strangers, [NAME, cookie]], [[NAME, cookie], [NAME, 'x']]
+    ] as Cookies[]) {
       const { status, body } = await getWith(app, cookies)
       t.equal(status, 200, order)
       t.strictSame(body.user, USER)

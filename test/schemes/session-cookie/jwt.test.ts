@@ -33,7 +33,8 @@ t.test('refuses a cookie of which one thing is wrong', async t => {
   const { origin } = jwks
   t.equal((await getWith(app, [[NAME, createCookie(origin)]])).status, 200, 'with nothing wrong it is accepted')
 
-  const claims = (overrides: Fields, user: Fields = {}, session: Fields = {}) => createCookie(origin, overrides, user, session)
+  const claims = (overrides: Fields, user: Fields = {}, session: Fields = {}) =>
+    createCookie(origin, overrides, user, session)
   const typ = (typ: unknown) => signJws(KEY, createCookieClaims(origin), { typ })
   const pem = KEY.publicKey.export({ format: 'pem', type: 'spki' })
   const { session, user } = createContent()
@@ -65,10 +66,17 @@ t.test('refuses a cookie of which one thing is wrong', async t => {
     ['the session of another user', claims({}, {}, { userId: 'u_2' }), 'session_invalid', 'session'],
     ['a session of nobody', claims({}, {}, { userId: undefined }), 'session_invalid', 'session'],
     ['a user who is not the session\'s', claims({}, { id: 'u_2' }), 'session_invalid', 'session'],
-    ['a user and a sub who are not the session\'s', claims({ sub: 'u_2' }, { id: 'u_2' }), 'session_invalid', 'session'],
+    [
+      'a user and a sub who are not the session\'s', claims({ sub: 'u_2' }, { id: 'u_2' }), 'session_invalid', 'session'
+    ],
     ['a number as user id, everywhere', claims({ sub: 1 }, { id: 1 }, { userId: 1 }), 'session_invalid', 'session'],
     ['an array as user id', claims({}, { id: ['u_1'] }), 'session_invalid', 'session'],
-    ['no user id anywhere', claims({ sub: undefined }, { id: undefined }, { userId: undefined }), 'session_invalid', 'session'],
+    [
+      'no user id anywhere',
+      claims({ sub: undefined }, { id: undefined }, { userId: undefined }),
+      'session_invalid',
+      'session'
+    ],
     ['an empty user id everywhere', claims({ sub: '' }, { id: '' }, { userId: '' }), 'claim_invalid'],
     ['no session token', claims({}, {}, { token: undefined }), 'session_invalid', 'session'],
     ['no session token and no sid', claims({ sid: undefined }, {}, { token: undefined }), 'session_invalid', 'session'],
@@ -79,7 +87,12 @@ t.test('refuses a cookie of which one thing is wrong', async t => {
     ['a session that ends at nothing', claims({}, {}, { expiresAt: '' }), 'session_expired', 'session'],
     ['a session that ends never', claims({}, {}, { expiresAt: undefined }), 'session_invalid', 'session'],
     ['a session that ends at null', claims({}, {}, { expiresAt: null }), 'session_invalid', 'session'],
-    ['a session that ends at a number', claims({}, {}, { expiresAt: Date.now() + 60_000 }), 'session_invalid', 'session'],
+    [
+      'a session that ends at a number',
+      claims({}, {}, { expiresAt: Date.now() + 60_000 }),
+      'session_invalid',
+      'session'
+    ],
     ['exp over', claims({ exp: now() - 60 }), 'expired'],
     ['no exp', claims({ exp: undefined }), 'claim_missing', 'exp'],
     ['a text as exp', claims({ exp: '9999999999' }), 'claim_invalid', 'exp'],
@@ -93,26 +106,71 @@ t.test('refuses a cookie of which one thing is wrong', async t => {
     ['session null', claims({ session: null }), 'session_invalid', 'session'],
     ['an array as session', claims({ session: [session] }), 'session_invalid', 'session'],
     ['a text as session', claims({ session: JSON.stringify(session) }), 'session_invalid', 'session'],
-    ['session and user one level deeper', claims({ session: { session, user }, user: undefined }), 'session_invalid', 'user'],
+    [
+      'session and user one level deeper',
+      claims({ session: { session, user }, user: undefined }),
+      'session_invalid',
+      'user'
+    ],
     ['a number as the user\'s name', claims({}, { name: 1 }), 'claim_invalid', 'name'],
     ['a text as emailVerified', claims({}, { emailVerified: 'true' }), 'claim_invalid', 'emailVerified'],
     ['a text as banned', claims({}, { banned: 'true' }), 'claim_invalid', 'banned'],
     ['bound to a key of the client', claims({ cnf: { jkt: 'x' } }), 'token_kind', 'cnf'],
-    ['a foreign key under the right name', signJws(FOREIGN_KEY, createCookieClaims(origin), { typ: TYP }), 'signature_invalid'],
-    ['a key that is not published', signJws(createSigningKey(), createCookieClaims(origin), { typ: TYP }), 'unknown_key'],
+    [
+      'a foreign key under the right name',
+      signJws(FOREIGN_KEY, createCookieClaims(origin), { typ: TYP }),
+      'signature_invalid'
+    ],
+    [
+      'a key that is not published',
+      signJws(createSigningKey(), createCookieClaims(origin), { typ: TYP }),
+      'unknown_key'
+    ],
     ['HS256 with the public key', signHmac(pem, createContent()), 'signature_invalid'],
-    ['HS256 with the public key, typ and kid', signHmac(pem, createCookieClaims(origin), { typ: TYP, kid: KEY.kid }), 'kid_invalid'],
-    ['HS256 with the secret and the typ of signed ones', signHmac(SECRET, createCookieClaims(origin), { typ: TYP }), 'typ_not_allowed'],
+    [
+      'HS256 with the public key, typ and kid',
+      signHmac(pem, createCookieClaims(origin), { typ: TYP, kid: KEY.kid }),
+      'kid_invalid'
+    ],
+    [
+      'HS256 with the secret and the typ of signed ones',
+      signHmac(SECRET, createCookieClaims(origin), { typ: TYP }),
+      'typ_not_allowed'
+    ],
     ['HS256 with the secret and typ JWT', signHmac(SECRET, createContent(), { typ: 'JWT' }), 'typ_not_allowed'],
-    ['HS256 of something else that the server signs', signHmac(SECRET, { email: 'ada@example.com', exp: now() + 60 }), 'session_invalid', 'user'],
-    ['HS256 with the session of another user', signHmac(SECRET, createContent({}, { userId: 'u_2' })), 'session_invalid', 'session'],
-    ['HS256 with a session that is over', signHmac(SECRET, createContent({}, { expiresAt: isoIn(-1) })), 'session_expired', 'session'],
+    [
+      'HS256 of something else that the server signs',
+      signHmac(SECRET, { email: 'ada@example.com', exp: now() + 60 }),
+      'session_invalid',
+      'user'
+    ],
+    [
+      'HS256 with the session of another user',
+      signHmac(SECRET, createContent({}, { userId: 'u_2' })),
+      'session_invalid',
+      'session'
+    ],
+    [
+      'HS256 with a session that is over',
+      signHmac(SECRET, createContent({}, { expiresAt: isoIn(-1) })),
+      'session_expired',
+      'session'
+    ],
     ['HS256 without an end', signHmac(SECRET, { ...createContent(), exp: undefined }), 'claim_missing', 'exp'],
     ['HS512 with the secret', signHmac(SECRET, createContent(), { alg: 'HS512' }, 'sha512'), 'algorithm_not_allowed'],
-    ['alg none', `${signJws(KEY, createCookieClaims(origin), { typ: TYP, alg: 'none' }).replace(/[^.]*$/, '')}`, 'algorithm_not_allowed'],
+    [
+      'alg none',
+      `${signJws(KEY, createCookieClaims(origin), { typ: TYP, alg: 'none' }).replace(/[^.]*$/, '')}`,
+      'algorithm_not_allowed'
+    ],
     ['an access token', signJws(KEY, createClaims(origin)), 'typ_not_allowed'],
     ['an access token that says its type', signJws(KEY, createClaims(origin), { typ: 'at+jwt' }), 'typ_not_allowed'],
-    ['an access token under the typ of cookies', signJws(KEY, createClaims(origin), { typ: TYP }), 'session_invalid', 'user']
+    [
+      'an access token under the typ of cookies',
+      signJws(KEY, createClaims(origin), { typ: TYP }),
+      'session_invalid',
+      'user'
+    ]
   ]
   for (const [name, cookie, reason, claim] of cases) {
     const before = log.refusals().length
@@ -122,14 +180,18 @@ t.test('refuses a cookie of which one thing is wrong', async t => {
     const [line] = log.refusals().slice(before)
     t.equal(line?.reason, reason === 'expired' ? 'token_expired' : reason, name)
     if (claim !== undefined) t.equal(line?.claim, claim, name)
-    t.equal((await getWith(app, [[NAME, cookie]], '/maybe')).status, 401, `${name}: nobody is a visitor with a bad cookie`)
+    t.equal(
+      (await getWith(app, [[NAME, cookie]], '/maybe')).status, 401, `${name}: a bad cookie is not anonymous`
+    )
   }
   const text = JSON.stringify(log.lines)
-  for (const [, cookie] of cases) if (cookie !== 'x') t.notOk(text.includes(cookie.split('.')[2] || cookie), 'no log line holds a cookie')
+  for (const [, cookie] of cases) {
+    if (cookie !== 'x') t.notOk(text.includes(cookie.split('.')[2] || cookie), 'no log line holds a cookie')
+  }
   t.notOk(text.includes('session-token'), 'nor a session\'s token')
 })
 
-t.test('accepts what is spelt another way and means the same', async t => {
+t.test('accepts other spellings of the same meaning', async t => {
   const jwks = await startJwks(t, KEY)
   const app = await startCookieApi(t, { authUrl: jwks.origin, secret: SECRET })
   for (const typ of [TYP.toUpperCase(), `application/${TYP}`]) {
@@ -147,7 +209,9 @@ t.test('the two kinds of token never stand in for each other', async t => {
   const hmacAccess = signHmac(SECRET, createClaims(origin))
 
   for (const tokenCache of [undefined, false] as const) {
-    const app = await startCookieApi(t, { authUrl: origin, secret: SECRET, tokenCache, extractToken: ({ query }) => (query as { token?: string }).token })
+    const app = await startCookieApi(t, {
+      authUrl: origin, secret: SECRET, tokenCache, extractToken: ({ query }) => (query as { token?: string }).token
+    })
     app.get('/jwt', async request => request.jwtVerify())
     for (const round of [1, 2]) {
       const what = `round ${round}, tokenCache ${tokenCache}`

@@ -10,7 +10,9 @@ const APP = 'https://app.example.com'
 const HOST = 'api.example.com'
 const OWN = `http://${HOST}`
 const UNSAFE = ['POST', 'PUT', 'PATCH', 'DELETE'] as const
-const REFUSAL = { statusCode: 403, code: 'FST_BETTER_AUTH_CSRF', error: 'Forbidden', message: 'Cross-site request refused' }
+const REFUSAL = {
+  statusCode: 403, code: 'FST_BETTER_AUTH_CSRF', error: 'Forbidden', message: 'Cross-site request refused'
+}
 
 interface Api {
   readonly app: FastifyInstance
@@ -135,18 +137,29 @@ t.test('an unsafe request with the cookie must come from the API\'s own origin o
 
 t.test('so must a GET that asks for a WebSocket', async t => {
   const { app, send, cookie } = await createApi(t)
-  const upgrade = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
+  const upgrade = {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ=='
+  }
   for (const [headers, isTrusted] of PLACES) {
     const { status, body } = await send('GET', { ...upgrade, ...headers })
     t.equal(status, isTrusted ? 200 : 403, JSON.stringify(headers))
     if (!isTrusted) t.strictSame(body, REFUSAL)
   }
-  for (const value of ['WebSocket', 'h2c', '']) t.equal((await send('GET', { upgrade: value })).status, 403, `Upgrade: ${value}`)
+  for (const value of ['WebSocket', 'h2c', '']) {
+    t.equal((await send('GET', { upgrade: value })).status, 403, `Upgrade: ${value}`)
+  }
 
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
-  for (const [origin, status] of [[`http://127.0.0.1:${port}`, 200], [APP, 200], ['https://evil.example.com', 403], [`http://localhost:${port}`, 403]] as const) {
-    t.equal(await statusOver(port, 'GET', ['Cookie', cookie, 'Connection', 'Upgrade', 'Upgrade', 'websocket', 'Origin', origin]), status, `over a socket from ${origin}`)
+  for (const [origin, status] of [
+    [`http://127.0.0.1:${port}`, 200], [APP, 200], ['https://evil.example.com', 403], [`http://localhost:${port}`, 403]
+  ] as const) {
+    t.equal(await statusOver(
+      port, 'GET', ['Cookie', cookie, 'Connection', 'Upgrade', 'Upgrade', 'websocket', 'Origin', origin]
+    ), status, `over a socket from ${origin}`)
   }
 })
 
@@ -156,7 +169,9 @@ t.test('two Origin headers are none that is trusted', async t => {
   const { port } = app.server.address() as AddressInfo
   const common = ['Cookie', cookie, 'Connection', 'close', 'Content-Length', '0']
   t.equal(await statusOver(port, 'POST', [...common, 'Origin', APP]), 200)
-  for (const [first, second] of [[APP, 'https://evil.example.com'], ['https://evil.example.com', APP], [APP, APP]] as const) {
+  for (const [first, second] of [
+    [APP, 'https://evil.example.com'], ['https://evil.example.com', APP], [APP, APP]
+  ] as const) {
     t.equal(await statusOver(port, 'POST', [...common, 'Origin', first, 'Origin', second]), 403, `${first} ${second}`)
   }
   const sites = ['Sec-Fetch-Site', 'same-origin', 'Sec-Fetch-Site', 'cross-site']
@@ -165,7 +180,9 @@ t.test('two Origin headers are none that is trusted', async t => {
 
 async function statusOver (port: number, method: string, headers: string[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest({ host: '127.0.0.1', port, method, path: '/', headers: ['Host', `127.0.0.1:${port}`, ...headers], agent: false }, response => {
+    const request = httpRequest({
+      host: '127.0.0.1', port, method, path: '/', headers: ['Host', `127.0.0.1:${port}`, ...headers], agent: false
+    }, response => {
       response.resume()
       resolve(response.statusCode!)
     })
@@ -186,33 +203,49 @@ t.test('the same holds for guards and for optional users', async t => {
 t.test('safe methods need no origin', async t => {
   const { send } = await createApi(t)
   for (const method of ['GET', 'HEAD', 'OPTIONS', 'TRACE'] as const) {
-    for (const headers of [{}, { origin: 'https://evil.example.com' }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }]) {
-      t.equal((await send(method, headers as Record<string, string>)).status, 200, `${method} ${JSON.stringify(headers)}`)
+    for (const headers of [
+      {}, { origin: 'https://evil.example.com' }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }
+    ]) {
+      t.equal(
+        (await send(method, headers as Record<string, string>)).status, 200, `${method} ${JSON.stringify(headers)}`
+      )
     }
   }
 })
 
-t.test('bearer tokens need no origin, with or without a cookie beside them', async t => {
+t.test('bearer tokens need no origin, with or without a cookie', async t => {
   const { app, send, token } = await createApi(t)
   for (const method of UNSAFE) {
-    for (const headers of [{}, { origin: 'https://evil.example.com' }, { 'sec-fetch-site': 'cross-site' }, { upgrade: 'websocket' }]) {
-      t.equal((await send(method, { ...headers, ...bearer(token) })).status, 200, `${method} ${JSON.stringify(headers)}`)
+    for (const headers of [
+      {}, { origin: 'https://evil.example.com' }, { 'sec-fetch-site': 'cross-site' }, { upgrade: 'websocket' }
+    ]) {
+      t.equal(
+        (await send(method, { ...headers, ...bearer(token) })).status, 200, `${method} ${JSON.stringify(headers)}`
+      )
       t.equal((await app.inject({ method, url: '/', headers: { ...headers, ...bearer(token) } })).statusCode, 200)
     }
   }
 })
 
 t.test('a token that extractToken found is no cookie', async t => {
-  const { send, token } = await createApi(t, true, {}, { extractToken: request => request.headers['x-token'] as string | undefined })
+  const {
+    send, token
+  } = await createApi(t, true, {}, { extractToken: request => request.headers['x-token'] as string | undefined })
   t.equal((await send('POST', { 'x-token': token })).status, 200)
   t.equal((await send('POST')).status, 403)
 })
 
-t.test('who has no cookie, or a bad one, is told nothing of origins', async t => {
+t.test('without a cookie, or with a bad one, the response says nothing about origins', async t => {
   const { app, send } = await createApi(t)
-  t.match((await app.inject({ method: 'POST', url: '/' })).json(), { statusCode: 401, code: 'FST_BETTER_AUTH_TOKEN_MISSING' })
-  t.equal((await app.inject({ method: 'POST', url: '/maybe' })).statusCode, 200, 'a visitor has nothing that could be abused')
-  t.match(await send('POST', { cookie: 'better-auth.session_data=a.b.c' }), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' } })
+  t.match((await app.inject({ method: 'POST', url: '/' })).json(), {
+    statusCode: 401, code: 'FST_BETTER_AUTH_TOKEN_MISSING'
+  })
+  t.equal(
+    (await app.inject({ method: 'POST', url: '/maybe' })).statusCode, 200, 'a visitor has nothing that could be abused'
+  )
+  t.match(await send('POST', { cookie: 'better-auth.session_data=a.b.c' }), {
+    status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
+  })
 })
 
 t.test('is asked on each request, of a cookie that is remembered as well', async t => {
@@ -244,7 +277,9 @@ t.test('several trusted origins, with ports and of another scheme', async t => {
   const trustedOrigins = [APP, 'http://localhost:5173', 'https://xn--bcher-kva.example', 'http://[::1]:3000']
   const { send } = await createApi(t, { trustedOrigins })
   for (const origin of trustedOrigins) t.equal((await send('POST', { origin })).status, 200, origin)
-  for (const origin of ['http://localhost', 'http://localhost:5174', 'https://localhost:5173', 'https://bücher.example', 'http://[::1]']) {
+  for (const origin of [
+    'http://localhost', 'http://localhost:5174', 'https://localhost:5173', 'https://bücher.example', 'http://[::1]'
+  ]) {
     t.equal((await send('POST', { origin: Buffer.from(origin).toString('latin1') })).status, 403, origin)
   }
 })
@@ -287,35 +322,48 @@ t.test('behind a proxy its own origin is what the proxy says, if it is trusted',
 
 t.test('trustedOrigins that are no origins fail the boot', async t => {
   for (const origin of [
-    'https://app.example.com/', 'https://app.example.com/path', 'https://app.example.com?x', 'https://app.example.com#x',
+    'https://app.example.com/', 'https://app.example.com/path',
+    'https://app.example.com?x', 'https://app.example.com#x',
     'HTTPS://app.example.com', 'https://App.example.com', 'https://app.example.com:443', 'http://app.example.com:80',
-    'https://user@app.example.com', 'https://user:password@app.example.com', ' https://app.example.com', 'https://app.example.com ',
-    'app.example.com', '//app.example.com', 'app.example.com:443', 'localhost:3000', 'https://', 'https:app.example.com', 'https:\\\\app.example.com',
-    'https://*.example.com', 'https://*', '*', 'null', 'undefined', '', 'file:///', 'data:,x', 'about:blank', 'javascript:0', 'https://bücher.example'
+    'https://user@app.example.com', 'https://user:password@app.example.com', ' https://app.example.com',
+    'https://app.example.com ', 'app.example.com', '//app.example.com', 'app.example.com:443', 'localhost:3000',
+    'https://', 'https:app.example.com', 'https:\\\\app.example.com', 'https://*.example.com', 'https://*', '*', 'null',
+    'undefined', '', 'file:///', 'data:,x', 'about:blank', 'javascript:0', 'https://bücher.example'
   ]) {
     const app = Fastify()
     t.teardown(() => app.close())
     await t.rejects(
       async () => { await app.register(betterAuthPlugin, { sessionCookie: { trustedOrigins: [APP, origin] } }) },
-      { code: 'FST_BETTER_AUTH_INVALID_OPTION', message: /^Option "sessionCookie\.trustedOrigins" must be an array of origins such as "https:\/\/app\.example\.com", got / },
+      {
+        code: 'FST_BETTER_AUTH_INVALID_OPTION',
+        message: /^Option "sessionCookie\.trustedOrigins" must be an array of origins such as "https:\/\/app\.example\.com", got /
+      },
       JSON.stringify(origin)
     )
   }
-  for (const trustedOrigins of [APP, [1], [null], [[APP]], { 0: APP, length: 1 }, true, null, [new URL(APP)]] as unknown[]) {
+  for (const trustedOrigins of [
+    APP, [1], [null], [[APP]], { 0: APP, length: 1 }, true, null, [new URL(APP)]
+  ] as unknown[]) {
     const app = Fastify()
     t.teardown(() => app.close())
     await t.rejects(
-      async () => { await app.register(betterAuthPlugin, { sessionCookie: { trustedOrigins: trustedOrigins as string[] } }) },
+      async () => {
+        await app.register(betterAuthPlugin, { sessionCookie: { trustedOrigins: trustedOrigins as string[] } })
+      },
       { code: 'FST_BETTER_AUTH_INVALID_OPTION', message: /^Option "sessionCookie\.trustedOrigins" must be / },
       JSON.stringify(trustedOrigins)
     )
   }
 })
 
-t.test('an origin that looks like the own one is refused when the browser says that the page is of another site', async t => {
+t.test('an origin that looks like our own is refused when the browser reports another site', async t => {
   const { send } = await createApi(t)
   t.equal((await send('POST', { origin: OWN, 'sec-fetch-site': 'cross-site' })).status, 403)
   t.equal((await send('POST', { origin: OWN, 'sec-fetch-site': 'same-site' })).status, 403)
   t.equal((await send('POST', { origin: OWN, 'sec-fetch-site': 'same-origin' })).status, 200)
-  t.equal((await send('POST', { origin: APP, 'sec-fetch-site': 'cross-site' })).status, 200, 'a trusted one is of another site')
+  t.equal(
+    (await send('POST', { origin: APP, 'sec-fetch-site': 'cross-site' })).status,
+    200,
+    'a trusted one is of another site'
+  )
 })

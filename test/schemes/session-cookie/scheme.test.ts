@@ -19,13 +19,17 @@ t.test('request.session has a type, and is null for bearer tokens', async t => {
   })
   const token = signJws(KEY, createClaims(jwks.origin))
   t.strictSame((await get(app, bearer(token), '/session')).body, { token: null, isNull: true })
-  t.strictSame((await getWith(app, [[NAME, createCookie(jwks.origin)]], '/session')).body, { token: 'session-token', isNull: false })
+  t.strictSame((await getWith(app, [[NAME, createCookie(jwks.origin)]], '/session')).body, {
+    token: 'session-token', isNull: false
+  })
   t.strictSame((await get(app, {}, '/maybe')).body, { user: null, session: null })
 })
 
 t.test('a bearer token, if there is one, alone decides', async t => {
   const jwks = await startJwks(t, KEY)
-  const app = await startCookieApi(t, { authUrl: jwks.origin, extractToken: ({ query }) => (query as { token?: string }).token })
+  const app = await startCookieApi(t, {
+    authUrl: jwks.origin, extractToken: ({ query }) => (query as { token?: string }).token
+  })
   const good = cookieHeader([[NAME, createCookie(jwks.origin)]])
   const bad = cookieHeader([[NAME, 'a.b.c']])
   const broken = cookieHeader([[`${NAME}.1`, 'x']])
@@ -33,10 +37,18 @@ t.test('a bearer token, if there is one, alone decides', async t => {
   const expired = signJws(KEY, createClaims(jwks.origin, { exp: now() - 60, iat: now() - 120 }))
 
   for (const url of ['/me', '/maybe']) {
-    t.match(await get(app, { ...bearer('a.b.c'), ...good }, url), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' } })
-    t.match(await get(app, { ...bearer(expired), ...good }, url), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' } })
-    t.match(await get(app, { authorization: 'Bearer', ...good }, url), { status: 400, body: { code: 'FST_BETTER_AUTH_REQUEST_INVALID' } })
-    t.match(await get(app, good, `${url}?token=a.b.c`), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' } }, 'extractToken')
+    t.match(await get(app, { ...bearer('a.b.c'), ...good }, url), {
+      status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
+    })
+    t.match(await get(app, { ...bearer(expired), ...good }, url), {
+      status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' }
+    })
+    t.match(await get(app, { authorization: 'Bearer', ...good }, url), {
+      status: 400, body: { code: 'FST_BETTER_AUTH_REQUEST_INVALID' }
+    })
+    t.match(await get(app, good, `${url}?token=a.b.c`), {
+      status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
+    }, 'extractToken')
     for (const cookie of [good, bad, broken]) {
       const { status, body } = await get(app, { ...bearer(access), ...cookie }, url)
       t.equal(status, 200)
@@ -44,27 +56,35 @@ t.test('a bearer token, if there is one, alone decides', async t => {
       t.equal(body.session, null)
     }
   }
-  t.match(await get(app, { authorization: 'Basic dTpw', ...good }), { status: 200, body: { user: { id: 'u_1' } } }, 'another scheme is none')
+  t.match(await get(app, { authorization: 'Basic dTpw', ...good }), {
+    status: 200, body: { user: { id: 'u_1' } }
+  }, 'another scheme is none')
   t.equal((await get(app, { authorization: 'Basic dTpw', ...bad }, '/maybe')).status, 401)
 })
 
-t.test('authenticateOptional: a visitor has no cookie, not a bad one', async t => {
+t.test('authenticateOptional: an anonymous request has no cookie, not a bad one', async t => {
   const jwks = await startJwks(t, KEY)
   const app = await startCookieApi(t, { authUrl: jwks.origin })
-  t.strictSame(await getWith(app, [['theme', 'dark'], ['better-auth.session_token', 'x.y']], '/maybe'), { status: 200, body: { user: null, session: null } })
+  t.strictSame(await getWith(app, [['theme', 'dark'], ['better-auth.session_token', 'x.y']], '/maybe'), {
+    status: 200, body: { user: null, session: null }
+  })
   t.match(await getWith(app, [[NAME, createCookie(jwks.origin)]], '/maybe'), { status: 200, body: { user: USER } })
-  for (const cookie of ['x', 'a.b.c', createCookie(jwks.origin, { aud: jwks.origin }), createCookie(jwks.origin, { exp: now() - 60 })]) {
+  for (const cookie of [
+    'x', 'a.b.c', createCookie(jwks.origin, { aud: jwks.origin }), createCookie(jwks.origin, { exp: now() - 60 })
+  ]) {
     t.equal((await getWith(app, [[NAME, cookie]], '/maybe')).status, 401)
   }
   t.equal((await getWith(app, [[`${NAME}.1`, 'x']], '/maybe')).status, 401)
 })
 
-t.test('503 where the keys for a cookie cannot be had, and no visitor either', async t => {
+t.test('503 where the keys for a cookie cannot be fetched, also when optional', async t => {
   const jwks = await startJwksServer()
   await jwks.stop()
   const app = await startCookieApi(t, { authUrl: jwks.origin })
   for (const url of ['/me', '/maybe', '/admin']) {
-    t.match(await getWith(app, [[NAME, createCookie(jwks.origin)]], url), { status: 503, body: { code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' } })
+    t.match(await getWith(app, [[NAME, createCookie(jwks.origin)]], url), {
+      status: 503, body: { code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' }
+    })
   }
 })
 
@@ -85,14 +105,25 @@ t.test('roles and bans are those of the cookie\'s user', async t => {
     t.equal(log.refusals().at(-1)!.reason, 'role_missing')
   }
 
-  for (const user of [{ banned: true }, { banned: true, banExpires: isoIn(60) }, { banned: true, banExpires: null }, { banned: true, role: 'admin' }]) {
+  for (const user of [
+    { banned: true },
+    { banned: true, banExpires: isoIn(60) },
+    { banned: true, banExpires: null },
+    { banned: true, role: 'admin' }
+  ]) {
     for (const url of ['/me', '/maybe', '/admin']) {
       const { status, body } = await getWith(app, [[NAME, createCookie(jwks.origin, {}, user)]], url)
-      t.match({ status, code: body.code }, { status: 403, code: 'FST_BETTER_AUTH_FORBIDDEN' }, `${url} ${JSON.stringify(user)}`)
+      t.match(
+        { status, code: body.code },
+        { status: 403, code: 'FST_BETTER_AUTH_FORBIDDEN' },
+        `${url} ${JSON.stringify(user)}`
+      )
       t.equal(log.refusals().at(-1)!.reason, 'banned')
     }
   }
-  for (const user of [{ banned: false }, { banned: null }, { banned: true, banExpires: isoIn(-60) }]) t.equal(await statusOf('/me', user), 200, JSON.stringify(user))
+  for (const user of [{ banned: false }, { banned: null }, { banned: true, banExpires: isoIn(-60) }]) {
+    t.equal(await statusOf('/me', user), 200, JSON.stringify(user))
+  }
   t.equal(await statusOf('/me', {}, { banned: true }), 200, 'only the user within can be banned')
 })
 
@@ -108,7 +139,9 @@ t.test('what is written into a session, a user or claims is seen by no other req
   })
   const cookies: Cookies = [[NAME, createCookie(jwks.origin, {}, {}, { flags: { isAdmin: false } })]]
   for (const round of ['first', 'again']) {
-    t.match((await getWith(app, cookies, '/write')).body, { user: { id: 'mallory' }, session: { userId: 'mallory', flags: { isAdmin: true } } }, round)
+    t.match((await getWith(app, cookies, '/write')).body, {
+      user: { id: 'mallory' }, session: { userId: 'mallory', flags: { isAdmin: true } }
+    }, round)
     const { body } = await getWith(app, cookies)
     t.strictSame(body.user, USER)
     t.strictSame(body.session!.flags, { isAdmin: false })
