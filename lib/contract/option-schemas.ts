@@ -9,7 +9,9 @@ import {
 export const MIN_SECRET_BYTES = 32
 
 const NonEmpty = Type.String({ minLength: 1 })
-const OneOrMore = Type.Union([NonEmpty, Type.Array(NonEmpty, { minItems: 1 }), Type.Literal(false)])
+const OneOrMore = typed<string | readonly string[] | false>(
+  Type.Union([NonEmpty, Type.Array(NonEmpty, { minItems: 1 }), Type.Literal(false)])
+)
 const CookieName = Type.String({ pattern: "^[\\w!#$%&'*+.^`|~-]+$" })
 const Nested = Type.Object({})
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createBackoff } from '../../lib/pace.js'
+import { createBackoff } from '../../lib/auth-server/backoff.js'
 import { createClock } from '../fixtures/clock.js'
 
 const HOUR = 3_600_000

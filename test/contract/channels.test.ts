@@ -2,18 +2,20 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { jwt } from 'better-auth/plugins'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { createCheck } from '../../lib/authenticate.js'
+import { createAuthenticator } from '../../lib/http/authenticate.js'
 import {
   CHANNELS, type BetterAuthOptions, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage
 } from '../../lib/index.js'
-import { JwksFetchError } from '../../lib/jwks-source.js'
-import { resolveOptions } from '../../lib/options.js'
+import { JwksFetchError } from '../../lib/auth-server/fetch-jwks.js'
+import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import { bearer, startApi } from '../fixtures/api.js'
 import { ask, AUTH_URL, createTestStore } from '../fixtures/key-store.js'
 import { cookieHeader, startCookieServer } from '../fixtures/cookie-server.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
 import { startJwksServer } from '../fixtures/jwks-server.js'
 import { createBearerVerifier } from '../fixtures/verifier.js'
+import { bearerScheme } from '../../lib/schemes/bearer.js'
+import { sessionCookieScheme } from '../../lib/schemes/session-cookie/scheme.js'
 
 /** What is published on a channel until the end of the test. */
 function listen<Message> (t: Test, name: string): Message[] {
@@ -49,7 +51,7 @@ t.test('each verification is published once: outcome, reason, and whether the to
     ['one that was', '/me', bearer(token), { ...accepted, cached: true }],
     ['a user whose role the guard does not accept', '/admin', bearer(token), { ...accepted, cached: true }],
     ['no token', '/me', {}, { ...refused, credential: null, reason: 'token_missing' }],
-    ['a visitor', '/hello', {}, { ...accepted, credential: null, outcome: 'visitor' }],
+    ['a visitor', '/hello', {}, { ...accepted, credential: null, outcome: 'anonymous' }],
     [
       'a malformed header',
       '/hello',
@@ -120,12 +122,11 @@ t.test('a session cookie is named as such', async t => {
 t.test('who listens does not make the key store be asked twice', async t => {
   listen<VerificationMessage>(t, CHANNELS.verification)
   const key = createSigningKey()
-  const options = resolveOptions({ authUrl: AUTH_URL }, {})
   const { store } = createTestStore([key.jwk])
   const asked: string[] = []
   const keys = { ...store, get: (kid: string) => { asked.push(kid); return store.get(kid) } }
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, keys, Date.now)
-  const check = createCheck({ bearer: verifier, cookie: undefined }, () => {}, options)
+  const check = createAuthenticator([bearerScheme(verifier, undefined)], () => {}, AUTH_URL)
   const request = {
     headers: bearer(signJws(key, createClaims(AUTH_URL))), raw: { rawHeaders: [] }
   } as unknown as Parameters<typeof check>[0]
@@ -135,9 +136,10 @@ t.test('who listens does not make the key store be asked twice', async t => {
 
 t.test('an error that is no refusal is rethrown as it is, and is published without a reason', async t => {
   const messages = listen<VerificationMessage>(t, CHANNELS.verification)
-  const options = resolveOptions({ authUrl: AUTH_URL, sessionCookie: true }, {})
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, createTestStore([]).store, Date.now)
-  const check = createCheck({ bearer: verifier, cookie: verifier }, () => {}, options)
+  const { sessionCookie } = resolveOptions({ authUrl: AUTH_URL, sessionCookie: true }, {})
+  const schemes = [bearerScheme(verifier, undefined), sessionCookieScheme(verifier, sessionCookie || t.fail() as never)]
+  const check = createAuthenticator(schemes, () => {}, AUTH_URL)
   const broken = new Error('of a cookie parser')
   const request = { headers: {}, raw: { rawHeaders: [] }, get cookies () { throw broken } }
   t.throws(() => check(request as unknown as Parameters<typeof check>[0]), broken)

@@ -4,6 +4,7 @@ import {
   AlreadyRegisteredError, ForbiddenError, InvalidOptionError, JwksUnavailableError, RequestInvalidError,
   TokenExpiredError, TokenInvalidError, TokenMissingError, isBetterAuthError
 } from '../../lib/index.js'
+import { responseHeaders } from '../../lib/http/error-response.js'
 
 const MISMATCH = { claim: 'iss', expected: ['https://id.example.com'], received: 'https://evil.example' }
 
@@ -57,7 +58,7 @@ for (const { error, own, answer, headers, reason, details = {} } of CASES) {
   t.test(own.name, async t => {
     t.match(error, answer, 'has the status, code and message of the answers table')
     t.equal(error.name, 'FastifyError')
-    t.strictSame(error.headers, headers, 'has the header of the answers table and no other')
+    t.strictSame(responseHeaders(error), headers, 'has the header of the answers table and no other')
     t.equal(error.reason, reason)
     t.strictSame(error.details, details)
 
@@ -85,7 +86,7 @@ t.test('Retry-After is in whole seconds, rounded up, and never less than one', a
     [-5000, '1'], [0, '1'], [0.4, '1'], [1, '1'], [1000, '1'], [1001, '2'], [1999.5, '2'], [14_001, '15'],
     [15_000, '15']
   ] as const) {
-    t.strictSame(new JwksUnavailableError(milliseconds).headers, { 'Retry-After': seconds }, `${milliseconds} ms`)
+    t.strictSame(responseHeaders(new JwksUnavailableError(milliseconds)), { 'Retry-After': seconds }, `${milliseconds} ms`)
   }
 })
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import t from 'tap'
 import betterAuthPlugin, { ALGORITHMS, InvalidOptionError, type BetterAuthOptions } from '../../lib/index.js'
-import { resolveOptions } from '../../lib/options.js'
+import { resolveOptions } from '../../lib/contract/resolve-options.js'
 
 const ORIGIN = 'https://id.example.com'
 
@@ -351,7 +351,7 @@ t.test('jwks and tokenCache are objects', async t => {
 })
 
 t.test('options that do not exist', async t => {
-  const known = /; the options are authUrl, jwksPath, issuer, audience, algorithms, secret, clockTolerance, jwks, tokenCache, userSchema, sessionCookie, extractToken, isRevoked, openapi$/
+  const known = /\. Known options: authUrl, jwksPath, issuer, audience, algorithms, secret, clockTolerance, jwks, tokenCache, userSchema, sessionCookie, extractToken, isRevoked, openapi$/
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',
     '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'prototype'
@@ -369,12 +369,12 @@ t.test('options that do not exist', async t => {
     t.equal(
       messageOf({ jwks: JSON.parse(`{ "${name}": 1 }`) }),
       `Unknown option "jwks.${name}"; ` +
-        'the options are jwks.maxAge, jwks.staleWhileRevalidate, jwks.staleIfError, ' +
+        'Known options: jwks.maxAge, jwks.staleWhileRevalidate, jwks.staleIfError, ' +
         'jwks.requestsPerMinute, jwks.timeout'
     )
     t.equal(
       messageOf({ tokenCache: JSON.parse(`{ "${name}": 1 }`) }),
-      `Unknown option "tokenCache.${name}"; the options are tokenCache.max`
+      `Unknown option "tokenCache.${name}". Known options: tokenCache.max`
     )
   }
 })

@@ -1,10 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
-import { createJwksSource, type JwksFetchError } from '../../lib/jwks-source.js'
-import { resolveOptions } from '../../lib/options.js'
+import type { JwksFetchError } from '../../lib/auth-server/fetch-jwks.js'
+import { createJwksSource } from '../../lib/auth-server/find-jwks.js'
+import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import { examine } from '../../lib/doctor/examine.js'
-import { print } from '../../lib/doctor/print.js'
-import { addressAdvice } from '../../lib/doctor/server-advice.js'
+import { formatReport } from '../../lib/doctor/format-report.js'
+import { fixFor } from '../../lib/doctor/server-findings.js'
 import { inTurn, JWKS_PATH, send, sendKeys, type Respond } from '../fixtures/jwks-server.js'
 import { recordLog } from '../fixtures/log.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
@@ -31,7 +32,7 @@ t.test('an auth server that does not serve its keys', async t => {
       const { report, text, status } = await runDoctor(server.origin, token)
       t.equal(status, 1)
       t.match(report, { ok: false, jwks: null, token: { verdict: { accepted: false, reason: 'jwks_unavailable' } } })
-      t.ok(report.tried.every(one => one.answer === answer && !one.found), report.tried[0]!.answer)
+      t.ok(report.tried.every(one => one.response === answer && !one.found), report.tried[0]!.response)
       t.equal(report.tried.length, answer === 'UND_ERR_SOCKET' ? 1 : 3)
       t.match(report.findings.find(one => one.about === 'auth server')!.fix, fix)
 
@@ -39,8 +40,8 @@ t.test('an auth server that does not serve its keys', async t => {
       const { jwksUrls } = resolveOptions({ authUrl: server.origin }, {})
       const source = createJwksSource(jwksUrls, 5000, log)
       const { code } = await source.fetchJwk('').catch((error: unknown) => error) as JwksFetchError
-      const logged = code === 'no_jwks' ? lines[0]!.fields.tried : [{ url: jwksUrls[0], answer: code }]
-      t.strictSame(report.tried.map(({ url, answer }) => ({ url, answer })), logged, 'as the plugin logs it')
+      const logged = code === 'no_jwks' ? lines[0]!.fields.tried : [{ url: jwksUrls[0], response: code }]
+      t.strictSame(report.tried.map(({ url, response }) => ({ url, response })), logged, 'as the plugin logs it')
       t.match(text, `http://localhost:${server.port}/.well-known/jwks.json: ${answer}`)
       t.notMatch(text, 'said by the server')
     })
@@ -52,7 +53,7 @@ t.test('an auth server that does not serve its keys', async t => {
     const { report, status } = await runDoctor(server.origin)
     t.equal(status, 1)
     t.match(report, {
-      tried: [{ answer: 'ECONNREFUSED' }], findings: [{ level: 'error', fix: /start the auth server/ }]
+      tried: [{ response: 'ECONNREFUSED' }], findings: [{ level: 'error', fix: /start the auth server/ }]
     })
     await server.start()
   })
@@ -61,7 +62,7 @@ t.test('an auth server that does not serve its keys', async t => {
     const server = await startServer(t)
     server.respond = () => {}
     const report = await examine({ authUrl: server.origin, jwks: { timeout: 100 } }, undefined, {})
-    t.match(report, { ok: false, tried: [{ answer: 'timeout' }], findings: [{ fix: /jwks\.timeout/ }] })
+    t.match(report, { ok: false, tried: [{ response: 'timeout' }], findings: [{ fix: /jwks\.timeout/ }] })
   })
 
   t.test('cannot be examined further when the second request fails', async t => {
@@ -75,11 +76,11 @@ t.test('an auth server that does not serve its keys', async t => {
     const report = await examine({ authUrl: server.origin }, undefined, {})
     t.ok(report.ok)
     t.equal(asked, 3)
-    t.strictSame(report.tried.map(({ answer }) => answer), ['UND_ERR_SOCKET', 'a JWKS'])
+    t.strictSame(report.tried.map(({ response }) => response), ['UND_ERR_SOCKET', 'a JWKS'])
   })
 
-  t.match(addressAdvice('ENOTFOUND'), /misspelling/)
-  t.match(addressAdvice('DEPTH_ZERO_SELF_SIGNED_CERT'), /NODE_EXTRA_CA_CERTS/)
+  t.match(fixFor('ENOTFOUND'), /misspelling/)
+  t.match(fixFor('DEPTH_ZERO_SELF_SIGNED_CERT'), /NODE_EXTRA_CA_CERTS/)
 })
 
 t.test('one URL with a response other than 404 is what the finding names', async t => {
@@ -92,7 +93,7 @@ t.test('one URL with a response other than 404 is what the finding names', async
     const server = await startServer(t)
     server.respond = inTurn(respond)
     const { report } = await runDoctor(server.origin)
-    t.ok(report.tried.some(({ answer }) => answer === 'HTTP 404'))
+    t.ok(report.tried.some(({ response }) => response === 'HTTP 404'))
     t.match(report.findings, findings)
     t.equal(report.findings.length, 1)
   }
@@ -135,11 +136,11 @@ t.test('an endless response is not read to its end', { timeout: 20_000 }, async 
   const report = await run()
   bounded('no token')
   t.match(report, {
-    ok: true, jwks: { status: 200, fault: 'too_long' }, keys: [], tried: [{ found: false, answer: 'longer than 1 MB' }]
+    ok: true, jwks: { status: 200, fault: 'too_long' }, keys: [], tried: [{ found: false, response: 'longer than 1 MB' }]
   })
   t.equal(report.tried.length, 1, 'the plugin may take it for the JWKS, so the search ends')
   t.match(report.findings, [{ level: 'warning', about: 'auth server', fix: /no JWKS is that long/ }])
-  t.match(print(report), /^JWKS {9}too_long after \d+ ms$/m)
+  t.match(formatReport(report), /^JWKS {9}too_long after \d+ ms$/m)
   const withToken = await run(token)
   bounded('a token')
   t.match(withToken, {
@@ -156,7 +157,7 @@ t.test('an endless response is not read to its end', { timeout: 20_000 }, async 
     const report = await run(token)
     bounded(`status ${status}`)
     t.match(report, {
-      ok: true, tried: [{ answer: `HTTP ${status}` }, { found: true }], token: { verdict: { accepted: true } }
+      ok: true, tried: [{ response: `HTTP ${status}` }, { found: true }], token: { verdict: { accepted: true } }
     })
   }
   // The last one: 1 MB and not a byte more is a JWKS.
@@ -174,7 +175,7 @@ t.test('the time of the plugin is for its own questions, and is over when it is 
   t.match(await run(), { ok: true, tried: [{}, { found: true }] })
   server.respond = later(600, send(404, '{}'))
   const { tried } = await run()
-  t.match([tried[0], tried.at(-1)], [{ answer: 'HTTP 404' }, { answer: 'timeout' }])
+  t.match([tried[0], tried.at(-1)], [{ response: 'HTTP 404' }, { response: 'timeout' }])
 })
 
 t.test('a JWKS that responded differently before', async t => {
@@ -193,7 +194,7 @@ t.test('a JWKS that responded differently before', async t => {
     t.match(report, { ok: false, jwks: { fault: 'unreadable' }, tried: [{}, { found: true }] })
     t.strictSame(report.findings.map(({ about, level }) => `${about} ${level}`), ['JWKS error'])
     t.equal(report.keys.length, 0)
-    t.match(print(report), /^JWKS {9}unreadable after \d+ ms$/m)
+    t.match(formatReport(report), /^JWKS {9}unreadable after \d+ ms$/m)
   }
 })
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { examine } from '../../lib/doctor/examine.js'
-import { print } from '../../lib/doctor/print.js'
+import { formatReport } from '../../lib/doctor/format-report.js'
 import { startAuthServer } from '../fixtures/auth-server.js'
 import { JWKS_PATH } from '../fixtures/jwks-server.js'
 import { createClaims, signJws } from '../fixtures/signing.js'
@@ -30,14 +30,14 @@ t.test('finds all well at a Better Auth server, and accepts its token', async t 
         }
       })
       t.strictSame(report.tried, [
-        { url: `${server.origin}/.well-known/jwks.json`, found: false, answer: 'HTTP 404' },
-        { url: `${server.origin}/api/auth/jwks`, found: true, answer: 'a JWKS' }
+        { url: `${server.origin}/.well-known/jwks.json`, found: false, response: 'HTTP 404' },
+        { url: `${server.origin}/api/auth/jwks`, found: true, response: 'a JWKS' }
       ])
       t.equal(report.keys.length, 1)
       t.strictSame(report.findings, [])
       t.ok(Math.abs(report.jwks!.clockAheadSeconds!) <= 1)
       t.ok([...report.token!.header, ...report.token!.claims].every(({ reason }) => reason === null))
-      const said = new Map(report.token!.claims.map(({ name, says }) => [name, says]))
+      const said = new Map(report.token!.claims.map(({ name, value }) => [name, value]))
       t.equal(said.get('iss'), `"${server.origin}"`)
       t.match(said.get('exp'), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, in 1[45] min$/)
       t.match(said.get('iat'), /Z, \d s ago$/)
@@ -64,7 +64,7 @@ t.test('the options say what is accepted', async t => {
 
   const anyone = await examine({ authUrl: origin, issuer: false, audience: false }, token, {})
   t.match(anyone, { ok: true, issuer: false, audience: false })
-  t.match(print(anyone), 'Accepted     iss any, aud any\n')
+  t.match(formatReport(anyone), 'Accepted     iss any, aud any\n')
 
   const below = await examine({ authUrl: `${origin}/api/auth` }, 'opaque', {})
   t.match(below.findings, [{ about: 'token', fix: new RegExp(`GET ${origin}/api/auth/token `) }])

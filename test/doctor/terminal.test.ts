@@ -1,5 +1,5 @@
 import t from 'tap'
-import { duration, wrap } from '../../lib/doctor/text.js'
+import { duration, wrap } from '../../lib/doctor/terminal.js'
 import { inTurn, sendKeys } from '../fixtures/jwks-server.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
 import { good, runDoctor, startServer } from '../fixtures/doctor.js'

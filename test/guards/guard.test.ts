@@ -247,7 +247,7 @@ t.test('an invalid guard fails at once', async t => {
     [
       'a misspelt key',
       { role: ['admin'] },
-      /Unknown option "authorize\.role"; the options are authorize\.roles, authorize\.scopes, authorize\.check/
+      /Unknown option "authorize\.role". Known options: authorize\.roles, authorize\.scopes, authorize\.check/
     ],
     ['a misspelt key beside a right one', { roles: ['admin'], scope: ['write'] }, /Unknown option "authorize\.scope"/],
     ['a key in upper case', { Roles: ['admin'] }, /Unknown option "authorize\.Roles"/],

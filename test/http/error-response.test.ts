@@ -36,7 +36,7 @@ t.test('each refusal has exactly its response and is logged once with its reason
         for (const url of ['/hook', '/hand']) {
           log.lines.length = 0
           isRefusal(t, await call(app, { url, headers: headersFor(authorization) }), refusal)
-          t.match(log.refusals(), [{ level: 30, reason, reqId: /^req-/, msg: 'authentication refused', ...details }])
+          t.match(log.refusals(), [{ level: 30, reason, reqId: /^req-/, msg: 'request refused', ...details }])
           t.equal(log.refusals().length, 1)
           if (details.expected === undefined) {
             t.notOk(

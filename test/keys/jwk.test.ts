@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import t from 'tap'
 import { ALGORITHMS, type Algorithm } from '../../lib/index.js'
-import { importJwk, isSameKey, UnusableJwkError } from '../../lib/jwk.js'
+import { importJwk, isSameKey, UnusableJwkError } from '../../lib/keys/jwk.js'
 
 type Jwk = Record<string, unknown>
 

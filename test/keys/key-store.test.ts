@@ -1,5 +1,5 @@
 import t from 'tap'
-import { JwksFetchError } from '../../lib/jwks-source.js'
+import { JwksFetchError } from '../../lib/auth-server/fetch-jwks.js'
 import {
   ask, AT_ONCE, createTestStore, createWarmStore, DEFAULT_POLICY, DOWN, flood, k1, k1Replaced, k2, settle, staleAfter,
   UNAVAILABLE, UNAVAILABLE_AT_ONCE, UNKNOWN, UNKNOWN_AT_ONCE, WAITED

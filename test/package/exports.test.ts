@@ -1,15 +1,15 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import * as entry from '../../lib/index.js'
-import * as authenticate from '../../lib/authenticate.js'
-import * as diagnostics from '../../lib/diagnostics.js'
-import * as errors from '../../lib/errors.js'
-import * as identity from '../../lib/identity.js'
-import * as optionCheck from '../../lib/option-check.js'
-import * as openapi from '../../lib/openapi.js'
-import * as options from '../../lib/options.js'
+import * as authenticate from '../../lib/http/hook.js'
+import * as diagnostics from '../../lib/contract/channels.js'
+import * as errors from '../../lib/contract/errors.js'
+import * as identity from '../../lib/http/request-decorators.js'
+import * as optionCheck from '../../lib/contract/check-options.js'
+import * as openapi from '../../lib/openapi/route-schema.js'
+import * as options from '../../lib/contract/resolve-options.js'
 import * as plugin from '../../lib/plugin.js'
-import * as user from '../../lib/user.js'
+import * as user from '../../lib/tokens/user-reader.js'
 
 t.test('exports what is public, and nothing else', async t => {
   t.strictSame(Object.keys(entry).sort(), [

@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { bearerToken } from '../../lib/bearer.js'
+import { bearerToken } from '../../lib/schemes/bearer.js'
 import { isBetterAuthError } from '../../lib/index.js'
 
 /** Sends header lines exactly as they are, and gets the token that was found or the reason why none was. */

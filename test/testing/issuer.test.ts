@@ -352,7 +352,7 @@ t.test('await using closes it', async t => {
 t.test('says what is wrong with its options', async t => {
   const secret = 's'.repeat(32)
   for (const [options, message] of [
-    [{ algoritm: 'ES256' }, 'Unknown option "algoritm"; the options are algorithm, issuer, audience, secret'],
+    [{ algoritm: 'ES256' }, 'Unknown option "algoritm". Known options: algorithm, issuer, audience, secret'],
     [
       { algorithm: 'ES255' },
       'Option "algorithm" must be one of EdDSA, ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, ' +
@@ -373,10 +373,10 @@ t.test('says what is wrong with its options', async t => {
   const hmac = await startIssuer(t, { algorithm: 'HS256', secret })
   const misspelt = { expiresin: 5 } as object
   t.throws(() => issuer.token({}, misspelt), {
-    name: 'TypeError', message: 'Unknown option "expiresin"; the options are expiresIn, header, kid'
+    name: 'TypeError', message: 'Unknown option "expiresin". Known options: expiresIn, header, kid'
   })
   t.throws(() => issuer.sessionCookie({}, misspelt), {
-    message: 'Unknown option "expiresin"; the options are expiresIn, name, session'
+    message: 'Unknown option "expiresin". Known options: expiresIn, name, session'
   })
   t.throws(() => issuer.fail('dwon' as Fault), {
     name: 'TypeError',

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkTimes } from '../../lib/claims.js'
+import { checkTimes } from '../../lib/tokens/claims.js'
 import {
   accepts, CLOCK, ISSUER, LOGOUT, NOW, reason, refusal, RULES, UNCHECKED, validateClaims
 } from '../fixtures/claims.js'

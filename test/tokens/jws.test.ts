@@ -1,8 +1,8 @@
 import { constants, createSecretKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import t from 'tap'
 import { ALGORITHMS, type Algorithm } from '../../lib/index.js'
-import { importJwk } from '../../lib/jwk.js'
-import { isSignedBy, parseJws as parse, parseObject, type Jws, type JwsHeader } from '../../lib/jws.js'
+import { importJwk } from '../../lib/keys/jwk.js'
+import { isSignedBy, parseJws as parse, parseObject, type Jws, type JwsHeader } from '../../lib/tokens/jws.js'
 import { createSigningKey, encode, signBytes, signHmac, signJws } from '../fixtures/signing.js'
 import { reasonOf } from '../fixtures/refusals.js'
 

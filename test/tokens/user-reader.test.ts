@@ -2,7 +2,8 @@ import { Value } from '@sinclair/typebox/value'
 import Fastify from 'fastify'
 import t from 'tap'
 import { UserSchema } from '../../lib/index.js'
-import { createUserReader, type Claims } from '../../lib/user.js'
+import type { Claims } from '../../lib/contract/identity.js'
+import { createUserReader } from '../../lib/tokens/user-reader.js'
 import { reasonOf } from '../fixtures/refusals.js'
 
 const toUser = createUserReader()

@@ -1,10 +1,11 @@
 import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
 import t from 'tap'
 import { ALGORITHMS, JwksUnavailableError, TokenInvalidError, type Algorithm } from '../../lib/index.js'
-import { importJwk, type VerificationKey } from '../../lib/jwk.js'
-import type { KeyStore } from '../../lib/key-store.js'
-import type { BetterAuthOptions } from '../../lib/options.js'
-import { claimsOf, type Verifier } from '../../lib/verifier.js'
+import { importJwk, type VerificationKey } from '../../lib/keys/jwk.js'
+import type { KeyStore } from '../../lib/keys/key-store.js'
+import type { BetterAuthOptions } from '../../lib/contract/options.js'
+import { decodeClaims } from '../../lib/tokens/verified-token.js'
+import type { Verifier } from '../../lib/tokens/verifier.js'
 import { createClaims, createSigningKey, encode, signHmac, signJws, type SigningKey } from '../fixtures/signing.js'
 import { reasonOf, refusalOf } from '../fixtures/refusals.js'
 import { createBearerVerifier } from '../fixtures/verifier.js'
@@ -72,8 +73,8 @@ t.test('verifies a token of each algorithm at once where the key is at hand, els
 
 t.test('the claims are those of the token', async t => {
   const claims = createClaims(ISSUER, { role: 'admin', nested: { list: [1, '\u00e9'] } })
-  t.strictSame(claimsOf(signJws(KEY, claims)), claims)
-  t.not(claimsOf(signJws(KEY, claims)).nested, claimsOf(signJws(KEY, claims)).nested)
+  t.strictSame(decodeClaims(signJws(KEY, claims)), claims)
+  t.not(decodeClaims(signJws(KEY, claims)).nested, decodeClaims(signJws(KEY, claims)).nested)
 })
 
 t.test('says for how long a token is good, the clock tolerance included', async t => {
@@ -293,17 +294,17 @@ t.test('tokens of more than 16 kB are refused before anything else', async t => 
   t.equal(await outcome(verifier, tooLarge), 'token_too_long')
   t.equal(await outcome(verifier, 'x'.repeat(16_384)), 'token_malformed')
   t.equal(await outcome(verifier, 'x'.repeat(16_385)), 'token_too_long')
-  t.equal(await reasonOf(() => { verifier.inspect('x'.repeat(16_385)) }), 'token_too_long')
+  t.equal(await reasonOf(() => { verifier.assertWellFormed('x'.repeat(16_385)) }), 'token_too_long')
   t.strictSame(keys.asked, [KEY.kid])
 })
 
 t.test('inspect() refuses what cannot be verified, without a look at key or signature', async t => {
   const { keys, verifier } = setUp()
-  t.doesNotThrow(() => { verifier.inspect(tokenOf(KEY)) })
-  t.doesNotThrow(() => { verifier.inspect(tokenOf(KEY).replace(/[^.]+$/, 'AA')) })
-  t.equal(await reasonOf(() => { verifier.inspect('x') }), 'token_malformed')
-  t.equal(await reasonOf(() => { verifier.inspect(signJws(KEY, '[]')) }), 'token_malformed')
-  t.equal(await reasonOf(() => { verifier.inspect(tokenOf(KEY, {}, { alg: 'none' })) }), 'algorithm_not_allowed')
+  t.doesNotThrow(() => { verifier.assertWellFormed(tokenOf(KEY)) })
+  t.doesNotThrow(() => { verifier.assertWellFormed(tokenOf(KEY).replace(/[^.]+$/, 'AA')) })
+  t.equal(await reasonOf(() => { verifier.assertWellFormed('x') }), 'token_malformed')
+  t.equal(await reasonOf(() => { verifier.assertWellFormed(signJws(KEY, '[]')) }), 'token_malformed')
+  t.equal(await reasonOf(() => { verifier.assertWellFormed(tokenOf(KEY, {}, { alg: 'none' })) }), 'algorithm_not_allowed')
   t.strictSame(keys.asked, [])
 })
 

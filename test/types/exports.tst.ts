@@ -49,11 +49,16 @@ describe('the errors', () => {
       expect(error.code).type.toBeAssignableTo<string>()
       expect(error.reason).type.toBe<RefusalReason>()
       expect(error.details).type.toBe<RefusalDetails>()
-      expect(error.headers).type.toBe<Record<string, string>>()
+      expect(error.scopes).type.toBe<readonly string[]>()
+      expect(error.retryAfter).type.toBe<number | undefined>()
+      expect(error).type.not.toHaveProperty('headers')
     }
+    expect(new TokenMissingError().challenge).type.toBe<'none'>()
+    expect(new JwksUnavailableError(1).statusCode).type.toBe<503>()
     expect(new TokenInvalidError('kid_invalid').code).type.toBe<'FST_BETTER_AUTH_TOKEN_INVALID'>()
     expect(new InvalidOptionError('x').code).type.toBe<'FST_BETTER_AUTH_INVALID_OPTION'>()
     expect(TokenInvalidError).type.not.toBeConstructableWith('no such reason')
+    expect(TokenInvalidError).type.not.toBeConstructableWith('banned')
     expect(JwksUnavailableError).type.not.toBeConstructableWith()
   })
 

@@ -119,7 +119,8 @@ describe('the options', () => {
   test('are typed', () => {
     expect<BetterAuthOptions['sessionCookie']>().type.toBe<boolean | SessionCookieOptions | undefined>()
     expect<SessionCookieOptions>().type.toBe<{
-      prefix?: string | undefined, name?: string | undefined, trustedOrigins?: readonly string[] | undefined
+      prefix?: string | undefined, name?: string | undefined, secret?: string | undefined
+      trustedOrigins?: readonly string[] | undefined
     }>()
     expect<NonNullable<BetterAuthOptions['extractToken']>>().type.toBe<(request: FastifyRequest) => string | undefined>()
     expect<NonNullable<BetterAuthOptions['isRevoked']>>()

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { BetterAuthOptions, RefusalReason } from '../../../lib/index.js'
-import { resolveOptions } from '../../../lib/options.js'
-import { sessionCookies } from '../../../lib/session-cookie.js'
-import { createUserReader } from '../../../lib/user.js'
-import { createVerifier, type Verifier } from '../../../lib/verifier.js'
+import { resolveOptions } from '../../../lib/contract/resolve-options.js'
+import { sessionCookieProfile } from '../../../lib/schemes/session-cookie/jwt.js'
+import { createUserReader } from '../../../lib/tokens/user-reader.js'
+import { createVerifier, type Verifier } from '../../../lib/tokens/verifier.js'
 import { bearer, captureLog } from '../../fixtures/api.js'
 import type { Clock } from '../../fixtures/clock.js'
 import { startJwks } from '../../fixtures/jwks-server.js'
@@ -241,8 +241,8 @@ t.test('a session that ends while its cookie is remembered', async t => {
 
   async function setUp (options: BetterAuthOptions = {}): Promise<{ verifier: Verifier, clock: Clock }> {
     const { store, clock } = createTestStore([KEY.jwk as Fields & { kid: string }])
-    const resolved = resolveOptions({ authUrl: ISSUER, sessionCookie: true, secret: SECRET, ...options }, {})
-    return { verifier: createVerifier(sessionCookies(resolved, createUserReader()), resolved, store, clock.now), clock }
+    const resolved = resolveOptions({ authUrl: ISSUER, sessionCookie: { secret: SECRET }, ...options }, {})
+    return { verifier: createVerifier(sessionCookieProfile(resolved, { secret: SECRET }, createUserReader()), resolved, store, clock.now), clock }
   }
   const at = (time: number) => new Date(time).toISOString()
   const content = (clock: Clock, sessionMs: number, tokenMs = 300_000) => ({

@@ -130,7 +130,7 @@ t.test('an unsafe request with the cookie must come from the API\'s own origin o
       t.strictSame(body, REFUSAL, what)
       t.notOk('www-authenticate' in answered, what)
       t.equal(lines.length, 1, what)
-      t.match(lines[0], { reason: 'origin_not_trusted', msg: 'authentication refused', level: 30 }, what)
+      t.match(lines[0], { reason: 'origin_not_trusted', msg: 'request refused', level: 30 }, what)
     }
   }
 })

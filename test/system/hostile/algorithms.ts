@@ -1,5 +1,5 @@
 import type { Algorithm, RefusalReason } from '../../../lib/index.js'
-import { createClaims, encode, signHmac, signJws, type SigningKey } from '../../fixtures/issuer.js'
+import { createClaims, encode, signHmac, signJws, type SigningKey } from '../../fixtures/signing.js'
 import { bearer, now, show, signInput, token, withSignature, type Families } from './cases.js'
 import { keysOf, nameOf } from './world.js'
 

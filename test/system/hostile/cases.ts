@@ -1,5 +1,5 @@
 import type { RefusalReason } from '../../../lib/index.js'
-import { createClaims, encode, signBytes, signJws, type SigningKey } from '../../fixtures/issuer.js'
+import { createClaims, encode, signBytes, signJws, type SigningKey } from '../../fixtures/signing.js'
 import type { World } from './world.js'
 
 /** What the log line of a refusal holds, in full. */

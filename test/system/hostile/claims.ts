@@ -1,4 +1,4 @@
-import { createClaims, signJws } from '../../fixtures/issuer.js'
+import { createClaims, signJws } from '../../fixtures/signing.js'
 import { bearer, mismatch, now, show, token, type Families } from './cases.js'
 import { keysOf, nameOf } from './world.js'
 

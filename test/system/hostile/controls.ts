@@ -1,4 +1,5 @@
-import { createClaims, JWKS_PATH, signJws } from '../../fixtures/issuer.js'
+import { JWKS_PATH } from '../../fixtures/jwks-server.js'
+import { createClaims, signJws } from '../../fixtures/signing.js'
 import { longToken, now, show, spaced, token, tokenWith } from './cases.js'
 import { keysOf, nameOf, type World } from './world.js'
 

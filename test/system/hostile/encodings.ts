@@ -1,4 +1,4 @@
-import { createClaims, encode, signJws } from '../../fixtures/issuer.js'
+import { createClaims, encode, signJws } from '../../fixtures/signing.js'
 import { bearer, request, show, signInput, spaced, token, tokenWith, type Families } from './cases.js'
 
 /** Tokens that are not written as a JWS: base64url, segments, JSON. */

@@ -1,5 +1,5 @@
 import { deflateRawSync } from 'node:zlib'
-import { createClaims, encode, signJws } from '../../fixtures/issuer.js'
+import { createClaims, encode, signJws } from '../../fixtures/signing.js'
 import { bearer, now, show, signInput, token, type Families } from './cases.js'
 
 /** Tokens that need an extension, or that were issued for another purpose. */

@@ -1,4 +1,5 @@
-import { createClaims, JWKS_PATH, signJws } from '../../fixtures/issuer.js'
+import { JWKS_PATH } from '../../fixtures/jwks-server.js'
+import { createClaims, signJws } from '../../fixtures/signing.js'
 import { bearer, show, token, type Families } from './cases.js'
 
 /** Tokens that name no key, an unknown key, or a key of their own. */

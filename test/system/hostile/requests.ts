@@ -1,4 +1,4 @@
-import { createClaims, encode, signJws } from '../../fixtures/issuer.js'
+import { createClaims, encode, signJws } from '../../fixtures/signing.js'
 import { bearer, longToken, request, show, token, withSignature, type Families } from './cases.js'
 
 /** Requests that carry too much, a variation of an accepted token, or no bearer token. */

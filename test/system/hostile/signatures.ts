@@ -1,6 +1,6 @@
 import { constants, sign } from 'node:crypto'
 import type { Algorithm, RefusalReason } from '../../../lib/index.js'
-import { createClaims, encode, signBytes, signJws, type SigningKey } from '../../fixtures/issuer.js'
+import { createClaims, encode, signBytes, signJws, type SigningKey } from '../../fixtures/signing.js'
 import { bearer, withSignature, type Families } from './cases.js'
 
 // The order n of each curve, and the number of bytes of r and of s (SEC 2).

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Algorithm } from '../../../lib/index.js'
-import { createClaims, createSigningKey, signJws, type SigningKey } from '../../fixtures/issuer.js'
+import { createClaims, createSigningKey, signJws, type SigningKey } from '../../fixtures/signing.js'
 
 /** What the tokens are made of: the same keys for every app. */
 export interface World {
