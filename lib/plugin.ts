@@ -88,16 +88,16 @@ function createSchemes (options: ResolvedOptions, keys: KeyStore, readUser: User
 
 function assertNamesAreFree (fastify: FastifyInstance, { sessionCookie }: ResolvedOptions): void {
   if (fastify.hasDecorator('betterAuth')) {
-    throw new AlreadyRegisteredError('better-auth-fastify is already registered in this scope. ' +
-      'For a second auth server, register it in a sibling scope.')
+    throw new AlreadyRegisteredError('better-auth-fastify is already registered in this scope; ' +
+      'for a second auth server register it in a sibling scope')
   }
   if (fastify.hasDecorator('jwt')) {
-    throw new AlreadyRegisteredError('@fastify/jwt is already registered in this scope. ' +
-      'better-auth-fastify registers it itself.')
+    throw new AlreadyRegisteredError('@fastify/jwt is already registered in this scope; ' +
+      'better-auth-fastify registers it itself')
   }
   if (sessionCookie !== false && fastify.hasRequestDecorator('session')) {
-    throw new AlreadyRegisteredError('request.session is already taken in this scope, for example by ' +
-      '@fastify/session. The option "sessionCookie" needs it.')
+    throw new AlreadyRegisteredError('request.session is taken in this scope, for example by ' +
+      '@fastify/session; the option "sessionCookie" needs it')
   }
 }
 

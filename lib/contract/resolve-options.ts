@@ -113,7 +113,7 @@ function checkUserSchema (schema: TObject | undefined): TObject | undefined {
   if (!TypeGuard.IsObject(schema)) throw invalid('userSchema', OPTIONS.userSchema.expects, schema)
   const missing = Object.keys(UserSchema.properties).find(name => !Object.hasOwn(schema.properties, name))
   if (missing !== undefined) {
-    throw new InvalidOptionError(`Option "userSchema" must have all properties of UserSchema, but lacks "${missing}"`)
+    throw new InvalidOptionError(`Option "userSchema" must have all properties of UserSchema, and lacks "${missing}"`)
   }
   return schema
 }

@@ -123,7 +123,7 @@ function aboutType (asCookie: DoctorVerdict | null, newToken: string): Advice {
   const judged = asCookie.accepted ? 'accepted' : `refused: ${asCookie.reason}`
   return {
     text: "it is Better Auth's session cookie, which is not accepted as a bearer token",
-    fix: `${newToken}; or set sessionCookie: true, and let the browser send the cookie (as a cookie it is ${judged})`
+    fix: `${newToken}; or set sessionCookie: true, and let the browser send it as a cookie (there it is ${judged})`
   }
 }
 

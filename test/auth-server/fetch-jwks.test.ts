@@ -91,7 +91,7 @@ t.test('follows no redirect', async t => {
         } = await setUp(t, { [JWKS]: send(status, body, { location: `${target.origin}${JWKS}` }) }, [JWKS])
         t.equal(await codeOf(source.fetchJwk('k1')), 'no_jwks')
         t.equal(asked, 0)
-        t.match(lines[0]!.msg, `answered HTTP ${status}`)
+        t.match(lines[0]!.msg, `returned HTTP ${status}`)
       })
     }
   }

@@ -143,8 +143,8 @@ t.test('says what is wrong', async t => {
     const { level, msg, fields } = setup.lines[0]!
     t.equal(level, 'error')
     const answers = ['HTTP 200 without JSON', 'JSON without keys', 'HTTP 404']
-    t.same(fields, { tried: setup.urls.map((url, i) => ({ url, answer: answers[i] })) })
-    for (const [i, url] of setup.urls.entries()) t.match(msg, `${url} answered ${answers[i]}`)
+    t.same(fields, { tried: setup.urls.map((url, i) => ({ url, response: answers[i] })) })
+    for (const [i, url] of setup.urls.entries()) t.match(msg, `${url} returned ${answers[i]}`)
     t.match(msg, 'jwksPath')
     t.equal(setup.source.url, null)
   })
@@ -180,7 +180,7 @@ t.test('says what is wrong', async t => {
         t.equal(await codeOf(source.fetchJwk('k1')), 'no_jwks')
         t.equal(lines.length, 1)
         t.equal(lines[0]!.level, 'error')
-        t.match(lines[0]!.msg, `${urls.find(url => url.endsWith(JWKS))} answered ${answer}`)
+        t.match(lines[0]!.msg, `${urls.find(url => url.endsWith(JWKS))} returned ${answer}`)
         t.notMatch(lines[0]!.msg, 'jwksPath')
         t.notMatch(JSON.stringify(lines), 'said by the server')
       })

@@ -304,6 +304,26 @@ t.test('secret', async t => {
   t.notMatch(messageOf({ secrets: 'hunter2' }), 'hunter2', 'nor where the name is misspelt')
 })
 
+t.test('sessionCookie.secret, under the same rules as secret', async t => {
+  const secret = randomBytes(32).toString('base64url')
+  const resolved = resolve({ sessionCookie: { secret } })
+  t.match(resolved.sessionCookie, { secret })
+  t.equal(resolved.secret, undefined, 'it is not the secret of bearer tokens')
+  t.match(resolve({ secret, sessionCookie: true }).sessionCookie, { secret: undefined }, 'nor the other way round')
+  const messageOfCookie = (secret: unknown) => messageOf({ sessionCookie: { secret } })
+  t.equal(
+    messageOfCookie('hunter2'), 'Option "sessionCookie.secret" must be a shared secret of at least 32 bytes, got 7 bytes'
+  )
+  t.equal(
+    messageOfCookie(42),
+    'Option "sessionCookie.secret" must be a shared secret of at least 32 bytes, got a value of type number'
+  )
+  t.equal(
+    messageOfCookie('-----BEGIN PUBLIC KEY-----\nhunter2hunter2hunter2\n'),
+    'Option "sessionCookie.secret" must be a shared secret, got a PEM or a JWK'
+  )
+})
+
 const TOO_SMALL = [-1, -0.001]
 const MILLISECONDS = { good: [0, 0.5, 1, 86_400_000], bad: TOO_SMALL, expects: 'a number of milliseconds, 0 or more' }
 const NUMBERS: Record<string, { good: number[], bad: number[], expects: string }> = {
@@ -358,7 +378,7 @@ t.test('options that do not exist', async t => {
   ]) {
     for (const value of ['hunter2', null, false, {}]) {
       const message = messageOf(JSON.parse(`{ "${name}": ${JSON.stringify(value)} }`))
-      t.ok(message.startsWith(`Unknown option "${name}"; `), name)
+      t.ok(message.startsWith(`Unknown option "${name}". `), name)
       t.match(message, known)
       t.notMatch(message, 'hunter2')
     }
@@ -368,7 +388,7 @@ t.test('options that do not exist', async t => {
   ]) {
     t.equal(
       messageOf({ jwks: JSON.parse(`{ "${name}": 1 }`) }),
-      `Unknown option "jwks.${name}"; ` +
+      `Unknown option "jwks.${name}". ` +
         'Known options: jwks.maxAge, jwks.staleWhileRevalidate, jwks.staleIfError, ' +
         'jwks.requestsPerMinute, jwks.timeout'
     )
@@ -429,26 +449,27 @@ t.test('options that are only inherited are neither checked nor read', async t =
 t.test('sessionCookie', async t => {
   const names = (name: string) => [`__Host-${name}`, `__Secure-${name}`, name]
   t.strictSame(resolve({ sessionCookie: true }).sessionCookie, {
-    names: names('better-auth.session_data'), trustedOrigins: []
+    names: names('better-auth.session_data'), secret: undefined, trustedOrigins: []
   })
   t.strictSame(resolve({ sessionCookie: {} }).sessionCookie, {
-    names: names('better-auth.session_data'), trustedOrigins: []
+    names: names('better-auth.session_data'), secret: undefined, trustedOrigins: []
   })
   t.strictSame(resolve({ sessionCookie: { prefix: 'shop' } }).sessionCookie, {
-    names: names('shop.session_data'), trustedOrigins: []
+    names: names('shop.session_data'), secret: undefined, trustedOrigins: []
   })
   t.strictSame(
     resolve({
       sessionCookie: { prefix: 'shop', name: 'sid', trustedOrigins: ['https://app.example.com'] }
     }).sessionCookie,
-    { names: names('sid'), trustedOrigins: ['https://app.example.com'] }
+    { names: names('sid'), secret: undefined, trustedOrigins: ['https://app.example.com'] }
   )
   const https = (sessionCookie: unknown) => resolve({ authUrl: ORIGIN, sessionCookie }).sessionCookie
   t.strictSame(https({ prefix: 'shop' }), {
-    names: names('shop.session_data').slice(0, 2), trustedOrigins: []
+    names: names('shop.session_data').slice(0, 2), secret: undefined, trustedOrigins: []
   }, 'on https not the plain name')
-  t.strictSame(https(true), { names: names('better-auth.session_data').slice(0, 2), trustedOrigins: [] })
-  t.strictSame(https({ name: 'sid' }), { names: names('sid'), trustedOrigins: [] }, 'unless it is asked for')
+  const rest = { secret: undefined, trustedOrigins: [] }
+  t.strictSame(https(true), { names: names('better-auth.session_data').slice(0, 2), ...rest })
+  t.strictSame(https({ name: 'sid' }), { names: names('sid'), ...rest }, 'unless it is asked for')
   for (const sessionCookie of ['yes', 1, null]) {
     t.match(messageOf({ sessionCookie }), 'Option "sessionCookie" must be an object, true or false')
   }

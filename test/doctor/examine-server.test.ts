@@ -105,7 +105,7 @@ t.test('a JWKS with null behind the key of the token: the token is accepted, and
   t.equal(status, 0)
   t.match(report, { jwks: null, token: { verdict: { accepted: true } } })
   t.match(report.findings, [
-    { level: 'warning', about: 'auth server', text: /malformed/, fix: /null, which hides what is behind it/ }
+    { level: 'warning', about: 'auth server', text: /malformed/, fix: /null, which hides the keys after it/ }
   ])
   t.match(await runDoctor(server.origin), { status: 1, report: { findings: [{ level: 'error', text: /malformed/ }] } })
 })

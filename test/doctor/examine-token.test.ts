@@ -249,7 +249,7 @@ t.test('a token that leaves no room for other headers is reported as long', asyn
     report: { token: { verdict: { accepted: true } }, findings: [{ level: 'warning', about: 'token', text: /431/ }] }
   })
   const { report } = await runDoctor(origin, sign(17_000))
-  t.strictSame(report.findings.map(({ text }) => text), ['it is longer than 16 kB'])
+  t.strictSame(report.findings.map(({ text }) => text), ['the token is longer than 16 kB'])
 })
 
 t.test('what people paste', async t => {

@@ -41,7 +41,7 @@ t.test('finds all well at a Better Auth server, and accepts its token', async t 
       t.equal(said.get('iss'), `"${server.origin}"`)
       t.match(said.get('exp'), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, in 1[45] min$/)
       t.match(said.get('iat'), /Z, \d s ago$/)
-      t.equal(said.get('email'), `text of ${user.email.length} characters`)
+      t.equal(said.get('email'), `a string of ${user.email.length} characters`)
 
       t.match(text, /found {4}\S+\/api\/auth\/jwks: a JWKS/)
       t.match(text, /^Token {8}accepted\nVerdict {6}all is well\n$/m)

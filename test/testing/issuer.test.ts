@@ -59,7 +59,7 @@ for (const algorithm of EVERY_ALGORITHM) {
       t.equal(segment(issuer[name](claims), 1).role, 'admin')
     }
 
-    const callWithCookie = await startApi(t, { authUrl, secret, sessionCookie: true })
+    const callWithCookie = await startApi(t, { authUrl, secret, sessionCookie: { secret } })
     const answer = await callWithCookie({ cookie: issuer.sessionCookie() })
     t.match(answer, { status: 200, user: USER, session: { userId: 'user_1' } })
   })

@@ -107,14 +107,18 @@ t.test('a browser that signed up at a real Better Auth server', async t => {
   await t.test('is known by a cookie that is signed with HS256 and the secret of the server', async t => {
     const server = await startServer(t, { plugins: [] })
     const signedUp = await server.signUp()
-    await accepts(t, await startCookieApi(t, { authUrl: server.origin, secret: server.secret }), signedUp)
+    await accepts(t, await startCookieApi(t, {
+      authUrl: server.origin, sessionCookie: { secret: server.secret }
+    }), signedUp)
 
     const log = captureLog()
     const without = await startCookieApi(t, { authUrl: server.origin }, log)
     t.match(await getWith(without, [...signedUp.cookies]), {
       status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
     })
-    const wrong = await startCookieApi(t, { authUrl: server.origin, secret: SECRET }, log)
+    const wrong = await startCookieApi(t, {
+      authUrl: server.origin, sessionCookie: { secret: SECRET }
+    }, log)
     t.match(await getWith(wrong, [...signedUp.cookies]), {
       status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
     })

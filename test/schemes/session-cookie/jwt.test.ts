@@ -29,7 +29,7 @@ t.test('the user of a cookie is the one it is bound to', async t => {
 t.test('refuses a cookie of which one thing is wrong', async t => {
   const jwks = await startJwks(t, KEY)
   const log = captureLog()
-  const app = await startCookieApi(t, { authUrl: jwks.origin, secret: SECRET }, log)
+  const app = await startCookieApi(t, { authUrl: jwks.origin, sessionCookie: { secret: SECRET } }, log)
   const { origin } = jwks
   t.equal((await getWith(app, [[NAME, createCookie(origin)]])).status, 200, 'with nothing wrong it is accepted')
 
@@ -193,7 +193,7 @@ t.test('refuses a cookie of which one thing is wrong', async t => {
 
 t.test('accepts other spellings of the same meaning', async t => {
   const jwks = await startJwks(t, KEY)
-  const app = await startCookieApi(t, { authUrl: jwks.origin, secret: SECRET })
+  const app = await startCookieApi(t, { authUrl: jwks.origin, sessionCookie: { secret: SECRET } })
   for (const typ of [TYP.toUpperCase(), `application/${TYP}`]) {
     t.equal((await getWith(app, [[NAME, signJws(KEY, createCookieClaims(jwks.origin), { typ })]])).status, 200, typ)
   }
@@ -210,7 +210,10 @@ t.test('the two kinds of token never stand in for each other', async t => {
 
   for (const tokenCache of [undefined, false] as const) {
     const app = await startCookieApi(t, {
-      authUrl: origin, secret: SECRET, tokenCache, extractToken: ({ query }) => (query as { token?: string }).token
+      authUrl: origin,
+      sessionCookie: { secret: SECRET },
+      tokenCache,
+      extractToken: ({ query }) => (query as { token?: string }).token
     })
     app.get('/jwt', async request => request.jwtVerify())
     for (const round of [1, 2]) {
@@ -229,7 +232,35 @@ t.test('the two kinds of token never stand in for each other', async t => {
     }
   }
 
-  t.test('and without the cookie the secret serves for bearer tokens again', async t => {
+  t.test('the secret of bearer tokens is another option, with the session cookie and without', async t => {
+    const BEARER_SECRET = randomBytes(32).toString('hex')
+    const app = await startCookieApi(t, { authUrl: origin, secret: BEARER_SECRET, sessionCookie: { secret: SECRET } })
+    app.get('/jwt', async request => request.jwtVerify())
+    const bearerToken = signHmac(BEARER_SECRET, createClaims(origin))
+    for (const url of ['/me', '/jwt']) {
+      t.equal((await get(app, bearer(bearerToken), url)).status, 200, `${url}: a bearer token of its own secret`)
+      t.equal((await get(app, bearer(hmacAccess), url)).status, 401, `${url}: a bearer token of the cookie's secret`)
+      t.equal((await get(app, bearer(hmacCookie), url)).status, 401, `${url}: a cookie as bearer token`)
+    }
+    t.equal((await getWith(app, [[NAME, hmacCookie]])).status, 200, 'a cookie of its own secret')
+    const swapped = signHmac(BEARER_SECRET, createContent())
+    t.equal((await getWith(app, [[NAME, swapped]])).status, 401, 'a cookie of the secret of bearer tokens')
+
+    const bearerOnly = await startCookieApi(t, { authUrl: origin, secret: BEARER_SECRET })
+    t.equal((await get(bearerOnly, bearer(bearerToken))).status, 200)
+    t.equal((await getWith(bearerOnly, [[NAME, swapped]])).status, 401, 'the top-level secret is not for cookies')
+    t.equal((await getWith(bearerOnly, [[NAME, cookie]])).status, 200, 'a cookie signed by the JWKS')
+  })
+
+  t.test('one secret for both: each kind only in its own place', async t => {
+    const app = await startCookieApi(t, { authUrl: origin, secret: SECRET, sessionCookie: { secret: SECRET } })
+    t.equal((await get(app, bearer(hmacAccess))).status, 200)
+    t.equal((await getWith(app, [[NAME, hmacCookie]])).status, 200)
+    t.equal((await get(app, bearer(hmacCookie))).status, 401)
+    t.equal((await getWith(app, [[NAME, hmacAccess]])).status, 401)
+  })
+
+  t.test('and without the cookie the secret serves for bearer tokens', async t => {
     const app = await startCookieApi(t, { authUrl: origin, secret: SECRET, sessionCookie: false })
     t.equal((await get(app, bearer(hmacAccess))).status, 200)
     t.equal((await get(app, bearer(hmacCookie))).status, 401)
@@ -242,7 +273,8 @@ t.test('a session that ends while its cookie is remembered', async t => {
   async function setUp (options: BetterAuthOptions = {}): Promise<{ verifier: Verifier, clock: Clock }> {
     const { store, clock } = createTestStore([KEY.jwk as Fields & { kid: string }])
     const resolved = resolveOptions({ authUrl: ISSUER, sessionCookie: { secret: SECRET }, ...options }, {})
-    return { verifier: createVerifier(sessionCookieProfile(resolved, { secret: SECRET }, createUserReader()), resolved, store, clock.now), clock }
+    const profile = sessionCookieProfile(resolved, { secret: SECRET }, createUserReader())
+    return { verifier: createVerifier(profile, resolved, store, clock.now), clock }
   }
   const at = (time: number) => new Date(time).toISOString()
   const content = (clock: Clock, sessionMs: number, tokenMs = 300_000) => ({
