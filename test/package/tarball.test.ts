@@ -1,15 +1,33 @@
+import { posix } from 'node:path'
 import t from 'tap'
+import { PAGES, parsePage } from '../fixtures/docs.js'
 import { pack } from '../fixtures/package.js'
 
-t.test('the tarball holds what is needed to use the package, and nothing else', async t => {
+t.test('the tarball', async t => {
   const { files } = await pack(t.testdir({}))
-  t.strictSame(
-    files.filter(path => !path.startsWith('dist/')).sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']
-  )
-  for (const path of ['dist/index', 'dist/testing/index']) {
-    t.ok(files.includes(`${path}.js`))
-    t.ok(files.includes(`${path}.d.ts`))
-  }
-  t.ok(files.includes('dist/cli.js'))
-  t.strictSame(files.filter(path => path.startsWith('dist/') && !/\.(js|d\.ts)$/.test(path)), [])
+  const below = (folder: string) => files.filter(path => path.startsWith(`${folder}/`))
+
+  t.test('holds what is needed to use the package, and nothing else', async t => {
+    t.strictSame(files.filter(path => !/^(?:dist|docs|examples)\//.test(path)).sort(), [
+      'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench/RESULTS.md', 'bench/results.svg',
+      'package.json'
+    ])
+    for (const path of ['dist/index', 'dist/testing/index']) {
+      t.ok(files.includes(`${path}.js`))
+      t.ok(files.includes(`${path}.d.ts`))
+    }
+    t.ok(files.includes('dist/cli.js'))
+    t.strictSame(below('dist').filter(path => !/\.(js|d\.ts)$/.test(path)), [])
+    t.strictSame(below('docs').sort(), PAGES.filter(page => page.startsWith('docs/')).sort())
+    t.ok(below('examples').includes('examples/minimal.ts'))
+  })
+
+  t.test('holds whatever its pages link to', async t => {
+    for (const page of files.filter(path => path.endsWith('.md'))) {
+      for (const link of parsePage(page).links.filter(link => !/^https?:|^#/.test(link))) {
+        const target = posix.join(posix.dirname(page), link.split('#')[0]!)
+        t.ok(files.some(file => file === target || file.startsWith(`${target}/`)), `${page} links to ${target}`)
+      }
+    }
+  })
 })
