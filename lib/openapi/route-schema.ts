@@ -11,7 +11,7 @@ export const betterAuthSecuritySchemes = {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
-    description: 'A JWT from the Better Auth server'
+    description: 'A JWT of the Better Auth server'
   }
 } as const
 
@@ -74,7 +74,7 @@ const ErrorSchema = {
 }
 
 const Challenge = { 'WWW-Authenticate': { type: 'string', description: 'A Bearer challenge (RFC 6750 §3)' } }
-const RetryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds until another attempt makes sense' } }
+const RetryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds until the next try makes sense' } }
 
 /**
  * A copy of a route's schema that documents how the route is protected. The route's own `security`, and its own

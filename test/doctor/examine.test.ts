@@ -24,7 +24,7 @@ t.test('finds all well at a Better Auth server, and accepts its token', async t 
         token: {
           segments: 3,
           signature: 'right',
-          notes: ['"Bearer" in front of it was taken off'],
+          notes: ['"Bearer" in front of it was removed'],
           verdict: { accepted: true, reason: null },
           asCookie: null
         }
