@@ -242,7 +242,8 @@ t.test('a session that ends while its cookie is remembered', async t => {
   async function setUp (options: BetterAuthOptions = {}): Promise<{ verifier: Verifier, clock: Clock }> {
     const { store, clock } = createTestStore([KEY.jwk as Fields & { kid: string }])
     const resolved = resolveOptions({ authUrl: ISSUER, sessionCookie: { secret: SECRET }, ...options }, {})
-    return { verifier: createVerifier(sessionCookieProfile(resolved, { secret: SECRET }, createUserReader()), resolved, store, clock.now), clock }
+    const profile = sessionCookieProfile(resolved, { secret: SECRET }, createUserReader())
+    return { verifier: createVerifier(profile, resolved, store, clock.now), clock }
   }
   const at = (time: number) => new Date(time).toISOString()
   const content = (clock: Clock, sessionMs: number, tokenMs = 300_000) => ({
