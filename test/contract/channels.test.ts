@@ -51,7 +51,7 @@ t.test('each verification is published once: outcome, reason, and whether the to
     ['one that was', '/me', bearer(token), { ...accepted, cached: true }],
     ['a user whose role the guard does not accept', '/admin', bearer(token), { ...accepted, cached: true }],
     ['no token', '/me', {}, { ...refused, credential: null, reason: 'token_missing' }],
-    ['a visitor', '/hello', {}, { ...accepted, credential: null, outcome: 'anonymous' }],
+    ['an anonymous request', '/hello', {}, { ...accepted, credential: null, outcome: 'anonymous' }],
     [
       'a malformed header',
       '/hello',

@@ -86,7 +86,9 @@ t.test('Retry-After is in whole seconds, rounded up, and never less than one', a
     [-5000, '1'], [0, '1'], [0.4, '1'], [1, '1'], [1000, '1'], [1001, '2'], [1999.5, '2'], [14_001, '15'],
     [15_000, '15']
   ] as const) {
-    t.strictSame(responseHeaders(new JwksUnavailableError(milliseconds)), { 'Retry-After': seconds }, `${milliseconds} ms`)
+    t.strictSame(
+      responseHeaders(new JwksUnavailableError(milliseconds)), { 'Retry-After': seconds }, `${milliseconds} ms`
+    )
   }
 })
 

@@ -259,7 +259,10 @@ t.test('algorithms', async t => {
   ]) {
     t.match(
       messageOf({ algorithms: value }),
-      /^Option "algorithms" must be a non-empty array of EdDSA, ES256, .*PS512 \(HS256 is enabled by the option "secret"\), got /,
+      new RegExp([
+        '^Option "algorithms" must be a non-empty array of EdDSA, ES256, .*PS512 ',
+        '\\(HS256 is enabled by the option "secret"\\), got '
+      ].join('')),
       typeof value
     )
   }
@@ -371,7 +374,10 @@ t.test('jwks and tokenCache are objects', async t => {
 })
 
 t.test('options that do not exist', async t => {
-  const known = /\. Known options: authUrl, jwksPath, issuer, audience, algorithms, secret, clockTolerance, jwks, tokenCache, userSchema, sessionCookie, extractToken, isRevoked, openapi$/
+  const known = new RegExp(`\\. Known options: ${[
+    'authUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks', 'tokenCache',
+    'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi'
+  ].join(', ')}$`)
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',
     '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'prototype'

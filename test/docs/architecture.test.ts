@@ -26,7 +26,9 @@ function importsOf (file: string): Import[] {
     if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, isTypeOnly(node.importClause))
     else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, isTypeOnly(node))
     else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true)
-    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0], false)
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      add(node.arguments[0], false)
+    }
     ts.forEachChild(node, visit)
   }
   visit(source)
@@ -95,7 +97,8 @@ t.test('no file of lib is longer than 200 lines', async t => {
 
 /** Types, constants or wiring only: the tests of what uses them are theirs. */
 const WITHOUT_TEST = [
-  'augmentation.ts', 'cli.ts', 'index.ts', 'schemes/scheme.ts', 'testing/index.ts', 'tokens/verified-token.ts', 'doctor/report.ts'
+  'augmentation.ts', 'cli.ts', 'index.ts', 'schemes/scheme.ts', 'testing/index.ts', 'tokens/verified-token.ts',
+  'doctor/report.ts'
 ]
 
 t.test('the tests mirror lib: lib/x/y.ts has test/x/y.test.ts', async t => {
@@ -105,6 +108,7 @@ t.test('the tests mirror lib: lib/x/y.ts has test/x/y.test.ts', async t => {
 
 t.test('CONTRIBUTING names every room', async t => {
   const named = CONTRIBUTING.table('The rooms of `lib`').map(([room]) => room!.replace(/[`/]/g, ''))
-  const rooms = readdirSync(join(ROOT, 'lib'), { withFileTypes: true }).filter(entry => entry.isDirectory()).map(({ name }) => name)
+  const rooms = readdirSync(join(ROOT, 'lib'), { withFileTypes: true })
+    .filter(entry => entry.isDirectory()).map(({ name }) => name)
   t.strictSame(named.sort(), rooms.sort())
 })

@@ -136,7 +136,10 @@ t.test('an endless response is not read to its end', { timeout: 20_000 }, async 
   const report = await run()
   bounded('no token')
   t.match(report, {
-    ok: true, jwks: { status: 200, fault: 'too_long' }, keys: [], tried: [{ found: false, response: 'longer than 1 MB' }]
+    ok: true,
+    jwks: { status: 200, fault: 'too_long' },
+    keys: [],
+    tried: [{ found: false, response: 'longer than 1 MB' }]
   })
   t.equal(report.tried.length, 1, 'the plugin may take it for the JWKS, so the search ends')
   t.match(report.findings, [{ level: 'warning', about: 'auth server', fix: /no JWKS is that long/ }])

@@ -98,8 +98,8 @@ t.test('npm run example', async t => {
     t.match(page.headers.get('content-type'), 'text/html')
     t.equal(page.headers.get('content-security-policy'), [
       "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'",
-      `connect-src 'self' http://localhost:${authPort}`, "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
-      "require-trusted-types-for 'script'"
+      `connect-src 'self' http://localhost:${authPort}`, "base-uri 'none'", "form-action 'none'",
+      "frame-ancestors 'none'", "require-trusted-types-for 'script'"
     ].join('; '))
     const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(match => match[1]!)
     t.ok(files.includes('/page/page.js'))

@@ -207,7 +207,7 @@ t.test('it is only asked about tokens that would pass', async t => {
     t.equal((await app.inject({ url: '/authenticate', headers })).statusCode, status, name)
     if (name !== 'no token') t.equal((await app.inject({ url: '/optional', headers })).statusCode, status, name)
   }
-  t.equal((await app.inject('/optional')).statusCode, 200, 'a visitor')
+  t.equal((await app.inject('/optional')).statusCode, 200, 'an anonymous request')
   t.equal(asked, 0)
   const dead = await startIssuer(t)
   dead.fail('down')

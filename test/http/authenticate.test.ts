@@ -122,7 +122,7 @@ t.test('keys that cannot be fetched are a 503, not an anonymous request', async 
       )
       t.match(headers['retry-after'], /^[1-9]\d*$/)
     }
-    t.equal((await call(app, { url: '/onRequest' })).status, 200, 'a visitor needs no keys')
+    t.equal((await call(app, { url: '/onRequest' })).status, 200, 'an anonymous request needs no keys')
   }
 })
 

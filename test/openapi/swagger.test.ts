@@ -228,7 +228,7 @@ t.test('a route is documented by its hook, wherever that is', async t => {
       at: ['/x', 'put']
     },
     'the HEAD of a GET': { fill: async app => { plain(app, { onRequest: app.authenticate }) }, at: ['/x', 'head'] },
-    'a scope\'s hook that lets visitors in, and a route that does not': {
+    'a scope\'s hook that allows anonymous requests, and a route that does not': {
       fill: inScope(async app => {
         app.addHook('onRequest', app.authenticateOptional)
         plain(app, { preHandler: app.authenticate })

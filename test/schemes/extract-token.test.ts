@@ -156,7 +156,7 @@ t.test('where there is none', async t => {
     const app = await createApi(t, { authUrl: issuer.authUrl, extractToken })
     await refuses(t, app, '/me', {}, MISSING, name)
     await refuses(t, app, '/admin', {}, MISSING, name)
-    await accepts(t, app, '/optional', {}, null, `${name}, a visitor`)
+    await accepts(t, app, '/optional', {}, null, `${name}, an anonymous request`)
     await refuses(t, app, '/optional', { authorization: 'Basic abc' }, MISSING, `${name}, with another scheme`)
     await accepts(t, app, '/me', bearer(tokenFor(issuer)), USER.id, `${name}, with a header`)
   }

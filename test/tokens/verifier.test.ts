@@ -304,7 +304,9 @@ t.test('inspect() refuses what cannot be verified, without a look at key or sign
   t.doesNotThrow(() => { verifier.assertWellFormed(tokenOf(KEY).replace(/[^.]+$/, 'AA')) })
   t.equal(await reasonOf(() => { verifier.assertWellFormed('x') }), 'token_malformed')
   t.equal(await reasonOf(() => { verifier.assertWellFormed(signJws(KEY, '[]')) }), 'token_malformed')
-  t.equal(await reasonOf(() => { verifier.assertWellFormed(tokenOf(KEY, {}, { alg: 'none' })) }), 'algorithm_not_allowed')
+  t.equal(
+    await reasonOf(() => { verifier.assertWellFormed(tokenOf(KEY, {}, { alg: 'none' })) }), 'algorithm_not_allowed'
+  )
   t.strictSame(keys.asked, [])
 })
 

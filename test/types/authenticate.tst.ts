@@ -1,7 +1,8 @@
 import fastifyAuth from '@fastify/auth'
 import Fastify, {
-  type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyTypeProvider, type onRequestAsyncHookHandler,
-  type onRequestHookHandler, type preHandlerAsyncHookHandler, type preHandlerHookHandler, type preParsingAsyncHookHandler, type preParsingHookHandler,
+  type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyTypeProvider,
+  type onRequestAsyncHookHandler, type onRequestHookHandler, type preHandlerAsyncHookHandler,
+  type preHandlerHookHandler, type preParsingAsyncHookHandler, type preParsingHookHandler,
   type preValidationAsyncHookHandler, type preValidationHookHandler
 } from 'fastify'
 import { describe, expect, test } from 'tstyche'
@@ -58,26 +59,45 @@ describe('fastify.authenticate', () => {
     app.get('/h', { preHandler: [app.authenticate] }, async () => {})
     app.get(
       '/i',
-      { onRequest: [app.authenticate, async request => { request.log.info('next') }, (_request, _reply, done) => { done() }] },
+      {
+        onRequest: [
+          app.authenticate,
+          async request => { request.log.info('next') },
+          (_request, _reply, done) => { done() }
+        ]
+      },
       async () => {}
     )
     app.route({ method: 'GET', url: '/j', onRequest: [app.authenticate], handler: async request => request.user })
   })
 
-  test('is a hook of a route that has types of its own', () => {
-    app.post<Route>('/:id/a', { onRequest: app.authenticate }, async request => { expect(request.params.id).type.toBe<string>() })
-    app.post<Route>('/:id/b', { onRequest: [app.authenticate] }, async request => { expect(request.body.text).type.toBe<string>() })
-    app.post<Route>('/:id/c', { preParsing: app.authenticate }, async request => { expect(request.query).type.toBe<{ q?: string }>() })
+  test('is a hook of a route with its own types', () => {
+    app.post<Route>('/:id/a', { onRequest: app.authenticate }, async request => {
+      expect(request.params.id).type.toBe<string>()
+    })
+    app.post<Route>('/:id/b', { onRequest: [app.authenticate] }, async request => {
+      expect(request.body.text).type.toBe<string>()
+    })
+    app.post<Route>('/:id/c', { preParsing: app.authenticate }, async request => {
+      expect(request.query).type.toBe<{ q?: string }>()
+    })
     app.post<Route>('/:id/d', { preParsing: [app.authenticate] }, async () => ({ ok: true as const }))
     app.post<Route>('/:id/e', { preValidation: app.authenticate }, async () => ({ ok: true as const }))
     app.post<Route>('/:id/f', { preValidation: [app.authenticate] }, async () => ({ ok: true as const }))
     app.post<Route>('/:id/g', { preHandler: app.authenticate }, async () => ({ ok: true as const }))
     app.post<Route>('/:id/h', { preHandler: [app.authenticate] }, async () => ({ ok: true as const }))
-    app.post<{ Params: { id: string } }>('/:id/i', { onRequest: [app.authenticate] }, async request => request.params.id)
-    app.route<Route>({ method: 'POST', url: '/:id/j', onRequest: [app.authenticate], handler: async () => ({ ok: true as const }) })
+    app.post<{ Params: { id: string } }>(
+      '/:id/i', { onRequest: [app.authenticate] }, async request => request.params.id
+    )
+    app.route<Route>({
+      method: 'POST',
+      url: '/:id/j',
+      onRequest: [app.authenticate],
+      handler: async () => ({ ok: true as const })
+    })
   })
 
-  test('is a hook where a type provider reads the schemas', () => {
+  test('is a hook of a route whose types come from a type provider', () => {
     interface Provider extends FastifyTypeProvider { validator: this['schema'], serializer: this['schema'] }
     const typed = app.withTypeProvider<Provider>()
     typed.get(
@@ -87,17 +107,17 @@ describe('fastify.authenticate', () => {
     )
   })
 
-  test('is a hook of a server that speaks TLS', () => {
+  test('is a hook of an HTTPS server', () => {
     const https = Fastify({ https: {} })
     https.get('/', { onRequest: [https.authenticate], preParsing: https.authenticate }, async request => request.user)
   })
 
-  test('is a hook of a server that speaks HTTP/2', () => {
+  test('is a hook of an HTTP/2 server', () => {
     const http2 = Fastify({ http2: true })
     http2.get('/', { onRequest: [http2.authenticate], preParsing: http2.authenticate }, async request => request.user)
   })
 
-  test('is called by hand', () => {
+  test('can be called by hand', () => {
     app.get('/hand', async (request, reply) => {
       expect(app.authenticate(request, reply)).type.toBe<Promise<void>>()
       expect(await app.authenticate(request, reply)).type.toBe<void>()
@@ -110,11 +130,12 @@ describe('fastify.authenticate', () => {
     })
   })
 
-  test('serves in @fastify/auth', () => {
+  test('works in @fastify/auth', () => {
     expect(app.auth).type.toBeCallableWith([app.authenticate])
     app.get('/auth', { onRequest: app.auth([app.authenticate]) }, async request => request.user)
     app.get(
-      '/auth/or', { preHandler: app.auth([app.authenticate, (_request, _reply, done) => { done() }], { relation: 'or' }) },
+      '/auth/or',
+      { preHandler: app.auth([app.authenticate, (_request, _reply, done) => { done() }], { relation: 'or' }) },
       async request => request.user
     )
   })

@@ -2,19 +2,20 @@ import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyPlu
 import { describe, expect, test } from 'tstyche'
 import betterAuthPlugin, {
   ALGORITHMS, betterAuthPlugin as named, ForbiddenError, InvalidOptionError, isBetterAuthError, JwksUnavailableError,
-  RequestInvalidError, TokenExpiredError, TokenInvalidError, TokenMissingError, type Algorithm, type BetterAuth, type BetterAuthError,
-  type BetterAuthOptions, type KeyStatus, type RefusalDetails, type RefusalReason
+  RequestInvalidError, TokenExpiredError, TokenInvalidError, TokenMissingError, type Algorithm, type BetterAuth,
+  type BetterAuthError, type BetterAuthOptions, type KeyStatus, type RefusalDetails, type RefusalReason
 } from '../../lib/index.js'
 
 const app = Fastify()
 
 describe('the plugin', () => {
-  test('is the default export and a named one', () => {
+  test('is the default export and a named export', () => {
     expect(betterAuthPlugin).type.toBe(named)
-    expect(betterAuthPlugin).type.toBeAssignableTo<FastifyPluginAsync<BetterAuthOptions> | FastifyPluginCallback<BetterAuthOptions>>()
+    expect(betterAuthPlugin).type
+      .toBeAssignableTo<FastifyPluginAsync<BetterAuthOptions> | FastifyPluginCallback<BetterAuthOptions>>()
   })
 
-  test('names the algorithms', () => {
+  test('lists the algorithms', () => {
     expect<typeof ALGORITHMS[number]>().type.toBe<Algorithm>()
     expect(ALGORITHMS).type.toBeAssignableTo<readonly string[]>()
   })
@@ -28,7 +29,7 @@ describe('fastify.betterAuth', () => {
     expect(app.betterAuth.ready()).type.toBe<Promise<void>>()
   })
 
-  test('tells the state of the keys', () => {
+  test('reports the state of the keys', () => {
     const status = app.betterAuth.status()
     expect(status).type.toBe<KeyStatus>()
     expect(status.url).type.toBe<string | null>()
@@ -62,7 +63,7 @@ describe('the errors', () => {
     expect(JwksUnavailableError).type.not.toBeConstructableWith()
   })
 
-  test('are told from others', () => {
+  test('can be told apart from other errors', () => {
     const error = {} as unknown
     if (isBetterAuthError(error)) {
       expect(error).type.toBe<BetterAuthError>()

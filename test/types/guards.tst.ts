@@ -1,12 +1,13 @@
 import fastifyAuth from '@fastify/auth'
 import Fastify, {
   type FastifyInstance, type FastifyRequest, type onRequestAsyncHookHandler, type onRequestHookHandler,
-  type preHandlerAsyncHookHandler, type preHandlerHookHandler, type preParsingAsyncHookHandler, type preParsingHookHandler,
-  type preValidationAsyncHookHandler, type preValidationHookHandler
+  type preHandlerAsyncHookHandler, type preHandlerHookHandler, type preParsingAsyncHookHandler,
+  type preParsingHookHandler, type preValidationAsyncHookHandler, type preValidationHookHandler
 } from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import betterAuthPlugin, {
-  getUser, type Authenticate, type BetterAuthOptions, type Claims, type Guard, type Session, type SessionCookieOptions, type User
+  getUser, type Authenticate, type BetterAuthOptions, type Claims, type Guard, type Session,
+  type SessionCookieOptions, type User
 } from '../../lib/index.js'
 
 const app = Fastify()
@@ -54,17 +55,33 @@ describe('fastify.authenticateOptional and fastify.authorize()', () => {
       app.addHook('preValidation', hook)
       app.addHook('preHandler', hook)
       app.addHook<Route>('onRequest', hook)
-      app.get('/a', { onRequest: hook, preParsing: hook, preValidation: hook, preHandler: hook }, async request => request.user)
-      app.get('/b', { onRequest: [hook], preParsing: [hook], preValidation: [hook], preHandler: [hook] }, async () => {})
-      app.post<Route>('/:id', { onRequest: hook, preParsing: [hook], preValidation: hook, preHandler: [hook] }, async request => {
+      app.get(
+        '/a',
+        { onRequest: hook, preParsing: hook, preValidation: hook, preHandler: hook },
+        async request => request.user
+      )
+      app.get(
+        '/b', { onRequest: [hook], preParsing: [hook], preValidation: [hook], preHandler: [hook] }, async () => {}
+      )
+      app.post<Route>('/:id', {
+        onRequest: hook,
+        preParsing: [hook],
+        preValidation: hook,
+        preHandler: [hook]
+      }, async request => {
         expect(request.params.id).type.toBe<string>()
         return { ok: true as const }
       })
-      app.route<Route>({ method: 'POST', url: '/:id/c', onRequest: [hook], handler: async () => ({ ok: true as const }) })
+      app.route<Route>({
+        method: 'POST',
+        url: '/:id/c',
+        onRequest: [hook],
+        handler: async () => ({ ok: true as const })
+      })
     }
   })
 
-  test('serve in @fastify/auth and by hand', () => {
+  test('work in @fastify/auth and when called by hand', () => {
     app.get('/auth', { onRequest: app.auth([admin, app.authenticateOptional]) }, async (request, reply) => {
       expect(admin(request, reply)).type.toBe<Promise<void>>()
       expect(app.authenticateOptional(request, reply)).type.toBe<Promise<void>>()
@@ -73,16 +90,19 @@ describe('fastify.authenticateOptional and fastify.authorize()', () => {
 })
 
 describe('a guard', () => {
-  test('names roles, scopes and a check', () => {
+  test('has roles, scopes and a check', () => {
     expect<keyof Guard>().type.toBe<'roles' | 'scopes' | 'check'>()
     expect<Guard['roles']>().type.toBe<readonly string[] | undefined>()
     expect<Guard['scopes']>().type.toBe<readonly string[] | undefined>()
-    expect<NonNullable<Guard['check']>>().type.toBe<(user: User, claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>>()
-    expect(app.authorize).type.toBeCallableWith({ roles: ['admin'] as const, scopes: ['read:orders'], check: async () => true })
+    expect<NonNullable<Guard['check']>>().type
+      .toBe<(user: User, claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>>()
+    expect(app.authorize).type.toBeCallableWith({
+      roles: ['admin'] as const, scopes: ['read:orders'], check: async () => true
+    })
     expect(app.authorize).type.toBeCallableWith({ check: (user: User) => user.emailVerified })
   })
 
-  test('that is misspelt or of another type is refused', () => {
+  test('with a misspelt name or a wrong type is refused', () => {
     expect(app.authorize).type.not.toBeCallableWith()
     expect(app.authorize).type.not.toBeCallableWith({ role: ['admin'] })
     expect(app.authorize).type.not.toBeCallableWith({ roles: 'admin' })
@@ -93,8 +113,8 @@ describe('a guard', () => {
   })
 })
 
-describe('who is asking', () => {
-  test('is a User or null by getUser()', () => {
+describe('getUser() and request.session', () => {
+  test('getUser() returns a User or null', () => {
     expect(getUser).type.toBe<(request: FastifyRequest) => User | null>()
     app.get('/visitors', { onRequest: app.authenticateOptional }, async request => {
       expect(getUser(request)).type.toBe<User | null>()
@@ -105,7 +125,7 @@ describe('who is asking', () => {
     })
   })
 
-  test('has a session, or null for a bearer token', () => {
+  test('request.session is a Session, or null for a bearer token', () => {
     expect<FastifyRequest['session']>().type.toBe<Session | null>()
     expect<FastifyRequest<{ Params: { id: string } }>['session']>().type.toBe<Session | null>()
     expect<Session['userId']>().type.toBe<string>()
@@ -119,18 +139,23 @@ describe('the options', () => {
   test('are typed', () => {
     expect<BetterAuthOptions['sessionCookie']>().type.toBe<boolean | SessionCookieOptions | undefined>()
     expect<SessionCookieOptions>().type.toBe<{
-      prefix?: string | undefined, name?: string | undefined, secret?: string | undefined
+      prefix?: string | undefined
+      name?: string | undefined
+      secret?: string | undefined
       trustedOrigins?: readonly string[] | undefined
     }>()
-    expect<NonNullable<BetterAuthOptions['extractToken']>>().type.toBe<(request: FastifyRequest) => string | undefined>()
-    expect<NonNullable<BetterAuthOptions['isRevoked']>>()
-      .type.toBe<(claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>>()
+    expect<NonNullable<BetterAuthOptions['extractToken']>>().type
+      .toBe<(request: FastifyRequest) => string | undefined>()
+    expect<NonNullable<BetterAuthOptions['isRevoked']>>().type
+      .toBe<(claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>>()
   })
 
-  test('of another type are refused', () => {
+  test('of the wrong type are refused', () => {
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { extractToken: async () => 'token' })
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { isRevoked: () => undefined })
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { userSchema: { type: 'object' } })
-    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { sessionCookie: { trustedOrigin: 'https://app.example.com' } })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, {
+      sessionCookie: { trustedOrigin: 'https://app.example.com' }
+    })
   })
 })

@@ -7,7 +7,9 @@ declare function accept (options: FastifyDynamicSwaggerOptions): void
 describe('the security schemes', () => {
   test('fit the options of @fastify/swagger', () => {
     expect(accept).type.toBeCallableWith({ openapi: { components: { securitySchemes: betterAuthSecuritySchemes } } })
-    expect(accept).type.toBeCallableWith({ openapi: { openapi: '3.1.0', components: { securitySchemes: betterAuthCookieSecuritySchemes } } })
+    expect(accept).type.toBeCallableWith({
+      openapi: { openapi: '3.1.0', components: { securitySchemes: betterAuthCookieSecuritySchemes } }
+    })
     expect(accept).type.toBeCallableWith({
       openapi: {
         components: {
@@ -21,7 +23,7 @@ describe('the security schemes', () => {
     })
   })
 
-  test('are named', () => {
+  test('have names', () => {
     expect<keyof typeof betterAuthSecuritySchemes>().type.toBe<'betterAuth'>()
     expect<keyof typeof betterAuthCookieSecuritySchemes>().type.toBe<'betterAuth' | 'betterAuthCookie'>()
   })

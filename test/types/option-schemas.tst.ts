@@ -7,11 +7,13 @@ import type {
   BetterAuthOptions, JwksOptions, SessionCookieOptions, TokenCacheOptions
 } from '../../lib/contract/options.js'
 
-/** What the schemas accept, as an interface of options. */
-type Accepted<Schemas> = { -readonly [Name in keyof Schemas]?: (Schemas[Name] extends OptionSchema<infer T> ? T : never) | undefined }
+/** The options that the schemas accept, as an interface. */
+type Accepted<Schemas> = {
+  -readonly [Name in keyof Schemas]?: (Schemas[Name] extends OptionSchema<infer T> ? T : never) | undefined
+}
 
-describe('the interfaces of the options say what their schemas accept', () => {
-  test('whoever fits the one fits the other', () => {
+describe('the interfaces of the options', () => {
+  test('allow exactly what the schemas accept', () => {
     expect<BetterAuthOptions>().type.toBeAssignableTo<Accepted<typeof OPTIONS>>()
     expect<Accepted<typeof OPTIONS>>().type.toBeAssignableTo<BetterAuthOptions>()
     expect<JwksOptions>().type.toBeAssignableTo<Accepted<typeof JWKS_OPTIONS>>()

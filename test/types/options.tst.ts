@@ -17,18 +17,24 @@ describe('the options', () => {
     expect(app.register).type.toBeCallableWith(betterAuthPlugin, {})
   })
 
-  test('may be undefined, where optional properties are exact too', () => {
+  test('may be undefined, even with exactOptionalPropertyTypes', () => {
     expect(accept).type.toBeCallableWith({ authUrl: maybeText, jwksPath: maybeText, secret: maybeText })
     expect(accept).type.toBeCallableWith({ issuer: maybeText, audience: maybeText })
-    expect(accept).type.toBeCallableWith({ algorithms: undefined, clockTolerance: undefined, jwks: undefined, tokenCache: undefined })
+    expect(accept).type.toBeCallableWith({
+      algorithms: undefined, clockTolerance: undefined, jwks: undefined, tokenCache: undefined
+    })
     expect(acceptJwks).type.toBeCallableWith({
-      maxAge: undefined, staleWhileRevalidate: undefined, staleIfError: undefined, requestsPerMinute: undefined, timeout: undefined
+      maxAge: undefined,
+      staleWhileRevalidate: undefined,
+      staleIfError: undefined,
+      requestsPerMinute: undefined,
+      timeout: undefined
     })
     expect(accept).type.toBeCallableWith({ tokenCache: { max: undefined } })
     expect(app.register).type.toBeCallableWith(betterAuthPlugin, { authUrl: maybeText })
   })
 
-  test('accept what is right', () => {
+  test('accept valid values', () => {
     expect(app.register).type.toBeCallableWith(betterAuthPlugin, {
       authUrl: 'https://id.example.com',
       jwksPath: '/jwks',
@@ -41,12 +47,14 @@ describe('the options', () => {
       tokenCache: { max: 1 }
     })
     expect(accept).type.toBeCallableWith({ issuer: false, audience: false, tokenCache: false })
-    expect(accept).type.toBeCallableWith({ issuer: ['a'] as const, audience: ['a'] as readonly string[], algorithms: ['EdDSA'] as const })
+    expect(accept).type.toBeCallableWith({
+      issuer: ['a'] as const, audience: ['a'] as readonly string[], algorithms: ['EdDSA'] as const
+    })
     expect(app.register).type.toBeCallableWith(betterAuthPlugin, { authUrl: text, prefix: '/api', logLevel: 'warn' })
     expect(app.register).type.toBeCallableWith(betterAuthPlugin, () => ({ authUrl: text }))
   })
 
-  test('refuse what is unknown or misspelt', () => {
+  test('refuse unknown and misspelt names', () => {
     expect(accept).type.not.toBeCallableWith({ authURL: text })
     expect(accept).type.not.toBeCallableWith({ authUrl: text, jwksUri: text })
     expect(accept).type.not.toBeCallableWith({ jwks: { maxage: 1 } })
@@ -56,7 +64,7 @@ describe('the options', () => {
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { authUrl: text, jwksUri: text })
   })
 
-  test('refuse what is of the wrong type', () => {
+  test('refuse values of the wrong type', () => {
     expect(accept).type.not.toBeCallableWith({ authUrl: 1 })
     expect(accept).type.not.toBeCallableWith({ authUrl: null })
     expect(accept).type.not.toBeCallableWith({ authUrl: new URL('https://id.example.com') })
@@ -79,8 +87,10 @@ describe('the options', () => {
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { jwks: { timeout: '5 s' } })
   })
 
-  test('name the algorithms', () => {
-    expect<Algorithm>().type.toBe<'EdDSA' | 'ES256' | 'ES384' | 'ES512' | 'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512'>()
+  test('list the algorithms', () => {
+    expect<Algorithm>().type.toBe<
+      'EdDSA' | 'ES256' | 'ES384' | 'ES512' | 'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512'
+    >()
   })
 
   test('have no member of type any', () => {
@@ -94,6 +104,8 @@ describe('the options', () => {
     expect<BetterAuthOptions['tokenCache']>().type.toBe<{ max?: number | undefined } | false | undefined>()
     expect<BetterAuthOptions['jwks']>().type.toBe<JwksOptions | undefined>()
     expect<JwksOptions[keyof JwksOptions]>().type.toBe<number | undefined>()
-    expect<keyof JwksOptions>().type.toBe<'maxAge' | 'staleWhileRevalidate' | 'staleIfError' | 'requestsPerMinute' | 'timeout'>()
+    expect<keyof JwksOptions>().type.toBe<
+      'maxAge' | 'staleWhileRevalidate' | 'staleIfError' | 'requestsPerMinute' | 'timeout'
+    >()
   })
 })

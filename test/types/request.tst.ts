@@ -19,7 +19,7 @@ describe('request.user', () => {
     })
   })
 
-  test('is a User whatever else is known of the request', () => {
+  test('is a User whatever types the route has', () => {
     expect<FastifyRequest['user']>().type.toBe<User>()
     expect<FastifyRequest<{ Params: { id: string } }>['user']>().type.toBe<User>()
     app.post<{ Params: { id: string }, Body: { text: string }, Querystring: { q?: string } }>('/:id', async request => {
@@ -48,7 +48,7 @@ describe('request.claims', () => {
     expect<FastifyRequest<{ Params: { id: string } }>['claims']>().type.toBe<Claims>()
   })
 
-  test('that are not registered are unknown', () => {
+  test('that are not registered have the type unknown', () => {
     expect<Claims['role']>().type.toBe<unknown>()
     expect<Claims['email']>().type.toBe<unknown>()
     expect<Claims['emailVerified']>().type.toBe<unknown>()
@@ -58,20 +58,26 @@ describe('request.claims', () => {
 })
 
 describe('UserSchema', () => {
-  test('is the type User', () => {
+  test('describes the type User', () => {
     expect<Static<typeof UserSchema>>().type.toBe<User>()
-    expect<User>().type.toBe<{ id: string, email: string | null, name: string | null, emailVerified: boolean, image: string | null }>()
+    expect<User>().type.toBe<{
+      id: string
+      email: string | null
+      name: string | null
+      emailVerified: boolean
+      image: string | null
+    }>()
   })
 
-  test('serves as a response schema', () => {
+  test('works as a response schema', () => {
     expect(app.get).type.toBeCallableWith(
       '/me', { schema: { response: { 200: UserSchema } } }, async (request: FastifyRequest) => request.user
     )
   })
 })
 
-describe('@fastify/jwt beside it', () => {
-  test('knows user and claims too', () => {
+describe('@fastify/jwt', () => {
+  test('keeps its own types, and accepts Claims', () => {
     app.get('/jwt', async request => {
       expect(await request.jwtVerify()).type.toBeAssignableTo<object | string>()
       expect(request.jwtVerify<Claims>()).type.toBe<Promise<Claims>>()

@@ -8,30 +8,36 @@ import Fastify from 'fastify'
 const issuer = await createTestIssuer()
 
 describe('the test issuer', () => {
-  test('is made with options that are all optional', () => {
+  test('takes options, all of them optional', () => {
     expect(createTestIssuer).type.toBeCallableWith()
     expect(createTestIssuer).type.toBeCallableWith({})
     expect<TestIssuerOptions['algorithm']>().type.toBe<Algorithm | 'HS256' | undefined>()
     expect(createTestIssuer).type.toBeCallableWith({ algorithm: 'HS256', secret: 'text' })
-    expect(createTestIssuer).type.toBeCallableWith({ algorithm: undefined, issuer: undefined, audience: undefined, secret: undefined })
+    expect(createTestIssuer).type.toBeCallableWith({
+      algorithm: undefined, issuer: undefined, audience: undefined, secret: undefined
+    })
     expect(createTestIssuer).type.not.toBeCallableWith({ algorithm: 'HS512' })
     expect(createTestIssuer).type.not.toBeCallableWith({ algoritm: 'ES256' })
     expect(createTestIssuer).type.not.toBeCallableWith({ audience: ['a'] })
   })
 
-  test('has what the plugin is registered with', () => {
+  test('has the options to register the plugin with', () => {
     expect<{ authUrl: string, secret: string | undefined }>().type.toBeAssignableTo<BetterAuthOptions>()
-    expect(Fastify().register).type.toBeCallableWith(betterAuthPlugin, { authUrl: issuer.authUrl, secret: issuer.secret })
+    expect(Fastify().register).type.toBeCallableWith(betterAuthPlugin, {
+      authUrl: issuer.authUrl, secret: issuer.secret
+    })
     expect(issuer.authUrl).type.toBe<string>()
     expect(issuer.secret).type.toBe<string | undefined>()
     expect(issuer.kid).type.toBe<string | undefined>()
     expect(issuer.requests).type.toBe<number>()
   })
 
-  test('gives tokens and cookies at once, and takes any claims', () => {
+  test('returns tokens and cookies synchronously, with any claims', () => {
     expect(issuer.token()).type.toBe<string>()
     expect(issuer.token({ role: 'admin', sub: 5, email: undefined })).type.toBe<string>()
-    expect(issuer.token).type.toBeCallableWith({}, { expiresIn: 60, header: { typ: 'at+jwt', kid: undefined }, kid: issuer.kid })
+    expect(issuer.token).type.toBeCallableWith({}, {
+      expiresIn: 60, header: { typ: 'at+jwt', kid: undefined }, kid: issuer.kid
+    })
     expect(issuer.token).type.not.toBeCallableWith({}, { expiresIn: '15m' })
     expect(issuer.token).type.not.toBeCallableWith({}, { expires: 60 })
     for (const name of ['expired', 'notYetValid', 'wrongAudience', 'forged'] as const) {
@@ -39,7 +45,9 @@ describe('the test issuer', () => {
       expect(issuer[name]({ role: 'admin' })).type.toBe<string>()
     }
     expect(issuer.sessionCookie()).type.toBe<string>()
-    expect(issuer.sessionCookie).type.toBeCallableWith({ role: 'admin' }, { name: 'shop.session_data', session: { token: 'text' }, expiresIn: 60 })
+    expect(issuer.sessionCookie).type.toBeCallableWith({ role: 'admin' }, {
+      name: 'shop.session_data', session: { token: 'text' }, expiresIn: 60
+    })
     expect(issuer.sessionCookie).type.not.toBeCallableWith({}, { prefix: 'shop' })
   })
 
@@ -56,7 +64,7 @@ describe('the test issuer', () => {
     expect<TestIssuer>().type.toBeAssignableTo<AsyncDisposable>()
   })
 
-  test('has no any in what it takes', () => {
+  test('has no parameter of type any', () => {
     expect<Parameters<TestIssuer['token']>[0]>().type.toBe<Record<string, unknown> | undefined>()
     expect<TestTokenOptions['header']>().type.toBe<Record<string, unknown> | undefined>()
     expect<TestCookieOptions['session']>().type.toBe<Record<string, unknown> | undefined>()

@@ -1,7 +1,9 @@
 import { Type, type Static } from '@sinclair/typebox'
 import Fastify, { type FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import betterAuthPlugin, { getUser, UserSchema, type Claims, type Guard, type Register, type Session, type User } from 'better-auth-fastify'
+import betterAuthPlugin, {
+  getUser, UserSchema, type Claims, type Guard, type Register, type Session, type User
+} from 'better-auth-fastify'
 
 const MyUser = Type.Object({
   ...UserSchema.properties,
@@ -9,7 +11,7 @@ const MyUser = Type.Object({
   tenant: Type.Optional(Type.Object({ id: Type.String() }))
 })
 
-// What an application writes once. It holds for a whole program: hence a folder, and a tsconfig.json, of its own.
+// An application writes this once. It applies to the whole program, so this test has its own folder and tsconfig.json.
 declare module 'better-auth-fastify' {
   interface Register { user: Static<typeof MyUser> }
 }
@@ -27,8 +29,8 @@ interface Expected {
 const app = Fastify()
 await app.register(betterAuthPlugin, { userSchema: MyUser })
 
-describe('a user of the application\'s own', () => {
-  test('is what was registered', () => {
+describe('a registered user type', () => {
+  test('is the type User', () => {
     expect<Register['user']>().type.toBe<Static<typeof MyUser>>()
     expect<User>().type.toBe<Expected>()
     expect<User>().type.not.toBe<Static<typeof UserSchema>>()
@@ -49,7 +51,7 @@ describe('a user of the application\'s own', () => {
     app.setErrorHandler((_error, { user }) => { expect(user.plan).type.toBe<'free' | 'pro'>() })
   })
 
-  test('is what getUser() gives, or null', () => {
+  test('is what getUser() returns, or null', () => {
     expect<ReturnType<typeof getUser>>().type.toBe<User | null>()
     app.get('/visitors', { onRequest: app.authenticateOptional }, async request => {
       expect(getUser(request)).type.toBe<User | null>()
@@ -58,7 +60,7 @@ describe('a user of the application\'s own', () => {
     })
   })
 
-  test('is what authorize() hands to its check', () => {
+  test('is passed to the check of authorize()', () => {
     app.get('/pro', {
       onRequest: app.authorize({
         check: (user, claims, request) => {
@@ -75,7 +77,7 @@ describe('a user of the application\'s own', () => {
     expect(app.authorize).type.not.toBeCallableWith({ check: (user: { plan: number }) => user.plan === 1 })
   })
 
-  test('leaves the rest as it is', () => {
+  test('leaves claims and session unchanged', () => {
     expect<FastifyRequest['claims']>().type.toBe<Claims>()
     expect<FastifyRequest['session']>().type.toBe<Session | null>()
   })
