@@ -315,7 +315,8 @@ t.test('sessionCookie.secret, under the same rules as secret', async t => {
   t.match(resolve({ secret, sessionCookie: true }).sessionCookie, { secret: undefined }, 'nor the other way round')
   const messageOfCookie = (secret: unknown) => messageOf({ sessionCookie: { secret } })
   t.equal(
-    messageOfCookie('hunter2'), 'Option "sessionCookie.secret" must be a shared secret of at least 32 bytes, got 7 bytes'
+    messageOfCookie('hunter2'),
+    'Option "sessionCookie.secret" must be a shared secret of at least 32 bytes, got 7 bytes'
   )
   t.equal(
     messageOfCookie(42),
