@@ -22,5 +22,6 @@ function formatTime (seconds: number): string {
   const time = new Date(seconds * 1000)
   if (Number.isNaN(time.getTime())) return 'not a time'
   const left = seconds - Date.now() / 1000
-  return `${time.toISOString().slice(0, 19)}Z, ${left >= 0 ? `in ${duration(left)}` : `${duration(-left)} ago`}`
+  const distance = left >= 0 ? `in ${duration(left)}` : `${duration(-left)} ago`
+  return `${time.toISOString().replace(/\.\d+Z$/, 'Z')}, ${distance}`
 }

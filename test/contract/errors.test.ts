@@ -1,9 +1,11 @@
 import createError from '@fastify/error'
 import t from 'tap'
+import { ERRORS } from '../../lib/contract/error-codes.js'
 import {
-  AlreadyRegisteredError, ForbiddenError, InvalidOptionError, JwksUnavailableError, RequestInvalidError,
-  TokenExpiredError, TokenInvalidError, TokenMissingError, isBetterAuthError
-} from '../../lib/index.js'
+  AlreadyRegisteredError, CsrfError, ForbiddenError, InvalidOptionError, isBetterAuthError, JwksUnavailableError,
+  RequestInvalidError, RevocationUnavailableError, TokenExpiredError, TokenInvalidError, TokenMissingError,
+  TokenRevokedError
+} from '../../lib/contract/errors.js'
 import { responseHeaders } from '../../lib/http/error-response.js'
 
 const MISMATCH = { claim: 'iss', expected: ['https://id.example.com'], received: 'https://evil.example' }
@@ -51,8 +53,35 @@ const CASES = [
     answer: { statusCode: 503, code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE', message: 'Auth service unreachable' },
     headers: { 'Retry-After': '2' },
     reason: 'jwks_unavailable'
+  },
+  {
+    error: new TokenRevokedError(),
+    own: TokenRevokedError,
+    answer: { statusCode: 401, code: 'FST_BETTER_AUTH_TOKEN_REVOKED', message: 'Token revoked' },
+    headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+    reason: 'token_revoked'
+  },
+  {
+    error: new CsrfError(),
+    own: CsrfError,
+    answer: { statusCode: 403, code: 'FST_BETTER_AUTH_CSRF', message: 'Cross-site request refused' },
+    headers: {},
+    reason: 'origin_not_trusted'
+  },
+  {
+    error: new RevocationUnavailableError(new Error('evil')),
+    own: RevocationUnavailableError,
+    answer: {
+      statusCode: 503, code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE', message: 'Revocation check unavailable'
+    },
+    headers: { 'Retry-After': '5' },
+    reason: 'revocation_unavailable'
   }
 ]
+
+t.test('each code has a class', async t => {
+  t.strictSame(CASES.map(({ error }) => error.code).sort(), Object.keys(ERRORS).sort())
+})
 
 for (const { error, own, answer, headers, reason, details = {} } of CASES) {
   t.test(own.name, async t => {
@@ -71,7 +100,7 @@ for (const { error, own, answer, headers, reason, details = {} } of CASES) {
     )
 
     const shown = { ...error }
-    for (const name of ['reason', 'details', 'headers']) t.notOk(name in shown, `${name} is not printed with the error`)
+    t.strictSame(Object.keys(shown).sort(), ['code', 'statusCode'], 'what is printed with the error')
     t.notMatch(JSON.stringify(error), reason)
     t.notMatch(JSON.stringify(error), /evil|expected/)
   })
@@ -90,6 +119,49 @@ t.test('Retry-After is in whole seconds, rounded up, and never less than one', a
       responseHeaders(new JwksUnavailableError(milliseconds)), { 'Retry-After': seconds }, `${milliseconds} ms`
     )
   }
+})
+
+t.test('challenge, scopes, retryAfter and cause of each', async t => {
+  const cause = new Error('the database is down')
+  const none = { scopes: [], retryAfter: undefined }
+  const scopes = ['read', 'write']
+  for (const [error, challenge, parts] of [
+    [new TokenMissingError(), 'none', none],
+    [new RequestInvalidError(), 'invalid_request', none],
+    [new TokenExpiredError(), 'invalid_token', none],
+    [new TokenInvalidError('kid_invalid'), 'invalid_token', none],
+    [new TokenRevokedError(), 'invalid_token', none],
+    [new ForbiddenError(), 'insufficient_scope', none],
+    [new ForbiddenError('scope_missing', scopes), 'insufficient_scope', { ...none, scopes }],
+    [new ForbiddenError('check_failed', [], cause), 'insufficient_scope', { ...none, cause }],
+    [new CsrfError(), null, none],
+    [new RevocationUnavailableError(cause), null, { ...none, retryAfter: 5000, cause }],
+    [new JwksUnavailableError(250), null, { ...none, retryAfter: 250 }]
+  ] as const) {
+    const { scopes, retryAfter } = error
+    const shown = { scopes, retryAfter, ...'cause' in error && { cause: error.cause } }
+    t.equal(error.challenge, challenge, error.code)
+    t.strictSame(shown, parts, error.code)
+  }
+})
+
+t.test('the name is that of Fastify\'s own errors, and may be changed', async t => {
+  const error = new ForbiddenError()
+  t.notOk(Object.hasOwn(error, 'name'), 'it is on the prototype')
+  t.match(error.stack, /^FastifyError: Insufficient permissions\n/)
+  t.doesNotThrow(() => { error.name = 'MyError' })
+  t.equal(error.name, 'MyError')
+  t.equal(new ForbiddenError().name, 'FastifyError', 'of that one error')
+})
+
+t.test('an error of another installed copy is a refusal, too', async t => {
+  const url: string = '../../lib/contract/errors.js?copy'
+  const copy = await import(url) as typeof import('../../lib/contract/errors.js')
+  t.not(copy.ForbiddenError, ForbiddenError)
+  const error = new copy.ForbiddenError('role_missing', ['read'])
+  t.notOk(error instanceof ForbiddenError)
+  t.ok(isBetterAuthError(error) && copy.isBetterAuthError(new ForbiddenError()))
+  t.match(error, { code: 'FST_BETTER_AUTH_FORBIDDEN', statusCode: 403, reason: 'role_missing', scopes: ['read'] })
 })
 
 t.test('no other error counts as a refusal', async t => {

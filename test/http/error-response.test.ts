@@ -1,8 +1,13 @@
-import t from 'tap'
-import { ForbiddenError } from '../../lib/index.js'
-import { bearer, captureLog, headersFor, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
+import t, { type Test } from 'tap'
+import { ERRORS, type ErrorCode } from '../../lib/contract/error-codes.js'
+import { BetterAuthError, ForbiddenError, TokenInvalidError } from '../../lib/contract/errors.js'
+import { REASONS } from '../../lib/contract/reasons.js'
+import { responseHeaders } from '../../lib/http/error-response.js'
 import {
-  FORBIDDEN, INVALID, isRefusal, isSuccess, MALFORMED, MISSING, UNAVAILABLE, USER
+  bearer, captureLog, headersFor, startApi, TRANSPORTS, type ApiResponse, type LogCapture
+} from '../fixtures/api.js'
+import {
+  FORBIDDEN, INVALID, isForbidden, isRefusal, isSuccess, MALFORMED, MISSING, UNAVAILABLE, USER
 } from '../fixtures/expected.js'
 import { deadOrigin, startJwks } from '../fixtures/jwks-server.js'
 import { refusedRequests } from '../fixtures/refused-requests.js'
@@ -121,5 +126,72 @@ t.test('403 when a handler throws ForbiddenError', async t => {
       t.match(log.refusals(), [{ reason: 'forbidden' }], 'logged with its reason')
       t.equal(log.refusals().length, 1)
     })
+  }
+})
+
+/** Calls an API whose handler throws this. */
+async function callThrowing (t: Test, error: Error): Promise<{ response: ApiResponse, log: LogCapture }> {
+  const log = captureLog()
+  const app = await startApi(t, { authUrl: 'https://id.example.com' }, log)
+  app.get('/', async () => { throw error })
+  return { response: await TRANSPORTS.inject(app, { url: '/' }), log }
+}
+
+t.test('the log line of a refusal has its details, its cause, and the fix for its reason', async t => {
+  const { log } = await callThrowing(t, new TokenInvalidError('claim_missing', { claim: 'exp' }))
+  const [line] = log.refusals()
+  t.match(line, { reason: 'claim_missing', claim: 'exp', hint: REASONS.claim_missing.fix })
+  t.notOk('err' in line!)
+  const failed = await callThrowing(t, new ForbiddenError('check_failed', [], new Error('no database')))
+  t.match(failed.log.refusals(), [{ hint: REASONS.check_failed.fix, err: { message: 'no database' } }])
+})
+
+t.test('a reason word of the application is logged without a hint, and answered 403', async t => {
+  const { response, log } = await callThrowing(t, new ForbiddenError('mine' as never))
+  isRefusal(t, response, FORBIDDEN)
+  t.match(log.refusals(), [{ level: 30, reason: 'mine', msg: 'request refused' }])
+  t.notOk('hint' in log.refusals()[0]!)
+})
+
+t.test('the scopes that are needed are in the challenge', async t => {
+  const { response } = await callThrowing(t, new ForbiddenError('scope_missing', ['read', 'write']))
+  isForbidden(t, response, 'two scopes', 'read write')
+})
+
+t.test('an error of another installed copy gets its headers and its log line', async t => {
+  const url: string = '../../lib/contract/errors.js?copy'
+  const copy = await import(url) as typeof import('../../lib/contract/errors.js')
+  const { response, log } = await callThrowing(t, new copy.TokenInvalidError('unknown_key'))
+  isRefusal(t, response, INVALID)
+  t.match(log.refusals(), [{ reason: 'unknown_key', hint: REASONS.unknown_key.fix }])
+  t.equal(log.refusals().length, 1)
+})
+
+t.test('any other error gets neither', async t => {
+  const error = Object.assign(new Error('mine'), { statusCode: 401, challenge: 'none' })
+  const { response, log } = await callThrowing(t, error)
+  t.equal(response.status, 401)
+  t.notOk('www-authenticate' in response.headers)
+  t.strictSame(log.refusals(), [])
+})
+
+t.test('each code has the challenge of RFC 6750 §3.1', async t => {
+  const challenges: Record<ErrorCode, string | undefined> = {
+    FST_BETTER_AUTH_TOKEN_MISSING: 'Bearer',
+    FST_BETTER_AUTH_REQUEST_INVALID: 'Bearer error="invalid_request"',
+    FST_BETTER_AUTH_TOKEN_EXPIRED: 'Bearer error="invalid_token"',
+    FST_BETTER_AUTH_TOKEN_INVALID: 'Bearer error="invalid_token"',
+    FST_BETTER_AUTH_TOKEN_REVOKED: 'Bearer error="invalid_token"',
+    FST_BETTER_AUTH_FORBIDDEN: 'Bearer error="insufficient_scope"',
+    FST_BETTER_AUTH_CSRF: undefined,
+    FST_BETTER_AUTH_REVOCATION_UNAVAILABLE: undefined,
+    FST_BETTER_AUTH_JWKS_UNAVAILABLE: undefined
+  }
+  class AnyError extends BetterAuthError {}
+  for (const code of Object.keys(ERRORS) as ErrorCode[]) {
+    const challenge = challenges[code]
+    t.strictSame(responseHeaders(new AnyError(code, 'forbidden')), {
+      ...challenge !== undefined && { 'WWW-Authenticate': challenge }
+    }, code)
   }
 })

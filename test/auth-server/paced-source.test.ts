@@ -1,0 +1,96 @@
+import t from 'tap'
+import { createPacedSource, type PacedSource } from '../../lib/auth-server/paced-source.js'
+import { JwksUnavailableError } from '../../lib/contract/errors.js'
+import { createClock, type Clock } from '../fixtures/clock.js'
+import { createFakeSource, DOWN, k1, type FakeSource } from '../fixtures/key-store.js'
+import { refusalOf } from '../fixtures/refusals.js'
+
+interface Setup { paced: PacedSource, source: FakeSource, clock: Clock, observed: unknown[][] }
+
+/** A paced source, and what it reports to its observer. */
+function setUp (): Setup {
+  const clock = createClock()
+  const source = createFakeSource([k1.jwk])
+  const observed: unknown[][] = []
+  const observe = (name: string) => (...args: unknown[]) => { observed.push([name, ...args]) }
+  const observer = {
+    fetched: observe('fetched'), unreachable: observe('unreachable'), reachable: observe('reachable')
+  }
+  return { paced: createPacedSource(source, observer, clock.now, () => 0), source, clock, observed }
+}
+
+/** Starts a fetch that takes some time. */
+async function fetchFor (milliseconds: number, { paced, source, clock }: Setup): Promise<unknown> {
+  const release = source.hold()
+  const fetching = paced.fetchJwk('k1')
+  clock.advance(milliseconds)
+  release()
+  return fetching
+}
+
+t.test('a fetch that succeeds is reported with its duration', async t => {
+  const setup = setUp()
+  const { paced, source, observed } = setup
+  t.equal(await fetchFor(30, setup), k1.jwk)
+  t.strictSame(observed, [['fetched', source.url, null, 30]])
+  t.equal(await paced.fetchJwk('unknown'), undefined, 'a JWKS without the key is no failure')
+  t.match(paced, { url: source.url, failing: false, lastError: null, nextTryAt: null })
+  t.equal(paced.isPausing(), false)
+})
+
+t.test('a failure begins an outage and a pause', async t => {
+  const setup = setUp()
+  const { paced, source, clock, observed } = setup
+  const startedAt = clock.now()
+  source.fault = DOWN
+  t.match(await refusalOf(() => fetchFor(20, setup)), { reason: 'jwks_unavailable', retryAfter: 500 })
+  t.strictSame(observed, [['unreachable', startedAt, 'ECONNREFUSED'], ['fetched', source.url, 'ECONNREFUSED', 20]])
+  t.match(paced, { failing: true, lastError: 'ECONNREFUSED', nextTryAt: startedAt + 20 + 500 })
+  t.equal(paced.isPausing(), true)
+
+  clock.advance(400)
+  t.type(paced.unavailable(), JwksUnavailableError)
+  t.equal(paced.unavailable().retryAfter, 100, 'until the pause is over')
+  clock.advance(100)
+  t.equal(paced.isPausing(), false)
+  t.equal(paced.failing, true, 'until a fetch succeeds')
+})
+
+t.test('an outage is reported once, and again only after it has ended', async t => {
+  const setup = setUp()
+  const { paced, source, clock, observed } = setup
+  const startedAt = clock.now()
+  source.fault = DOWN
+  for (const pause of [500, 1000, 2000]) {
+    t.match(await refusalOf(() => paced.fetchJwk('k1')), { retryAfter: pause })
+    clock.advance(15_000)
+  }
+  source.fault = undefined
+  observed.length = 0
+  t.equal(await fetchFor(10, setup), k1.jwk)
+  t.strictSame(observed, [['reachable', clock.now() - startedAt], ['fetched', source.url, null, 10]])
+  t.match(paced, { failing: false, lastError: null, nextTryAt: null })
+
+  source.fault = DOWN
+  t.match(await refusalOf(() => paced.fetchJwk('k1')), { retryAfter: 500 }, 'the pauses start again')
+  t.match(observed.slice(2), [['unreachable', clock.now(), 'ECONNREFUSED'], ['fetched']])
+})
+
+t.test('fetches that fail together are one failure', async t => {
+  const { paced, source, observed } = setUp()
+  source.fault = DOWN
+  const release = source.hold()
+  const fetches = [paced.fetchJwk('k1'), paced.fetchJwk('k2'), paced.fetchJwk('k3')]
+  release()
+  for (const { status } of await Promise.allSettled(fetches)) t.equal(status, 'rejected')
+  t.strictSame(observed.map(([name]) => name), ['unreachable', 'fetched', 'fetched', 'fetched'])
+  t.equal(paced.unavailable().retryAfter, 500)
+})
+
+t.test('any other error of the source is unexpected, and still a 503', async t => {
+  const { paced, source, observed } = setUp()
+  source.fault = new TypeError('a bug')
+  t.type(await refusalOf(() => paced.fetchJwk('k1')), JwksUnavailableError)
+  t.equal(paced.lastError, 'unexpected')
+  t.match(observed, [['unreachable', Number, 'unexpected'], ['fetched', source.url, 'unexpected', 0]])
+})

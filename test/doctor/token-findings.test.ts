@@ -1,0 +1,135 @@
+import t from 'tap'
+import { REASONS, type RefusalReason } from '../../lib/contract/reasons.js'
+import { resolveOptions } from '../../lib/contract/resolve-options.js'
+import type { DoctorFinding, DoctorToken, DoctorVerdict } from '../../lib/doctor/report.js'
+import { aboutToken } from '../../lib/doctor/token-findings.js'
+import { encode } from '../fixtures/signing.js'
+
+type Fields = Record<string, unknown>
+
+const ORIGIN = 'https://id.example.com'
+const OPTIONS = resolveOptions({ authUrl: ORIGIN }, {})
+const NEW_TOKEN = `GET ${ORIGIN}/api/auth/token with the cookies`
+const refused = (reason: RefusalReason | null): DoctorVerdict => ({ accepted: reason === null, reason })
+const compact = (payload: Fields, header: Fields = { alg: 'EdDSA' }) => `${encode(header)}.${encode(payload)}.AA`
+
+/** What the doctor says about a token that is refused for one reason, which lies in one claim if `name` is given. */
+function findings (
+  reason: RefusalReason, name?: string, token = compact({}), asCookie: DoctorToken['asCookie'] = null
+): DoctorFinding[] {
+  const claims = name === undefined ? [] : [{ name, value: 'x', reason }]
+  const verdict = refused(reason)
+  return aboutToken(token, { segments: 3, signature: 'right', header: [], claims, verdict, asCookie }, OPTIONS)
+}
+
+/** The claim that the doctor names for a reason that lies in one. */
+const CLAIMS: Partial<Record<RefusalReason, string>> = {
+  claim_missing: 'exp', claim_invalid: 'email', token_not_active: 'nbf', token_kind: 'nonce'
+}
+
+t.test('every reason has a text and a fix, without Markdown', async t => {
+  for (const reason of Object.keys(REASONS) as RefusalReason[]) {
+    const all = findings(reason, CLAIMS[reason])
+    t.equal(all.length, 1, reason)
+    const [{ level, about, text, fix }] = all as [DoctorFinding]
+    t.strictSame([level, about], ['error', 'token'])
+    t.ok(text.length > 10 && fix.length > 5, `${text}: ${fix}`)
+    t.notMatch(text + fix, /`|(claim|its) undefined/, `${reason}: ${text}: ${fix}`)
+  }
+})
+
+t.test('a reason without advice of its own has the words of the table', async t => {
+  t.match(findings('unknown_key'), [{
+    text: 'the JWKS has no key with this kid', fix: REASONS.unknown_key.fix.replaceAll('`', '')
+  }])
+  t.match(findings('banned'), [{ text: /^the user is banned: banned is true/, fix: /lift the ban/ }])
+  t.match(findings('jwks_unavailable'), [{ text: /\(503\)$/ }])
+})
+
+t.test('token_kind says which kind of token it is', async t => {
+  const kinds = {
+    cnf: /bound to its client's own key \(DPoP\), not an access token/,
+    events: /the claim events shows that it is a logout token, not an access token/,
+    aud: /Better Auth's session cookie, not an access token/,
+    nonce: /the claim nonce shows that it is an ID token/,
+    at_hash: /an ID token/
+  }
+  for (const [name, text] of Object.entries(kinds)) {
+    t.match(findings('token_kind', name), [{ text, fix: NEW_TOKEN }], name)
+  }
+})
+
+t.test('another issuer or audience is quoted, with the option to set', async t => {
+  const token = compact({ iss: 'https://auth\u202e', aud: ['a', 'b'] })
+  t.match(findings('issuer_mismatch', 'iss', token), [{
+    text: `iss is "https://auth\\u{202e}", and "${ORIGIN}" is expected`, fix: /^issuer: 'https:\/\/auth\\u\{202e\}', if/
+  }])
+  t.match(findings('audience_mismatch', 'aud', token), [{ text: 'aud is "a"', fix: /^audience: 'a', if/ }])
+  for (const iss of [undefined, 5, null]) {
+    t.match(findings('issuer_mismatch', 'iss', compact({ iss })), [{
+      text: `it has no iss, and "${ORIGIN}" is expected`, fix: 'issuer: false accepts any, which is not safe'
+    }])
+  }
+})
+
+t.test('an algorithm is accepted by an option, by the secret, or not at all', async t => {
+  const fixes: Array<[alg: unknown, text: string, fix: RegExp]> = [
+    ['HS256', 'its alg is "HS256"', /^secret: /],
+    ['ES256', 'its alg is "ES256"', /^algorithms: \['ES256', \.\.\.\]$/],
+    ['none', 'its alg is "none"', /^no option accepts it/],
+    [5, 'its alg is missing or not a string', /^no option accepts it/]
+  ]
+  for (const [alg, text, fix] of fixes) {
+    t.match(findings('algorithm_not_allowed', 'alg', compact({}, { alg })), [{ text, fix }])
+  }
+})
+
+t.test('a session cookie says how it fares as a cookie', async t => {
+  const type = (asCookie: DoctorVerdict | null) => findings('typ_not_allowed', 'typ', compact({}), asCookie)
+  t.match(type(null), [{ text: 'another kind of token', fix: NEW_TOKEN }])
+  t.match(type(refused(null)), [{ text: "Better Auth's session cookie", fix: '(there it is accepted)' }])
+  t.match(type(refused('session_expired')), [{ fix: '(there it is refused: session_expired)' }])
+})
+
+t.test('what is no JWT says what is wrong with its form', async t => {
+  for (const [token, text] of [
+    ['opaque', '1 of 3 segments'],
+    ['x.e30.AA', 'its header is not'],
+    ['e30.x.AA', 'its payload is not'],
+    ['e30.e30.A', 'its segments are not'],
+    ['e30.e30.AA', 'nested too deeply']
+  ] as const) {
+    t.match(findings('token_malformed', undefined, token), [{ text }])
+  }
+})
+
+t.test('a verdict that a part explains is not reported twice, and every refused part is reported', async t => {
+  const part = (name: string, reason: RefusalReason | null) => ({ name, value: 'x', reason })
+  const all = aboutToken(compact({}), {
+    segments: 3,
+    signature: 'right',
+    header: [part('alg', null)],
+    claims: [part('exp', 'token_expired'), part('iss', 'issuer_mismatch')],
+    verdict: refused('issuer_mismatch'),
+    asCookie: null
+  }, OPTIONS)
+  t.match(all, [{ text: 'it has expired' }, { text: 'it has no iss' }])
+  t.equal(all.length, 2)
+})
+
+t.test('an accepted token has no finding, unless it is long', async t => {
+  const about = (token: string) => aboutToken(token, {
+    segments: 3, signature: 'right', header: [], claims: [], verdict: refused(null), asCookie: null
+  }, OPTIONS)
+  t.strictSame(about('x'.repeat(15_000)), [])
+  t.match(about('x'.repeat(15_001)), [{ level: 'warning', text: 'it has 15001 characters', fix: 'definePayload' }])
+  t.equal(findings('token_too_long', undefined, 'x'.repeat(20_000)).length, 1, 'a longer one is refused for it')
+})
+
+t.test('a new token comes from below the base path of the auth server', async t => {
+  const options = resolveOptions({ authUrl: `${ORIGIN}/auth` }, {})
+  const [finding] = aboutToken('x', {
+    segments: 1, signature: 'unchecked', header: [], claims: [], verdict: refused('token_malformed'), asCookie: null
+  }, options)
+  t.equal(finding!.fix, `fetch a new token: GET ${ORIGIN}/auth/token with the cookies of a sign-in`)
+})
