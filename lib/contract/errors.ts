@@ -12,13 +12,18 @@ export interface RefusalDetails {
   received?: unknown
 }
 
-interface Parts {
+interface Details {
   readonly details?: RefusalDetails
   /** The scopes that a route needs. */
   readonly scopes?: readonly string[]
   /** Milliseconds. */
   readonly retryAfter?: number
   readonly cause?: unknown
+}
+
+interface Parts<Code extends ErrorCode> extends Details {
+  readonly reason: RefusalReason
+  readonly challenge: typeof ERRORS[Code]['challenge']
 }
 
 /** Holds between two installed copies of this package, which `instanceof` does not. */
@@ -37,16 +42,15 @@ const kBrand = Symbol.for('better-auth-fastify.error')
 export abstract class BetterAuthError<Code extends ErrorCode = ErrorCode> extends Error {
   readonly code: Code
   readonly statusCode: typeof ERRORS[Code]['statusCode']
-  readonly #reason: RefusalReason
-  readonly #parts: Parts
+  readonly #parts: Parts<Code>
 
-  constructor (code: Code, reason: RefusalReason, parts: Parts = {}) {
-    const { message, statusCode } = ERRORS[code]
-    super(message, parts.cause === undefined ? {} : { cause: parts.cause })
+  constructor (code: Code, reason: RefusalReason, { cause, scopes = [], ...rest }: Details = {}) {
+    const { message, statusCode, challenge } = ERRORS[code]
+    super(message, cause === undefined ? {} : { cause })
     this.code = code
     this.statusCode = statusCode
-    this.#reason = reason
-    this.#parts = parts
+    // A copy: an error handler that changes the scopes must not change what a guard asks for.
+    this.#parts = { ...rest, scopes: Object.freeze([...scopes]), reason, challenge }
   }
 
   // The name of Fastify's own errors.
@@ -55,18 +59,29 @@ export abstract class BetterAuthError<Code extends ErrorCode = ErrorCode> extend
     Object.defineProperty(this.prototype, 'name', descriptor)
   }
 
-  // Getters: Fastify's own log line prints every enumerable property of an error, and the reason belongs in our line.
+  /**
+   * Fastify serialises an object that inherits from the error. That object has none of the parts: no response schema
+   * can make them part of a response.
+   */
+  static #partsOf<Code extends ErrorCode> (error: BetterAuthError<Code>): Partial<Parts<Code>> {
+    return #parts in error ? error.#parts : {}
+  }
+
+  // Getters: Fastify's own log line prints every enumerable property of an error, and the reason is in ours.
 
   /** Why the request was refused: for logs, never for a response. */
-  get reason (): RefusalReason { return this.#reason }
+  get reason (): RefusalReason { return BetterAuthError.#partsOf(this).reason! }
   /** What the log line says in addition. */
-  get details (): RefusalDetails { return this.#parts.details ?? {} }
+  get details (): RefusalDetails { return BetterAuthError.#partsOf(this).details ?? {} }
   /** The error code in `WWW-Authenticate` (RFC 6750 §3.1); `none`: a challenge without one; `null`: no challenge. */
-  get challenge (): typeof ERRORS[Code]['challenge'] { return ERRORS[this.code].challenge }
+  get challenge (): typeof ERRORS[Code]['challenge'] {
+    return BetterAuthError.#partsOf(this).challenge ?? null as never
+  }
+
   /** The scopes that the request needs, for the challenge; empty unless a guard asked for some. */
-  get scopes (): readonly string[] { return this.#parts.scopes ?? [] }
+  get scopes (): readonly string[] { return BetterAuthError.#partsOf(this).scopes ?? [] }
   /** Milliseconds until another attempt makes sense; `undefined` unless the status is 503. */
-  get retryAfter (): number | undefined { return this.#parts.retryAfter }
+  get retryAfter (): number | undefined { return BetterAuthError.#partsOf(this).retryAfter }
   get [kBrand] (): true { return true }
 }
 

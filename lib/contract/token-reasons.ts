@@ -29,10 +29,10 @@ export const TOKEN_REASONS = {
   },
   algorithm_not_allowed: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the `alg` in the header is not in `algorithms`, or is HS256 without `secret`, or is `none`',
+    meaning: 'the `alg` in the header is not in `algorithms`, or is HS256 without a secret for it, or is `none`',
     cause: 'The option `algorithms` lacks the algorithm of the auth server (Better Auth\'s default is EdDSA), or the ' +
       'token is signed with HS256.',
-    fix: 'the option `algorithms`; for HS256 the option `secret`'
+    fix: 'the option `algorithms`; for HS256 `secret` (bearer tokens) or `sessionCookie.secret` (cookies)'
   },
   critical_header: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
@@ -71,7 +71,8 @@ export const TOKEN_REASONS = {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the signature is wrong',
     cause: 'HS256: the two secrets differ. Otherwise the token was changed, or another server uses the same `kid`.',
-    fix: 'the option `authUrl`: set it to the server that signed the token; for HS256 the option `secret`'
+    fix: 'the option `authUrl`: set it to the server that signed the token; for HS256 `secret` (bearer tokens) or ' +
+      '`sessionCookie.secret` (cookies)'
   },
 
   // The claims.

@@ -14,7 +14,7 @@ const EMPTY_GUARD = `authorize() must be given ${Object.keys(CLAUSES).map(name =
   .replace(/, (?=[^,]*$)/, ' or ')
 
 /**
- * Checks a guard, and copies it: what its owner changes later has no effect.
+ * Checks a guard, and makes a frozen copy: nobody can change it later.
  *
  * @throws InvalidOptionError for a guard that asks for nothing or is misspelt.
  */
@@ -22,7 +22,9 @@ export function snapshotGuard (guard: Guard): Guard {
   if (typeof guard !== 'object' || guard === null) throw new InvalidOptionError(EMPTY_GUARD)
   const given = Object.entries(readOptions(SCHEMAS, guard, 'authorize.')).filter(([, value]) => value !== undefined)
   if (given.length === 0) throw new InvalidOptionError(EMPTY_GUARD)
-  return Object.fromEntries(given.map(([name, value]) => [name, Array.isArray(value) ? [...value] : value]))
+  return Object.fromEntries(given.map(([name, value]) => {
+    return [name, Array.isArray(value) ? Object.freeze([...value]) : value]
+  }))
 }
 
 /**

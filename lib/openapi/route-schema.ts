@@ -100,7 +100,8 @@ export function documentProtection (
 /** A guard as JSON, in which a function is `true`. */
 function toJson (guard: Guard): object {
   return Object.fromEntries(givenClauses(guard).map(({ name, value }) => {
-    return [name, typeof value === 'function' ? true : value]
+    // A copy: whoever transforms the document must not change what a guard asks for.
+    return [name, typeof value === 'function' ? true : structuredClone(value)]
   }))
 }
 

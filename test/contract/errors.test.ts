@@ -1,4 +1,5 @@
 import createError from '@fastify/error'
+import Fastify from 'fastify'
 import t from 'tap'
 import { ERRORS } from '../../lib/contract/error-codes.js'
 import {
@@ -182,4 +183,43 @@ t.test('errors of the registration tell what is wrong', async t => {
   t.match(new AlreadyRegisteredError('twice'), {
     statusCode: 500, code: 'FST_BETTER_AUTH_ALREADY_REGISTERED', message: 'twice'
   })
+})
+
+t.test('what Fastify serialises inherits from an error, and has none of its parts', async t => {
+  const error = new ForbiddenError('scope_missing', ['orders:read'])
+  const copy = Object.create(error) as ForbiddenError
+  t.match(copy, { statusCode: 403, code: 'FST_BETTER_AUTH_FORBIDDEN', message: 'Insufficient permissions' })
+  t.equal(copy.reason, undefined)
+  t.strictSame(copy.details, {})
+  t.strictSame(copy.scopes, [])
+  t.equal(copy.retryAfter, undefined)
+  t.equal(copy.challenge, null)
+})
+
+t.test('a response schema that names a part of an error is no 500, and does not get it', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const part = { type: 'object', additionalProperties: true }
+  const properties = {
+    statusCode: { type: 'number' }, reason: { type: 'string' }, details: part, scopes: { type: 'array' }, retryAfter: {}
+  }
+  app.get('/', { schema: { response: { '4xx': { type: 'object', properties } } } }, async () => {
+    throw new TokenInvalidError('issuer_mismatch', MISMATCH)
+  })
+  const response = await app.inject('/')
+  t.equal(response.statusCode, 401)
+  t.notMatch(response.body, /issuer_mismatch|evil|expected/)
+})
+
+t.test('the scopes of an error are a copy that nobody can change', async t => {
+  const scopes = ['orders:read']
+  const error = new ForbiddenError('scope_missing', scopes)
+  t.throws(() => { (error.scopes as string[]).splice(0) }, TypeError)
+  scopes.push('orders:write')
+  t.strictSame(error.scopes, ['orders:read'])
+})
+
+t.test('an error whose code was changed keeps its challenge', async t => {
+  class NotOwner extends ForbiddenError { override readonly code = 'NOT_OWNER' as never }
+  t.strictSame(responseHeaders(new NotOwner()), { 'WWW-Authenticate': 'Bearer error="insufficient_scope"' })
 })

@@ -307,6 +307,18 @@ t.test('secret', async t => {
   t.notMatch(messageOf({ secrets: 'hunter2' }), 'hunter2', 'nor where the name is misspelt')
 })
 
+t.test('a secret in the wrong place within sessionCookie is not shown', async t => {
+  const secret = 'hunter2hunter2hunter2hunter2hunter2'
+  for (const sessionCookie of [
+    secret, [{ secret }], { name: { secret } }, { prefix: [secret] }, { secret: { secret } },
+    { trustedOrigins: { secret } }
+  ]) {
+    const message = messageOf({ sessionCookie })
+    t.match(message, /^Option "sessionCookie/)
+    t.notMatch(message, 'hunter2')
+  }
+})
+
 t.test('sessionCookie.secret, under the same rules as secret', async t => {
   const secret = randomBytes(32).toString('base64url')
   const resolved = resolve({ sessionCookie: { secret } })

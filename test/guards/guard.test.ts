@@ -328,3 +328,20 @@ t.test('an invalid guard fails at once', async t => {
     'scopes that are odd and right'
   )
 })
+
+t.test('an error handler that changes the scopes of an error does not change the guard', async t => {
+  const key = createSigningKey()
+  const jwks = await startJwks(t, key)
+  const app = await startApi(t, { authUrl: jwks.origin })
+  app.setErrorHandler((error: { scopes: string[] }, _request, reply) => {
+    try {
+      error.scopes.splice(0)
+    } catch {
+      // It is frozen.
+    }
+    return reply.code(403).send({})
+  })
+  app.get('/', { onRequest: [app.authorize({ scopes: ['admin:write'] })] }, async () => 'in')
+  const headers = bearer(signJws(key, createClaims(jwks.origin, { scope: 'read' })))
+  for (const round of [1, 2]) t.equal((await app.inject({ url: '/', headers })).statusCode, 403, `round ${round}`)
+})

@@ -11,6 +11,7 @@ import betterAuthPlugin, {
   betterAuthCookieSecuritySchemes, betterAuthSecuritySchemes, type BetterAuthOptions, type Guard
 } from '../../lib/index.js'
 import { captureLog, TRANSPORTS } from '../fixtures/api.js'
+import { startIssuer } from '../fixtures/test-issuer.js'
 
 interface Operation {
   security?: Array<Record<string, string[]>>
@@ -704,4 +705,19 @@ t.test('should Fastify keep the hooks of scopes elsewhere one day, those of rout
   store[key] = hooks
   t.strictSame(paths['/route']!.get!.security, [BEARER])
   t.strictSame(paths['/scope']!.get, { responses: OK })
+})
+
+t.test('whoever changes the document does not change what a guard asks for', async t => {
+  const issuer = await startIssuer(t)
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(swagger, HTTP)
+  await app.register(betterAuthPlugin, { authUrl: issuer.authUrl })
+  app.get('/', { onRequest: [app.authorize({ roles: ['admin'] })] }, async () => 'in')
+  await app.ready()
+  const document = app.swagger() as unknown as Document
+  const [guard] = document.paths['/']!.get!['x-better-auth-guards'] as [{ roles: string[] }]
+  guard.roles.push('user')
+  const headers = { authorization: `Bearer ${issuer.token({ role: 'user' })}` }
+  t.equal((await app.inject({ url: '/', headers })).statusCode, 403)
 })

@@ -7,6 +7,7 @@ import type { JsonObject } from '../../tokens/jws.js'
 import type { UserReader } from '../../tokens/user-reader.js'
 import type { TokenProfile } from '../../tokens/verified-token.js'
 
+const EXPECTED_AUDIENCE = Object.freeze([SESSION_COOKIE_AUDIENCE])
 const SESSION_COOKIE_TYPE = 'better-auth.session-cache+jwt'
 
 /**
@@ -19,7 +20,7 @@ export function sessionCookieProfile (
 ): TokenProfile {
   const { algorithms } = options
   // Better Auth signs the cookie as the origin of its `baseURL`, whatever issuer its access tokens have.
-  const issuer = options.issuer && [...options.issuer, new URL(options.authUrl).origin]
+  const issuer = options.issuer && Object.freeze([...options.issuer, new URL(options.authUrl).origin])
 
   return {
     algorithms: new Set(secret === undefined ? algorithms : [...algorithms, 'HS256']),
@@ -49,8 +50,8 @@ export function sessionCookieProfile (
 
   function checkBinding (payload: JsonObject, userId: string, sessionToken: string): void {
     if (payload.aud !== SESSION_COOKIE_AUDIENCE) {
-      const expected = [SESSION_COOKIE_AUDIENCE]
-      throw new TokenInvalidError('audience_mismatch', { claim: 'aud', expected, received: payload.aud ?? null })
+      const received = payload.aud ?? null
+      throw new TokenInvalidError('audience_mismatch', { claim: 'aud', expected: EXPECTED_AUDIENCE, received })
     }
     checkIssuer(payload.iss, issuer)
     if (payload.cnf !== undefined) throw new TokenInvalidError('token_kind', { claim: 'cnf' })

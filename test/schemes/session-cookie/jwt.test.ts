@@ -318,3 +318,19 @@ t.test('a session that ends while its cookie is remembered', async t => {
     await t.rejects(refused(verifier, cookie), withReason('token_expired'))
   })
 })
+
+t.test('an error handler cannot add an issuer that is trusted', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startCookieApi(t, { authUrl: jwks.origin })
+  app.setErrorHandler((error: { details: { expected: string[] } }, _request, reply) => {
+    try {
+      error.details.expected.push('https://evil.example')
+    } catch {
+      // It is frozen.
+    }
+    return reply.code(401).send({})
+  })
+  const claims = { ...createCookieClaims(jwks.origin), iss: 'https://evil.example' }
+  const token = signJws(KEY, claims, { typ: TYP })
+  for (const round of [1, 2]) t.equal((await getWith(app, [[NAME, token]])).status, 401, `round ${round}`)
+})
