@@ -21,17 +21,18 @@ declare module 'fastify' {
      */
     authenticate: Authenticate
     /**
-     * The same for routes that also serve anonymous requests: without a credential `request.user` is `null`. A wrong
-     * credential is refused.
+     * Like `authenticate`, but also accepts anonymous requests: without a credential, `request.user` is `null`. An
+     * invalid credential is refused.
      *
      * @example
      * app.get('/articles', { onRequest: [app.authenticateOptional] }, async request => getUser(request)?.id ?? null)
      */
     authenticateOptional: Authenticate
     /**
-     * Makes a hook that asks more of a user. It authenticates first, if nothing has yet.
+     * Creates a hook that also requires roles, scopes or a rule of your own. It authenticates the request first, unless
+     * another hook has done so.
      *
-     * @throws InvalidOptionError, at once, for a guard that asks for nothing or is misspelt.
+     * @throws InvalidOptionError at once, for a guard without conditions, or with an unknown or invalid one.
      *
      * @example
      * app.delete('/users/:id', { onRequest: [app.authorize({ roles: ['admin'] })] }, handler)
@@ -45,8 +46,8 @@ declare module 'fastify' {
     /** The verified payload of the token; `null` at run time if nothing authenticated the request. */
     claims: Claims
     /**
-     * Better Auth's session, if its cookie authenticated the request; `null` for bearer tokens. It exists only with the
-     * option `sessionCookie`: without it no such property is added.
+     * Better Auth's session, if its cookie authenticated the request; `null` for bearer tokens. The property exists
+     * only with the option `sessionCookie`.
      */
     session: Session | null
   }

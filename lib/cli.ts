@@ -2,7 +2,7 @@
 import { main } from './doctor/command.js'
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // The reader has seen enough: `doctor | head -1`.
+  // The reader closed the pipe early, as in `doctor | head -1`.
   if (error.code !== 'EPIPE') throw error
 })
 process.exitCode = await main(process.argv.slice(2), process)

@@ -24,16 +24,17 @@ import { createVerifier } from './tokens/verifier.js'
 
 /** `fastify.betterAuth`: the keys of the auth server. */
 export interface BetterAuth {
-  /** The URL of the JWKS, or `null` while it has not been found. */
+  /** The URL of the JWKS, or `null` until it has been found. */
   readonly jwksUrl: string | null
   /** The state of the keys, as plain data. It fetches nothing. */
   status (): KeyStatus
   /**
-   * Resolves if the JWKS can be fetched now. Use it as a startup probe, not as a continuous readiness probe: in an
-   * outage that would take instances out of rotation although their known keys still work. Each call is a fetch, except
-   * during another one and in the pause after a failure, and bypasses the rate limit: do not expose it publicly.
+   * Resolves if the JWKS can be fetched now. Use it as a startup probe, not as a continuous readiness probe, which
+   * would take instances out of rotation during an outage that their cached keys would have survived. Each call fetches
+   * the JWKS, except while another fetch is in progress and during the pause after a failure. It bypasses the rate
+   * limit, so do not expose it publicly.
    *
-   * @throws JwksUnavailableError if it cannot be fetched; at once in the pause after a failure.
+   * @throws JwksUnavailableError if it cannot be fetched, and at once during the pause after a failure.
    *
    * @example
    * app.get('/startup', async () => { await app.betterAuth.ready() })
@@ -102,9 +103,11 @@ function assertNamesAreFree (fastify: FastifyInstance, { sessionCookie }: Resolv
 }
 
 /**
- * Makes an API accept the users of a Better Auth server.
+ * Makes an API accept the users of a Better Auth server. It adds `authenticate`, `authenticateOptional`, `authorize`
+ * and `betterAuth` to the instance, and `user` and `claims` to its requests.
  *
- * @throws InvalidOptionError, AlreadyRegisteredError at registration.
+ * @throws at registration: InvalidOptionError for an unknown option or an invalid value, AlreadyRegisteredError if a
+ * decorator that the plugin needs is already taken.
  *
  * @example
  * await fastify.register(betterAuthPlugin, { authUrl: 'https://id.example.com' })

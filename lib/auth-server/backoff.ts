@@ -13,7 +13,7 @@ export interface Backoff {
   readonly nextTryAt: number | null
   /** Milliseconds until the next attempt is allowed. */
   remaining (): number
-  /** @param startedAt - when the fetch began: of fetches that fail together only the first counts. */
+  /** @param startedAt - when the fetch began. Of several overlapping fetches that fail, only the first counts. */
   fail (startedAt: number): void
   succeed (): void
 }

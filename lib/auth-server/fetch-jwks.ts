@@ -1,13 +1,13 @@
 import buildGetJwks from 'get-jwks'
 
-/** An entry of the JWKS, as it came: any member may be of any type. */
+/** An entry of the JWKS, as received: any member may be of any type. */
 export type Jwk = Readonly<Record<string, unknown>>
 
-/** The JWKS could not be fetched, which says nothing about any key. */
+/** Thrown if the JWKS could not be fetched. It says nothing about any key. */
 export class JwksFetchError extends Error {
   /**
-   * A stable word: `timeout`, the code of a network error such as `ECONNREFUSED`, or `no_jwks` for a server that
-   * returns something else.
+   * A stable word: `timeout`, the code of a network error such as `ECONNREFUSED`, or `no_jwks` for a response that is
+   * not a JWKS.
    */
   readonly code: string
 
@@ -23,25 +23,25 @@ export type JwksResponse =
   | { readonly isJwks: true, readonly jwk: Jwk | undefined }
   | { readonly isJwks: false, readonly describe: () => Description | Promise<Description> }
 
-/** What a URL returned instead of a JWKS, and whether that means a server in trouble rather than a wrong URL. */
+/** What a URL returned instead of a JWKS, and whether that points to a failing server rather than to a wrong URL. */
 export interface Description { readonly response: string, readonly isTrouble: boolean }
 
-// No compression: a JWKS is small, and then an honest server sends nothing that could grow while it is unpacked. No
-// keep-alive: minutes pass between two fetches, and a connection that the server closes just then would look like an
-// outage.
+// No compression: a JWKS is small, and an honest server then sends nothing that could grow during decompression. No
+// keep-alive: minutes pass between two fetches, and a connection that the server closes at that moment would look like
+// an outage.
 export const HEADERS = { accept: 'application/json', 'accept-encoding': 'identity', connection: 'close' }
 
 /**
- * Asks one URL for a JWKS and a key of it.
+ * Fetches the JWKS from one URL, and picks one key from it.
  *
- * @throws JwksFetchError if the network fails, or the time is over.
+ * @throws JwksFetchError if the network fails, or the timeout expires.
  */
 export async function fetchJwks (url: string, kid: string, signal: AbortSignal): Promise<JwksResponse> {
   const { origin, pathname } = new URL(url)
-  // One get-jwks for one fetch: its own cache would return keys that were removed, and its signal works only once.
+  // A new get-jwks for each fetch: its own cache would return removed keys, and its signal works only once.
   const fetchOptions = { signal, redirect: 'manual', headers: HEADERS } as const
   const jwks = buildGetJwks({ max: 1, jwksPath: pathname, fetchOptions })
-  // Without `alg`: the key is found by its name alone, and judged later.
+  // Without `alg`: the key is found by its `kid` alone, and judged later.
   const wanted = { domain: origin, kid } as Parameters<typeof jwks.getJwk>[0]
   try {
     return { isJwks: true, jwk: await beforeAbort(jwks.getJwk(wanted), signal) }
@@ -62,7 +62,7 @@ function classify (error: GetJwksFailure, url: string, signal: AbortSignal): Jwk
     case 'NO_JWKS': return not(() => ({ response: 'JSON without keys', isTrouble: false }))
     case 'JWKS_REQUEST_FAILED': return not(() => describeStatus(error.response!.status))
   }
-  // The body is not JSON. get-jwks parses it before it looks at the status: a second request finds that out, if it
+  // The body is not JSON. get-jwks parses it before it reads the status, so a second request finds out the status if it
   // matters.
   if (error instanceof SyntaxError) return not(async () => describeStatus(await fetchStatus(url, signal)))
   if (signal.aborted) throw new JwksFetchError('timeout')
@@ -97,7 +97,7 @@ function networkError (error: Error): JwksFetchError {
   return new JwksFetchError(typeof code === 'string' ? code : 'network')
 }
 
-/** A body that is being unpacked ignores the signal: whoever waits is released all the same. */
+/** Rejects as soon as the signal aborts. A body that is being decompressed ignores the signal. */
 function beforeAbort<T> (promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => { reject(signal.reason) }

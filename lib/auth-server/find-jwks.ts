@@ -3,7 +3,7 @@ import { fetchJwks, JwksFetchError, type Description, type Jwk, type JwksRespons
 
 /** Where keys come from. */
 export interface JwksSource {
-  /** The URL of the JWKS, or `null` while it has not been found. */
+  /** The URL of the JWKS, or `null` until it has been found. */
   readonly url: string | null
   /**
    * Fetches the JWKS and picks one key from it.
@@ -15,7 +15,7 @@ export interface JwksSource {
 }
 
 /**
- * The JWKS behind one of several URLs: the first that returns a JWKS is kept until it stops doing so.
+ * Finds the JWKS at one of several URLs. It uses the first URL that returns a JWKS, until that URL stops doing so.
  *
  * @param urls - in the order in which they are tried.
  * @param timeout - milliseconds for one `fetchJwk`, however many URLs it has to try.
@@ -34,7 +34,7 @@ export function createJwksSource (urls: readonly string[], timeout: number, log:
       else if (found !== undefined) return fetchJwk(kid, signal)
     }
     if (search !== undefined) {
-      // Another request is searching already, and its result serves this one, too.
+      // Another request is already searching, and this one uses its result.
       await search
       return fetchJwk(kid, signal)
     }
@@ -60,7 +60,7 @@ export function createJwksSource (urls: readonly string[], timeout: number, log:
     throw new JwksFetchError('no_jwks')
   }
 
-  /** Reports once what is wrong, and again only if something else is. */
+  /** Logs once what is wrong, and again only when that changes. */
   function report (tried: Array<{ url: string } & Description>): void {
     const text = tried.map(({ url, response }) => `${url} returned ${response}`).join('; ')
     if (text === reported) return

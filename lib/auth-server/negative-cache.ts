@@ -1,4 +1,4 @@
-/** What is known about something that the auth server does not have. */
+/** Why something is missing at the auth server, and when that was found out. */
 export interface NegativeEntry<Reason> {
   readonly reason: Reason
   /** Milliseconds since the epoch. */
@@ -6,8 +6,8 @@ export interface NegativeEntry<Reason> {
 }
 
 /**
- * Remembers what the auth server does not have (RFC 2308 has the term), so that asking for it again and again costs no
- * fetch. Bounded in number and in time.
+ * Remembers what the auth server does not have (the term is from RFC 2308), so that repeated requests for it cost no
+ * fetch. The number and the age of its entries are bounded.
  */
 export interface NegativeCache<Reason> {
   get (name: string): NegativeEntry<Reason> | undefined

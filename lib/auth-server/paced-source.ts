@@ -3,7 +3,7 @@ import { createBackoff } from './backoff.js'
 import { JwksFetchError, type Jwk } from './fetch-jwks.js'
 import type { JwksSource } from './find-jwks.js'
 
-/** Learns how each fetch ended, and when an outage begins and ends. Times are milliseconds. */
+/** Is notified how each fetch ended, and when an outage begins and ends. Times are milliseconds. */
 export interface FetchObserver {
   /** @param code - why the fetch failed, or `null`. */
   fetched (url: string | null, code: string | null, duration: number): void
@@ -18,7 +18,10 @@ export interface PacedSource {
   readonly failing: boolean
   /** Why, as a stable word; `null` unless the last fetch failed. */
   readonly lastError: string | null
-  /** Until when no fetch should be made, in milliseconds since the epoch; `null` unless the last fetch failed. */
+  /**
+   * The time before which no fetch should be made, in milliseconds since the epoch; `null` unless the last fetch
+   * failed.
+   */
   readonly nextTryAt: number | null
   /** Whether no fetch should be made now. */
   isPausing (): boolean

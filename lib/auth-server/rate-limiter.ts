@@ -1,6 +1,6 @@
 const BURST = 10
 
-/** A token bucket: a number of permits a minute, a few of them at once. */
+/** A token bucket: a number of permits per minute, with a small burst. */
 export interface RateLimiter {
   /** Takes a permit, if there is one. */
   tryAcquire (): boolean

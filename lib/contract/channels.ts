@@ -3,7 +3,7 @@ import type { RefusalReason } from './reasons.js'
 
 /**
  * The names of the channels, for `diagnostics_channel.subscribe()`. They belong to the process: `authUrl` tells
- * registrations apart. What a subscriber throws changes no response, but is an uncaught exception, as with every
+ * registrations apart. An error in a subscriber changes no response, but it is an uncaught exception, as with every
  * channel of Node.js.
  *
  * @example
@@ -22,7 +22,7 @@ export const CHANNELS = {
 export interface JwksFetchMessage {
   /** The Better Auth server of the registration: its option `authUrl`. */
   readonly authUrl: string
-  /** The URL of the JWKS, or `null` while it has not been found. */
+  /** The URL of the JWKS, or `null` until it has been found. */
   readonly url: string | null
   /** Whether the JWKS was fetched. {@link KeyChangeMessage} reports which keys it holds. */
   readonly outcome: 'ok' | 'error'
@@ -35,15 +35,15 @@ export interface JwksFetchMessage {
 }
 
 /**
- * A key that is trusted from now on, or no longer. A key that is only confirmed is no change, and neither is one that
- * nobody asks for any more.
+ * A key that is trusted from now on, or no longer trusted. Confirming a known key is not a change, and neither is
+ * dropping a key that no request uses any more.
  */
 export interface KeyChangeMessage {
   readonly authUrl: string
   readonly kid: string
   /**
    * `found`: a new key. `replaced`: other key material under a known `kid`. `removed`: a known key has left the JWKS.
-   * `unusable`: a known key is still there, but must not be used any more.
+   * `unusable`: a known key is still in the JWKS, but must not be used any more.
    */
   readonly change: 'found' | 'replaced' | 'removed' | 'unusable'
 }
@@ -54,17 +54,17 @@ export interface KeyChangeMessage {
  */
 export interface VerificationMessage {
   readonly authUrl: string
-  /** What the request brought: a bearer token (from `extractToken`, too), the session cookie, or neither. */
+  /** The credential of the request: a bearer token (also one from `extractToken`), the session cookie, or neither. */
   readonly credential: 'bearer' | 'cookie' | null
-  /** `anonymous`: the request brought no credential, and the route allows that. */
+  /** `anonymous`: the request has no credential, and the route allows that. */
   readonly outcome: 'accepted' | 'refused' | 'anonymous'
   /** The reason word of the log; `null` unless refused. */
   readonly reason: RefusalReason | null
-  /** Whether the token was verified before, so that its signature was not checked again. */
+  /** Whether the token had been verified before, so that its signature was not verified again. */
   readonly cached: boolean
 }
 
-// While nobody subscribes, a channel costs one look at `hasSubscribers`: ask for it before you make a message.
+// Without subscribers, a channel costs one read of `hasSubscribers`: read it before you build a message.
 export const jwksFetchChannel = channel(CHANNELS.jwksFetch)
 export const keyChangeChannel = channel(CHANNELS.keyChange)
 export const verificationChannel = channel(CHANNELS.verification)

@@ -33,9 +33,9 @@ export function option (schema: TSchema, expects: string, byDefault?: unknown): 
 const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
 
 /**
- * Checks options and fills in their defaults. It reads own properties only: what an object inherits is ignored.
+ * Checks options and fills in their defaults. It reads own properties only; inherited ones are ignored.
  *
- * @param prefix - the name of the option that holds these, with a dot behind it.
+ * @param prefix - the name of the option that contains these, followed by a dot.
  * @throws InvalidOptionError for an unknown option, or an invalid value.
  */
 export function readOptions<Schemas extends Readonly<Record<string, OptionSchema>>> (
@@ -61,7 +61,7 @@ export function invalid (name: string, expects: string, value: unknown, source =
   return new InvalidOptionError(`Option "${name}"${source} must be ${expects}, got ${describe(name, value)}`)
 }
 
-/** Shows what an option got, but never a secret, or a password in a URL. */
+/** Shows what an option got, but never a secret, nor a password in a URL. */
 function describe (name: string, value: unknown): string {
   const isSecret = /(?:^|\.)secret$/.test(name)
   // A secret in the wrong place, such as `sessionCookie: process.env.BETTER_AUTH_SECRET`.

@@ -1,4 +1,4 @@
-/** What clients see of each error: the status, the one message, and the error code of its challenge. */
+/** What clients see of each error: its status, its message, and the error code of its challenge. */
 export const ERRORS = {
   FST_BETTER_AUTH_TOKEN_MISSING: { statusCode: 401, message: 'Missing bearer token', challenge: 'none' },
   FST_BETTER_AUTH_REQUEST_INVALID: {
@@ -35,6 +35,6 @@ export interface ReasonRow {
   readonly meaning: string
   /** The likely cause. */
   readonly cause: string
-  /** What to change. The log line and the doctor show it, too. */
+  /** What to change. The log line and the doctor also show it. */
   readonly fix: string
 }

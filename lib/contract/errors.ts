@@ -2,13 +2,15 @@ import { createError } from '@fastify/error'
 import { ERRORS, type ErrorCode } from './error-codes.js'
 import type { ReasonOf, RefusalReason } from './reasons.js'
 
-/** What a log line says in addition to the reason: claim names and configured values, never a token or a signature. */
+/**
+ * What a log line contains in addition to the reason: claim names and configured values, never a token or a signature.
+ */
 export interface RefusalDetails {
   /** The claim or header parameter that was refused. */
   claim?: string
   /** What this API accepts. */
   expected?: readonly string[]
-  /** What the token says instead; set only for a token whose signature is right. */
+  /** What the token contains instead; set only for a token whose signature is valid. */
   received?: unknown
 }
 
@@ -26,12 +28,12 @@ interface Parts<Code extends ErrorCode> extends Details {
   readonly challenge: typeof ERRORS[Code]['challenge']
 }
 
-/** Holds between two installed copies of this package, which `instanceof` does not. */
+/** Identifies errors across installed copies of this package, which `instanceof` cannot. */
 const kBrand = Symbol.for('better-auth-fastify.error')
 
 /**
- * The base of every error with which a request can be refused. Fastify makes the response `{ statusCode, code, error,
- * message }` of it; the headers are on the reply.
+ * The base class of every error that refuses a request. Fastify turns it into the response `{ statusCode, code, error,
+ * message }`; the headers are set on the reply.
  *
  * @example
  * app.setErrorHandler((error, request, reply) => {
@@ -71,7 +73,7 @@ export abstract class BetterAuthError<Code extends ErrorCode = ErrorCode> extend
 
   /** Why the request was refused: for logs, never for a response. */
   get reason (): RefusalReason { return BetterAuthError.#partsOf(this).reason! }
-  /** What the log line says in addition. */
+  /** What the log line contains in addition to the reason. */
   get details (): RefusalDetails { return BetterAuthError.#partsOf(this).details ?? {} }
   /** The error code in `WWW-Authenticate` (RFC 6750 §3.1); `none`: a challenge without one; `null`: no challenge. */
   get challenge (): typeof ERRORS[Code]['challenge'] {
@@ -85,7 +87,7 @@ export abstract class BetterAuthError<Code extends ErrorCode = ErrorCode> extend
   get [kBrand] (): true { return true }
 }
 
-/** 401: no credential came (RFC 6750 §3.1, a challenge without an error code). */
+/** 401: the request has no credential (RFC 6750 §3.1, a challenge without an error code). */
 export class TokenMissingError extends BetterAuthError<'FST_BETTER_AUTH_TOKEN_MISSING'> {
   constructor () { super('FST_BETTER_AUTH_TOKEN_MISSING', 'token_missing') }
 }
@@ -114,7 +116,7 @@ export class TokenRevokedError extends BetterAuthError<'FST_BETTER_AUTH_TOKEN_RE
 
 /**
  * 403: the token is valid, but does not allow this (RFC 6750 §3.1, `insufficient_scope`). Guards throw it, and handlers
- * may.
+ * may throw it too.
  *
  * @example
  * if (order.owner !== request.user.id) throw new ForbiddenError()
@@ -132,7 +134,7 @@ export class ForbiddenError extends BetterAuthError<'FST_BETTER_AUTH_FORBIDDEN'>
   }
 }
 
-/** 403: a page that is not trusted made a browser send an unsafe request with its cookie. */
+/** 403: an untrusted page made a browser send an unsafe request with the session cookie. */
 export class CsrfError extends BetterAuthError<'FST_BETTER_AUTH_CSRF'> {
   constructor () { super('FST_BETTER_AUTH_CSRF', 'origin_not_trusted') }
 }
@@ -144,7 +146,7 @@ export class RevocationUnavailableError extends BetterAuthError<'FST_BETTER_AUTH
   }
 }
 
-/** 503: the auth server is needed, and its keys cannot be fetched now. */
+/** 503: a key of the auth server is needed, and the JWKS cannot be fetched now. */
 export class JwksUnavailableError extends BetterAuthError<'FST_BETTER_AUTH_JWKS_UNAVAILABLE'> {
   /** @param retryAfter - milliseconds until another attempt makes sense. */
   constructor (retryAfter: number) {
@@ -152,7 +154,12 @@ export class JwksUnavailableError extends BetterAuthError<'FST_BETTER_AUTH_JWKS_
   }
 }
 
-/** Whether an error is one with which this plugin refuses a request, thrown by any installed copy of it. */
+/**
+ * Whether an error is a refusal of this plugin, thrown by any installed copy of it.
+ *
+ * @example
+ * if (isBetterAuthError(error)) request.log.info(error.reason)
+ */
 export function isBetterAuthError (error: unknown): error is BetterAuthError {
   return typeof error === 'object' && error !== null && kBrand in error
 }
@@ -162,7 +169,7 @@ export const InvalidOptionError = createError<'FST_BETTER_AUTH_INVALID_OPTION', 
   'FST_BETTER_AUTH_INVALID_OPTION', '%s', 500
 )
 
-/** Thrown at registration: a decorator that the plugin needs is taken in this scope. */
+/** Thrown at registration: a decorator that the plugin needs is already taken in this scope. */
 export const AlreadyRegisteredError = createError<'FST_BETTER_AUTH_ALREADY_REGISTERED', 500, [message: string]>(
   'FST_BETTER_AUTH_ALREADY_REGISTERED', '%s', 500
 )

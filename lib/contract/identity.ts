@@ -22,17 +22,20 @@ export const UserSchema = Type.Object({
 }, { additionalProperties: false })
 
 /**
- * For declaration merging: tells TypeScript the type of users with the option `userSchema`.
+ * For declaration merging: declares the type of `request.user` for the option `userSchema`.
  *
  * @example
  * declare module 'better-auth-fastify' { interface Register { user: Static<typeof MyUser> } }
  */
 export interface Register {}
 
-/** The user that a token stands for. With the option `userSchema`, and {@link Register}, the application's own. */
+/** The user of a token. With the option `userSchema` and {@link Register}, it is the application's own type. */
 export type User = Register extends { user: infer T } ? T : Static<typeof UserSchema>
 
-/** The verified payload of a token: registered claims (RFC 7519 §4.1) and whatever else the auth server signed. */
+/**
+ * The verified payload of a token: registered claims (RFC 7519 §4.1), and everything else that the auth server signed.
+ * Times are seconds since the epoch.
+ */
 export interface Claims {
   iss?: string
   sub?: string
@@ -44,7 +47,7 @@ export interface Claims {
   [claim: string]: unknown
 }
 
-/** Better Auth's session, as its signed cookie holds it. Dates are ISO 8601 strings. */
+/** Better Auth's session, as its signed cookie contains it. Dates are ISO 8601 strings. */
 export interface Session {
   /** The user's id. */
   userId: string

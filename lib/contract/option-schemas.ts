@@ -5,7 +5,7 @@ import {
   type TokenCacheOptions
 } from './options.js'
 
-/** RFC 7518 §3.2: as many as the digest of HS256 has. */
+/** RFC 7518 §3.2: at least the size of the hash of HS256. */
 export const MIN_SECRET_BYTES = 32
 
 const NonEmpty = Type.String({ minLength: 1 })

@@ -19,7 +19,7 @@ export type Algorithm = typeof ALGORITHMS[number]
 export interface BetterAuthOptions {
   /**
    * Where the Better Auth server is: its origin (`https://id.example.com`), or its origin with Better Auth's base path
-   * (`https://id.example.com/api/auth`). Slashes at the end are ignored. Credentials, a query and a fragment are
+   * (`https://id.example.com/api/auth`). Trailing slashes are ignored. A URL with credentials, a query or a fragment is
    * refused.
    *
    * Default: `BETTER_AUTH_URL` from the environment, else `http://localhost:3000`.
@@ -30,19 +30,19 @@ export interface BetterAuthOptions {
    * Auth's own URLs (`/api/auth/jwks` and `/api/auth/.well-known/jwks.json` below an origin, `/jwks` below a base
    * path). It keeps the first URL that returns a JWKS.
    *
-   * Default: unset, the plugin finds the keys.
+   * Default: unset; the plugin searches.
    */
   jwksPath?: string | undefined
   /**
-   * The `iss` that a token must have (RFC 7519 §4.1.1): a string, an array of which one must match, or `false` to
-   * accept any.
+   * The `iss` that a token must have (RFC 7519 §4.1.1): a string, an array of accepted values, or `false` to accept
+   * any.
    *
    * Default: the origin of `authUrl`.
    */
   issuer?: string | readonly string[] | false | undefined
   /**
-   * The `aud` that a token must name (RFC 7519 §4.1.3): a string, an array of which one must match, or `false` to
-   * accept any.
+   * The `aud` that a token must contain (RFC 7519 §4.1.3): a string, an array of accepted values, or `false` to accept
+   * any.
    *
    * Default: the origin of `authUrl`.
    */
@@ -54,14 +54,15 @@ export interface BetterAuthOptions {
    */
   algorithms?: readonly Algorithm[] | undefined
   /**
-   * The secret that this API shares with a Better Auth server that signs bearer tokens with HS256 (a custom signer), 32
-   * bytes or more. Such tokens have no `kid`. It is for bearer tokens alone: cookies have `sessionCookie.secret`.
+   * The secret for bearer tokens signed with HS256, 32 bytes or more. The API shares it with the custom signer of the
+   * Better Auth server. Such tokens have no `kid`. This secret verifies bearer tokens only; for cookies there is
+   * `sessionCookie.secret`.
    *
-   * Default: unset, no HMAC token is ever accepted.
+   * Default: unset; no HMAC token is accepted.
    */
   secret?: string | undefined
   /**
-   * How far the clocks of the two servers may differ when `exp`, `nbf` and `iat` are checked.
+   * How far the clocks of the two servers may differ when `exp`, `nbf` and `iat` are verified.
    *
    * Default: `5000` (5 seconds).
    */
@@ -69,13 +70,13 @@ export interface BetterAuthOptions {
   /** How long keys are trusted, and how often the plugin fetches them. */
   jwks?: JwksOptions | undefined
   /**
-   * The cache of verified tokens, so that each token is verified once and not on every request; `false` verifies every
-   * time. A cached token is accepted until its `exp`, and no longer than its key is trusted.
+   * The cache of verified tokens, so that each token is verified once and not on every request; `false` turns it off. A
+   * cached token is accepted until its `exp`, and no longer than its key is trusted.
    */
   tokenCache?: TokenCacheOptions | false | undefined
   /**
-   * A TypeBox object that has all properties of `UserSchema`, and more. What it declares is taken from the claims and
-   * checked, what it does not declare is dropped, and its defaults are filled in. See `docs/guides/users.md`.
+   * A TypeBox object with all properties of `UserSchema`, and with your own. Claims that it declares are validated, all
+   * others are dropped, and a missing claim gets the `default` of its property. See `docs/guides/users.md`.
    *
    * Default: `UserSchema`.
    */
@@ -88,23 +89,23 @@ export interface BetterAuthOptions {
    */
   sessionCookie?: boolean | SessionCookieOptions | undefined
   /**
-   * Where else a token may be, tried after the `Authorization` header. It returns the token, or `undefined` if there is
-   * none. If it throws, the response is 401. See `docs/guides/websockets.md`.
+   * Reads the token from another place. The plugin calls it if the `Authorization` header has no token. It returns the
+   * token, or `undefined` if there is none. If it throws, the response is 401. See `docs/guides/websockets.md`.
    *
-   * Default: unset, the header only.
+   * Default: unset; only the header is read.
    */
   extractToken?: ((request: FastifyRequest) => string | undefined) | undefined
   /**
-   * Whether the application has revoked a token whose signature and claims are right. The plugin calls it on every
-   * request. `false` accepts the token, `true` is 401, and a throw or anything else is 503. See
-   * `docs/guides/revocation.md`.
+   * Tells whether your application has revoked a token whose signature and claims are valid. The plugin calls it on
+   * every request. `false` accepts the token, and `true` refuses it with 401. If it throws or returns anything else,
+   * the response is 503. See `docs/guides/revocation.md`.
    *
-   * Default: unset, no token is revoked.
+   * Default: unset; no token is revoked.
    */
   isRevoked?: ((claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
   /**
-   * Documents in OpenAPI which routes are protected, and how they refuse, if `@fastify/swagger` is registered. See
-   * `docs/guides/openapi.md`.
+   * Documents in OpenAPI which routes are protected, and how they refuse a request, if `@fastify/swagger` is
+   * registered. See `docs/guides/openapi.md`.
    *
    * Default: `true`.
    */
@@ -120,17 +121,17 @@ export interface SessionCookieOptions {
    */
   prefix?: string | undefined
   /**
-   * The whole name of the cookie without `__Secure-` or `__Host-`: Better Auth's `advanced.cookies.session_data.name`.
+   * The full name of the cookie without `__Secure-` or `__Host-`: Better Auth's `advanced.cookies.session_data.name`.
    *
    * Default: `<prefix>.session_data`.
    */
   name?: string | undefined
   /**
-   * The secret of the Better Auth server, 32 bytes or more: accepts cookies that it signs with HS256, which it does
-   * without `jwt({ sessionCookieCache: true })`. It is for the cookie alone. Prefer the keys of the JWKS: whoever has
-   * this secret can sign in as anyone.
+   * The secret of the Better Auth server, 32 bytes or more, for cookies signed with HS256, as Better Auth signs them
+   * without `jwt({ sessionCookieCache: true })`. This secret verifies cookies only. Prefer the keys of the JWKS: anyone
+   * who has this secret can sign in as any user.
    *
-   * Default: unset, only cookies signed with a key of the JWKS.
+   * Default: unset; only cookies signed with a key of the JWKS are accepted.
    */
   secret?: string | undefined
   /**
@@ -145,7 +146,7 @@ export interface SessionCookieOptions {
 /** The cache of verified tokens. */
 export interface TokenCacheOptions {
   /**
-   * How many tokens are kept. The least recently used go first.
+   * How many tokens are kept. The least recently used are dropped first.
    *
    * Default: `10000`.
    */
@@ -155,25 +156,25 @@ export interface TokenCacheOptions {
 /** How long keys are trusted, and how often the plugin fetches them. Durations are milliseconds. */
 export interface JwksOptions {
   /**
-   * A key that was confirmed less than this ago costs no fetch and no wait.
+   * For how long after it was confirmed a key is used without a fetch and without a wait.
    *
    * Default: `600000` (10 minutes).
    */
   maxAge?: number | undefined
   /**
-   * For this much longer a key is still used at once, while one refresh runs in the background.
+   * For how much longer a key is still used at once, while one refresh runs in the background.
    *
    * Default: `60000` (1 minute).
    */
   staleWhileRevalidate?: number | undefined
   /**
-   * While the JWKS cannot be fetched, a key is trusted for this long since it was last confirmed.
+   * For how long after it was last confirmed a key is trusted while the JWKS cannot be fetched.
    *
    * Default: `3600000` (1 hour).
    */
   staleIfError?: number | undefined
   /**
-   * How many fetches a minute tokens with an unknown `kid` may cause. Up to 10 at once are allowed.
+   * How many fetches per minute tokens with an unknown `kid` may cause, with a burst of up to 10.
    *
    * Default: `30`.
    */

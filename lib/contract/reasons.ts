@@ -2,28 +2,28 @@ import type { ErrorCode, ReasonRow } from './error-codes.js'
 import { TOKEN_REASONS } from './token-reasons.js'
 
 /**
- * Every reason for a refusal, by its reason word. The log, the doctor and `docs/reference/errors.md` read it from here.
+ * Every reason for a refusal, by its reason word. The log, the doctor and `docs/reference/errors.md` use this table.
  * The words are stable; the texts are not.
  */
 export const REASONS = {
   // The request.
   token_missing: {
     code: 'FST_BETTER_AUTH_TOKEN_MISSING',
-    meaning: 'the request has no credential: no `Authorization` header, or one with another scheme than `Bearer`, ' +
-      'and nothing was found by `extractToken` or `sessionCookie`, if set',
+    meaning: 'the request has no credential: no `Authorization` header, or one with a scheme other than `Bearer`; ' +
+      '`extractToken` and `sessionCookie`, if set, found nothing either',
     cause: 'The client does not send its token.',
     fix: 'the client: send `Authorization: Bearer <token>`'
   },
   authorization_malformed: {
     code: 'FST_BETTER_AUTH_REQUEST_INVALID',
-    meaning: 'the `Authorization` header is not `Bearer <token>`, or came twice',
+    meaning: 'the `Authorization` header is not `Bearer <token>`, or was sent twice',
     cause: 'The client writes `Bearer undefined undefined`, or a proxy adds a second header.',
-    fix: 'the client: send one token, without spaces in it; the proxy: pass `Authorization` on unchanged'
+    fix: 'the client: send one token, without spaces in it; the proxy: forward `Authorization` unchanged'
   },
 
   ...TOKEN_REASONS,
 
-  // The user, and what a guard asks for.
+  // The user, and what a guard requires.
   forbidden: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
     meaning: 'the application threw `ForbiddenError`',
@@ -32,20 +32,20 @@ export const REASONS = {
   },
   banned: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
-    meaning: 'the user is banned: `banned` is `true`, and `banExpires` is not over',
+    meaning: 'the user is banned: `banned` is `true`, and `banExpires` has not passed',
     cause: 'An administrator banned the user at the auth server.',
     fix: 'the auth server: lift the ban; then the client fetches a new token'
   },
   role_missing: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
     meaning: 'the user has none of the `roles` of `authorize`',
-    cause: 'A custom `definePayload` leaves out `role`, or the role was granted after the token was issued.',
+    cause: 'A custom `definePayload` leaves out `role`, or the user got the role after the token was issued.',
     fix: '`definePayload`: set `role`; the client: fetch a new token'
   },
   scope_missing: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
     meaning: 'the token lacks one of the `scopes` of `authorize`',
-    cause: 'A custom `definePayload` leaves out `scope`, or the scope was granted after the token was issued.',
+    cause: 'A custom `definePayload` leaves out `scope`, or the scope was added after the token was issued.',
     fix: 'the signer: set `scope`; the client: fetch a new token'
   },
   check_failed: {
@@ -58,7 +58,7 @@ export const REASONS = {
   // The session cookie.
   cookie_malformed: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the session cookie came in chunks, and some are missing, or there are more than 100',
+    meaning: 'the session cookie is split into chunks, and some are missing, or there are more than 100',
     cause: 'The browser lost a part of the cookie.',
     fix: 'the client: call `getSession()` at the auth server'
   },
@@ -77,15 +77,15 @@ export const REASONS = {
   origin_not_trusted: {
     code: 'FST_BETTER_AUTH_CSRF',
     meaning: 'a page outside `sessionCookie.trustedOrigins` sent an unsafe request with the cookie',
-    cause: 'The page has another origin; or a proxy terminates TLS, and Fastify takes the request for `http`.',
+    cause: 'The page has another origin; or a proxy terminates TLS, and Fastify sees the request as `http`.',
     fix: 'the option `sessionCookie.trustedOrigins`; behind a proxy Fastify\'s `trustProxy`'
   },
 
-  // What the application said.
+  // The callbacks of the application.
   extract_token_failed: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: '`extractToken` threw, or returned something else than a string or `undefined`',
-    cause: 'It throws for requests without what it reads, or it is `async`.',
+    meaning: '`extractToken` threw, or returned something other than a string or `undefined`',
+    cause: 'It throws if a request lacks what it reads, or it is `async`.',
     fix: 'the option `extractToken`: return `undefined` where there is no token'
   },
   token_revoked: {
@@ -112,8 +112,9 @@ export const REASONS = {
 } as const satisfies Record<string, ReasonRow>
 
 /**
- * Why a request was refused: one stable word, for logs, metrics and alerts. It is written as `reason` to `request.log`
- * and is on every error as `error.reason`. It is never part of a response, so that a client learns nothing from it.
+ * Why a request was refused: one stable word, for logs, metrics and alerts. It is `reason` in the line on
+ * `request.log`, and `error.reason` on every error. It is never part of a response, so that a client learns nothing
+ * from it.
  */
 export type RefusalReason = keyof typeof REASONS
 

@@ -1,6 +1,6 @@
 import type { ReasonRow } from './error-codes.js'
 
-/** The reasons that lie in the token itself, in the order in which it is verified. */
+/** The reasons that concern the token itself, in the order of its verification. */
 export const TOKEN_REASONS = {
   // The form of the token, and its header.
   token_too_long: {
@@ -11,7 +11,7 @@ export const TOKEN_REASONS = {
   },
   token_malformed: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the token is not a JWT: its segments, base64url or JSON are wrong',
+    meaning: 'the token is not a JWT: its segments, base64url or JSON are malformed',
     cause: 'The client sends the session token of the sign-up response, or another opaque token.',
     fix: 'the client: fetch a JWT at `GET /api/auth/token`'
   },
@@ -63,7 +63,7 @@ export const TOKEN_REASONS = {
   },
   algorithm_mismatch: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the key with this `kid` is for another algorithm than the `alg` of the token',
+    meaning: 'the key with this `kid` is not for the `alg` of the token',
     cause: 'Another server uses the same `kid` for another key.',
     fix: 'the option `authUrl`: set it to the server that signed the token'
   },
@@ -86,7 +86,7 @@ export const TOKEN_REASONS = {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'a claim has the wrong type, or does not match `userSchema`; `claim` names it',
     cause: 'A custom `definePayload` puts another type into `email`, `name`, `image` or `emailVerified`.',
-    fix: 'the signer, or `definePayload`: give the claim its type'
+    fix: 'the signer, or `definePayload`: give the claim the right type'
   },
   token_expired: {
     code: 'FST_BETTER_AUTH_TOKEN_EXPIRED',
@@ -103,14 +103,14 @@ export const TOKEN_REASONS = {
   issuer_mismatch: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the `iss` of the token is not in `issuer`; `expected` and `received` show both',
-    cause: 'The API reaches the auth server at another URL (`http://auth:3000`) than its users. The tokens name the ' +
-      'public one.',
+    cause: 'The API reaches the auth server at another URL (`http://auth:3000`) than users do. Tokens contain the ' +
+      'public URL.',
     fix: 'the option `issuer`: set it to `received`, if that is your own auth server'
   },
   audience_mismatch: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the `aud` of the token names nothing in `audience`; `expected` and `received` show both',
-    cause: 'See `issuer_mismatch`; or Better Auth has a `jwt: { audience }` of its own.',
+    meaning: 'the `aud` of the token matches nothing in `audience`; `expected` and `received` show both',
+    cause: 'See `issuer_mismatch`; or Better Auth sets its own `jwt: { audience }`.',
     fix: 'the option `audience`: set it to `received`, if that names this API'
   },
   token_kind: {

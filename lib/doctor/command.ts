@@ -6,7 +6,7 @@ import { examine } from './examine.js'
 import { formatReport } from './format-report.js'
 import { escapeText, toSafeJson } from './terminal.js'
 
-/** What a command needs of a process. */
+/** What a command uses of a process. */
 export interface Streams {
   readonly stdin: AsyncIterable<Uint8Array | string> & { readonly isTTY?: boolean }
   readonly stdout: { write (text: string): unknown }
@@ -14,7 +14,7 @@ export interface Streams {
   readonly env: NodeJS.ProcessEnv
 }
 
-/** The command was called wrongly: its message is one line for a person. */
+/** The command was called incorrectly. Its message is one line for the user. */
 class UsageError extends Error {}
 
 const MAX_STDIN = 65_536
@@ -95,7 +95,7 @@ async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Str
 const TOKEN_AS_ARGUMENT = 'A token is only read from standard input (--token -): arguments are visible to others'
 
 function parse (argv: readonly string[]) {
-  // In any position: nothing may print it.
+  // A token in any position is refused, before anything can print it.
   if (argv.some(argument => /(?:eyJ|eyA|ewo|ew0)[\w-]*\./.test(argument))) throw new UsageError(TOKEN_AS_ARGUMENT)
   try {
     return parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true })
@@ -104,7 +104,7 @@ function parse (argv: readonly string[]) {
   }
 }
 
-/** The plugin's message quotes the value. A value that does not even look like a URL may be a token of some kind. */
+/** The plugin's message quotes the value. A value that does not even start like a URL may be a token of some kind. */
 function withoutValue (error: Error, authUrl: string | undefined): Error {
   if (authUrl === undefined || /^https?:/i.test(authUrl)) return error
   return new UsageError(error.message.replace(/, got .*$/s, ''))

@@ -6,7 +6,7 @@ import { judgeHeader, reasonOf } from './examine-token.js'
 import type { DoctorJwks, DoctorKey, DoctorKeyFault, DoctorSearchResult } from './report.js'
 
 const MAX_BYTES = 2 ** 20
-/** A `kid` that no key has, to fetch the JWKS alone. */
+/** A `kid` that no key has, for fetching the JWKS without a key. */
 const NO_KEY = ''
 
 /** What the search for the JWKS found. */
@@ -18,7 +18,7 @@ export interface Search {
   readonly asked: readonly string[]
 }
 
-/** A whole response. The entries of `keys` are as they came; there are none if `jwks.fault` says why. */
+/** A whole response. The entries are those of `keys`, as received; there are none if `jwks.fault` is set. */
 export interface Read { readonly jwks: DoctorJwks, readonly entries: readonly unknown[] }
 
 /**
@@ -37,7 +37,7 @@ export async function findJwks ({ jwksUrls, jwks: { timeout } }: ResolvedOptions
     }
     const { status, fault } = read.jwks
     if (fault === 'too_long') {
-      // The plugin accepts a JWKS with no other status, whatever comes with it.
+      // The plugin accepts a JWKS only with such a status, whatever the body is.
       const isRefused = status! < 200 || status! > 299
       tried.push({ url, found: false, response: isRefused ? `HTTP ${status}` : 'longer than 1 MB' })
       if (isRefused) continue
@@ -70,10 +70,10 @@ async function judge (
 }
 
 /**
- * Reads a whole response, at most 1 MB, without following redirects. get-jwks, through which the plugin fetches, reads
- * without a bound, returns one key at a time, and says nothing about other keys, duplicates or headers.
+ * Reads a whole response, at most 1 MB, without following redirects. The plugin fetches through get-jwks, which reads
+ * without a limit, returns one key at a time, and does not report other keys, duplicates or headers.
  *
- * @returns `undefined` if the time is over.
+ * @returns `undefined` if the timeout expired.
  */
 async function readJwks (url: string, timeout: number): Promise<Read | undefined> {
   const signal = AbortSignal.timeout(timeout)
@@ -118,7 +118,7 @@ function freshness (headers: Headers): Pick<DoctorJwks, 'ageSeconds' | 'maxAgeSe
   }
 }
 
-/** Lists which tokens each entry of the JWKS verifies here, by the plugin's own import of keys. */
+/** Lists the algorithms that each entry of the JWKS verifies here. The plugin's own code imports the keys. */
 export async function listKeys (entries: readonly unknown[], policy: HeaderPolicy): Promise<DoctorKey[]> {
   const seen = new Set<unknown>()
   const keys: DoctorKey[] = []
@@ -144,7 +144,7 @@ async function judgeKey (
   }
   const { kid } = jwk
   if (typeof kid !== 'string') return unusable('kid_missing')
-  // get-jwks picks the first entry with a `kid`, whatever it is.
+  // get-jwks picks the first entry with a `kid`, usable or not.
   if (seen.has(kid)) return unusable('kid_duplicate')
   const judged = await Promise.all(key.algorithms.map(async alg => {
     return { alg, reason: await reasonOf(() => judgeHeader({ alg, kid }, policy)) }

@@ -17,8 +17,8 @@ import { redact } from './redact.js'
 import type { DoctorPart, DoctorToken, DoctorVerdict } from './report.js'
 
 /**
- * Reports what an API with these options would say about a token: the verdict by the plugin's own verifier, and each
- * part by the plugin's own functions.
+ * Reports what an API with these options would decide about a token. The plugin's own verifier gives the verdict, and
+ * the plugin's own functions judge each part.
  */
 export async function examineToken (
   token: string, options: ResolvedOptions, keys: KeyStore
@@ -28,7 +28,7 @@ export async function examineToken (
   let isSigned = false
   const watched: TokenProfile = {
     ...profile,
-    // The verifier reads a payload only after its signature was found right.
+    // The verifier reads a payload only if its signature is valid.
     read (...args) {
       isSigned = true
       return profile.read(...args)
@@ -63,7 +63,7 @@ const KEY_PARAMETERS: Partial<Record<RefusalReason, string>> = {
   unknown_key: 'kid', unusable_key: 'kid', algorithm_mismatch: 'alg'
 }
 
-/** Judges each parameter in a header that is right in everything else. */
+/** Judges each parameter in an otherwise valid header. */
 async function headerParts (
   header: JsonObject, profile: TokenProfile, { reason }: DoctorVerdict
 ): Promise<DoctorPart[]> {
@@ -80,7 +80,7 @@ async function headerParts (
   })))
 }
 
-/** Judges each claim in a payload that is right in everything else. */
+/** Judges each claim in an otherwise valid payload. */
 async function claimParts (
   payload: JsonObject, header: JsonObject, profile: TokenProfile, options: ResolvedOptions
 ): Promise<DoctorPart[]> {
@@ -103,7 +103,7 @@ async function claimParts (
   })))
 }
 
-/** A right header with the `typ` of a token: some claims are allowed in some types of token only. */
+/** A valid header with the `typ` of a token: some claims are allowed in some types of token only. */
 function headerWithType ({ typ }: JsonObject, profile: TokenProfile): JwsHeader {
   const alg = [...profile.algorithms][0]!
   try {
@@ -113,7 +113,7 @@ function headerWithType ({ typ }: JsonObject, profile: TokenProfile): JwsHeader 
   }
 }
 
-/** Judges a header with the plugin's own parser, in a token that has nothing else in it. @throws TokenInvalidError */
+/** Judges a header with the plugin's own parser, in an otherwise empty token. @throws TokenInvalidError */
 export function judgeHeader (header: JsonObject, policy: HeaderPolicy): JwsHeader {
   // Objects are replaced by null: only their type matters, and a deeply nested object could not be serialised.
   const flat = Object.fromEntries(Object.entries(header).map(([name, value]) => {
@@ -123,7 +123,7 @@ export function judgeHeader (header: JsonObject, policy: HeaderPolicy): JwsHeade
 }
 
 /**
- * Judges a payload as the plugin does after the signature was found right.
+ * Judges a payload as the plugin does once its signature is verified.
  *
  * @throws TokenInvalidError, TokenExpiredError, ForbiddenError
  */
@@ -135,7 +135,7 @@ function judgePayload (
   createStatusCheck({ isRevoked: undefined }, () => now)(requestWith(''), { token: '', authorization })
 }
 
-/** Neither `bearerToken()` nor a status check without `isRevoked` reads anything else of a request. */
+/** A request with everything that `bearerToken()` and a status check without `isRevoked` read. */
 function requestWith (authorization: string): FastifyRequest {
   return { headers: { authorization }, raw: { rawHeaders: [] } } as unknown as FastifyRequest
 }

@@ -16,7 +16,7 @@ import { aboutToken } from './token-findings.js'
  * Examines an auth server, and a token if there is one, as an API with these options would.
  *
  * @param pasted - a token as people paste it.
- * @param env - where `BETTER_AUTH_URL` may be.
+ * @param env - the environment, which may have `BETTER_AUTH_URL`.
  * @throws InvalidOptionError
  */
 export async function examine (
@@ -46,7 +46,7 @@ async function lookAtToken (
 ): Promise<{ token: DoctorToken | null, findings: DoctorFinding[] }> {
   if (pasted === undefined) return { token: null, findings: [] }
   if (read?.jwks.fault === 'too_long') {
-    const text = 'not looked at: the response in place of the JWKS is longer than 1 MB'
+    const text = 'not examined: the response in place of the JWKS is longer than 1 MB'
     const fix = 'see the findings about the auth server'
     return { token: null, findings: [{ level: 'error', about: 'token', text, fix }] }
   }
@@ -58,7 +58,7 @@ async function lookAtToken (
   return { token: examined, findings: aboutToken(token, examined, options) }
 }
 
-/** The report says what the plugin would log. */
+/** The report contains what the plugin would log. */
 const SILENT = Object.fromEntries(['info', 'warn', 'error'].map(level => {
   return [level, () => {}]
 })) as unknown as FastifyBaseLogger

@@ -3,7 +3,7 @@ import { duration, printable, wrap } from './terminal.js'
 
 const MAX_PARTS = 60
 
-/** The report for a person: plain text without colours. Text from outside is escaped. */
+/** The report as plain text without colours. Text from outside is escaped. */
 export function formatReport (report: DoctorReport): string {
   const { authUrl, authUrlFrom, issuer, audience, tried, keys, token, findings } = report
   const from = { argument: '', BETTER_AUTH_URL: ' (from BETTER_AUTH_URL)', default: ' (the default)' }[authUrlFrom]

@@ -1,6 +1,6 @@
 import { duration, printable } from './terminal.js'
 
-/** Shown in full: what a person has to compare, and nothing that is personal or a credential. */
+/** Shown in full: values that users have to compare, and that are neither personal nor a credential. */
 const SHOWN = new Set([
   'alg', 'kid', 'typ', 'cty', 'crit', 'enc', 'iss', 'aud', 'azp', 'client_id', 'role', 'scope', 'scp'
 ])

@@ -26,7 +26,7 @@ export interface DoctorReport {
   jwks: DoctorJwks | null
   /** The keys of the JWKS, in its order. */
   keys: DoctorKey[]
-  /** The token; `null` if none was given, or if its key was not looked for (`too_long`). */
+  /** The token; `null` if none was given, or if its key was not looked up (`too_long`). */
   token: DoctorToken | null
   /** What is wrong or unsafe, and what to change. */
   findings: DoctorFinding[]
@@ -52,17 +52,20 @@ export interface DoctorJwks {
   milliseconds: number
   /** How long a cache has kept the response, by its `Age` (RFC 9111 §5.1); `null` without that header. */
   ageSeconds: number | null
-  /** `s-maxage`, else `max-age`, of its `Cache-Control` (RFC 9111 §5.2.2); `null` without. */
+  /** `s-maxage`, else `max-age`, of its `Cache-Control` (RFC 9111 §5.2.2); `null` without either. */
   maxAgeSeconds: number | null
   /**
-   * How far the server's clock is ahead of this one, by the `Date` of a response that no cache kept; `null` without.
+   * How far the server's clock is ahead of this one, by the `Date` of a response that no cache kept; `null` without
+   * one.
    */
   clockAheadSeconds: number | null
-  /** Why it could not be read. `too_long`: over 1 MB; `unreadable`: not a JWKS, this time; else `null`. */
+  /**
+   * Why it could not be read. `too_long`: over 1 MB; `unreadable`: the doctor's own read got no JWKS; else `null`.
+   */
   fault: 'too_long' | 'unreadable' | null
 }
 
-/** Why the plugin accepts no token that this key signs. */
+/** Why the plugin accepts no token that this key signed. */
 export type DoctorKeyFault = JwkFault | 'kid_missing' | 'kid_duplicate' | 'kid_invalid' | 'algorithm_not_allowed'
 
 /** A key of the JWKS. A member is `null` if it is absent or not a string. */

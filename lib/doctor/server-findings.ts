@@ -3,7 +3,8 @@ import type { DoctorFinding, DoctorJwks, DoctorKey, DoctorKeyFault, DoctorSearch
 import { duration, printable } from './terminal.js'
 
 /**
- * A cache that keeps the JWKS for longer than this, in seconds, is worth a warning: new keys are refused until then.
+ * A cache that keeps the JWKS for longer than this, in seconds, causes a warning: new keys are refused until it
+ * expires.
  */
 const LONG = 60
 const NOT_FOUND = 'HTTP 404'
@@ -12,7 +13,7 @@ const NOTHING = 'nothing, if no token is signed with it'
 /** Why a key is not used. Harmless while another key is usable, except for a published private key. */
 const KEY_FAULTS: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fix'>> = {
   private: {
-    text: 'its private (or symmetric) members are published: whoever read them can sign tokens as anyone',
+    text: 'its private (or symmetric) members are published: anyone who has read them can sign tokens as anyone',
     fix: 'take the key out of the JWKS now, delete it, and let the auth server make a new one'
   },
   use: {
@@ -52,7 +53,7 @@ const KEY_FAULTS: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fix'>> = 
     fix: 'give it another "kid" at the auth server'
   },
   algorithm_not_allowed: {
-    text: 'the option algorithms has none of its algorithms',
+    text: 'the option algorithms includes none of its algorithms',
     fix: `${NOTHING}; else add its algorithm to the option algorithms`
   }
 }
@@ -71,7 +72,7 @@ const FIXES: ReadonlyArray<readonly [response: RegExp, fix: string]> = [
   [/^HTTP 3/, 'a redirect, which is never followed: set authUrl to the URL it leads to'],
   [/^HTTP 404$/, 'add the plugin jwt() to the Better Auth server; add its basePath, if any, to authUrl; or set ' +
     'jwksPath'],
-  [/^HTTP /, 'the server, or a proxy before it, does not serve its keys: its log says why'],
+  [/^HTTP /, 'the server, or a proxy in front of it, does not serve its keys: its log says why'],
   [/^/, 'check the network between this machine and the auth server']
 ]
 
@@ -83,16 +84,16 @@ export function aboutAuthUrl ({ authUrl }: ResolvedOptions): DoctorFinding[] {
   return [{
     level: 'warning',
     about: 'auth server',
-    text: 'it is reached over http: anyone on the way can put their own key into the JWKS, and sign as anyone',
+    text: 'it is reached over http: anyone on the network path can put their own key into the JWKS, and sign as anyone',
     fix: 'set authUrl to its https URL, or keep it within a network that you trust'
   }]
 }
 
-/** @param isServed - whether keys may be, or were, fetched all the same. */
+/** @param isServed - whether keys may be, or were, fetched anyway. */
 export function aboutSearch (tried: readonly DoctorSearchResult[], isServed: boolean): DoctorFinding[] {
   if (tried.some(({ found }) => found)) return []
   const responses = [...new Set(tried.map(({ response }) => response))]
-  // The plugin tries URLs that need not exist: any other response than 404 says more.
+  // The plugin tries URLs that need not exist, so a response other than 404 says more.
   const others = responses.filter(response => response !== NOT_FOUND)
   return (others.length > 0 ? others : responses).map(response => ({
     level: isServed ? 'warning' : 'error',
@@ -119,19 +120,19 @@ export function aboutJwks (jwks: DoctorJwks, { clockTolerance }: ResolvedOptions
     findings.push({
       level: 'warning',
       about: 'JWKS',
-      text: `a cache keeps it for ${duration(kept)} or more: until then a new key is refused, a removed one trusted`,
+      text: `a cache keeps it for ${duration(kept)} or more: a new key is refused, a removed one trusted until then`,
       fix: 'let caches keep it for a few seconds (max-age=5)'
     })
   }
   const apart = Math.abs(clockAheadSeconds ?? 0)
-  // A date has whole seconds.
+  // The `Date` header has whole seconds.
   if (apart > clockTolerance / 1000 + 1) {
     const side = clockAheadSeconds! > 0 ? 'ahead of' : 'behind'
     findings.push({
       level: 'warning',
       about: 'auth server',
       text: `by the date of its response, its clock is ${duration(apart)} ${side} this one`,
-      fix: 'synchronise the clocks; or a cache keeps responses without saying how old they are'
+      fix: 'synchronise the clocks; or a cache keeps responses without an Age header'
     })
   }
   return findings

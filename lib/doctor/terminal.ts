@@ -9,7 +9,7 @@ export function printable (text: string): string {
   return safe.length <= MAX_VALUE ? safe : `${safe.slice(0, MAX_VALUE)}...`
 }
 
-/** The same without the cut, for text of our own that quotes something from outside. */
+/** The same at full length, for our own text that quotes text from outside. */
 export function escapeText (text: string): string {
   return text.replace(/[^\x20-\x7E]/gu, character => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 }
@@ -40,7 +40,7 @@ const UNITS = [
   { unit: 's', from: 0, length: 1 }
 ]
 
-/** A duration of 0 seconds or more, for a person. */
+/** A duration of 0 seconds or more, as text. */
 export function duration (seconds: number): string {
   const { unit, length } = UNITS.find(({ from }) => seconds >= from)!
   return `${Math.floor(seconds / length)} ${unit}`

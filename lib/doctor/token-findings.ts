@@ -5,7 +5,7 @@ import { openToken, type OpenToken } from './pasted-token.js'
 import type { DoctorFinding, DoctorToken, DoctorVerdict } from './report.js'
 import { printable } from './terminal.js'
 
-/** A token that leaves little room for other headers, in characters. */
+/** A token of more characters than this leaves little room for other headers. */
 const LONG_TOKEN = 15_000
 
 /** What is wrong, and what to change. */
@@ -57,7 +57,10 @@ function advise ({ reason, name, token, asCookie, options }: TokenContext): Advi
     case 'token_expired':
       return { text: 'it has expired', fix: `${newToken}; clockTolerance is for clocks that are seconds apart` }
     case 'token_not_active':
-      return { text: `its ${name} is in the future`, fix: 'set the clocks right; clockTolerance covers a few seconds' }
+      return {
+        text: `its ${name} is in the future`,
+        fix: 'synchronise the clocks; clockTolerance covers a few seconds'
+      }
     case 'claim_missing':
       return { text: `the claim ${name} is missing`, fix: 'the signer, or definePayload, has to set it' }
     case 'claim_invalid':
@@ -79,7 +82,7 @@ function advise ({ reason, name, token, asCookie, options }: TokenContext): Advi
   }
 }
 
-/** As the log and the reference of errors have it. */
+/** The meaning that docs/reference/errors.md gives. */
 function meaningOf (reason: RefusalReason): string {
   return REASONS[reason].meaning.replaceAll('`', '')
 }

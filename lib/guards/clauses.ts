@@ -6,7 +6,7 @@ import { copyUser } from '../http/request-decorators.js'
 import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
 
 /**
- * What a route asks of its user. All that is given must hold.
+ * What a route requires of its user. Every given condition must hold.
  *
  * @example
  * app.delete('/users/:id', { onRequest: [app.authorize({ roles: ['admin', 'support'] })] }, handler)
@@ -19,18 +19,18 @@ export interface Guard {
   roles?: readonly string[] | undefined
   /** All of these scopes, in the claim `scope` (separated by spaces, RFC 8693 §4.2) or `scp` (an array). */
   scopes?: readonly string[] | undefined
-  /** A rule of your own. Only `true` accepts the request. */
+  /** Your own rule. Only `true`, or a promise of it, accepts the request. */
   check?: ((user: User, claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
 }
 
-/** One clause of a guard: everything there is to know about it. */
+/** One clause of a guard: its schema, its rule and its description. */
 export interface Clause<Value> {
   readonly schema: TSchema
   /** Completes the sentence "Option "authorize.x" must be …". */
   readonly expects: string
   /** @throws ForbiddenError, or rejects with it. */
   judge (value: Value, verified: VerifiedToken, request: FastifyRequest): void | Promise<void>
-  /** What it needs, for the API docs. */
+  /** What it requires, for the API docs. */
   describe (value: Value): string
 }
 

@@ -14,9 +14,9 @@ const EMPTY_GUARD = `authorize() must be given ${Object.keys(CLAUSES).map(name =
   .replace(/, (?=[^,]*$)/, ' or ')
 
 /**
- * Checks a guard, and makes a frozen copy: nobody can change it later.
+ * Validates a guard and makes a frozen copy, so that nobody can change it later.
  *
- * @throws InvalidOptionError for a guard that asks for nothing or is misspelt.
+ * @throws InvalidOptionError for a guard without conditions, or with an unknown or invalid one.
  */
 export function snapshotGuard (guard: Guard): Guard {
   if (typeof guard !== 'object' || guard === null) throw new InvalidOptionError(EMPTY_GUARD)
@@ -28,8 +28,8 @@ export function snapshotGuard (guard: Guard): Guard {
 }
 
 /**
- * Makes an authenticator that authenticates a request, if nothing has yet, and then judges it by the clauses of a
- * guard.
+ * Creates an authenticator that authenticates a request, unless that has been done, and then judges it by the clauses
+ * of a guard.
  *
  * @param guard - from `snapshotGuard()`.
  */

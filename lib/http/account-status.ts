@@ -4,8 +4,8 @@ import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
 
 /**
- * Judges the status of a user whose token is right: not banned, and the application has not revoked the token. At once
- * where it can, else as a promise. It throws or rejects alike.
+ * Refuses a banned user, and a token that the application has revoked. It is synchronous where possible, else it
+ * returns a promise, which rejects with the same errors.
  *
  * @throws ForbiddenError, TokenRevokedError, RevocationUnavailableError
  */

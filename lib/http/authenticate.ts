@@ -7,19 +7,22 @@ import type { VerifiedToken } from '../tokens/verified-token.js'
 import type { StatusCheck } from './account-status.js'
 import { setIdentity } from './request-decorators.js'
 
-/** Finds out who sends a request: at once where it can, else as a promise. It throws or rejects alike. */
+/**
+ * Authenticates a request. It is synchronous where possible, else it returns a promise, which rejects with the same
+ * errors.
+ */
 export type Authenticator = (request: FastifyRequest) => void | Promise<void>
 
 type TracedAuthenticator = (request: FastifyRequest, trace: Trace) => void | Promise<void>
 
-/** What an authenticator notes for subscribers of the diagnostics channel. */
+/** What an authenticator records for subscribers of the diagnostics channel. */
 interface Trace { credential: VerificationMessage['credential'], cached: boolean }
 
 /**
- * Makes the authenticator behind `authenticate`. The first scheme that finds a token decides alone.
+ * Creates the authenticator behind `authenticate`. The first scheme that finds a token decides, and no other is tried.
  *
  * @param authUrl - the auth server of the registration, for subscribers of the diagnostics channel.
- * @param isOptional - accepts a request without any credential, but never one with a wrong credential.
+ * @param isOptional - accepts a request without any credential, but never one with an invalid credential.
  */
 export function createAuthenticator (
   schemes: readonly Scheme[], checkStatus: StatusCheck, authUrl: string, isOptional = false
@@ -51,7 +54,7 @@ export function createAuthenticator (
     : authenticate(request)
 }
 
-/** Authenticates and publishes the result. What it throws or rejects with stays as it is. */
+/** Authenticates and publishes the result. Its errors are passed on unchanged. */
 function publishVerification (
   authUrl: string, request: FastifyRequest, authenticate: TracedAuthenticator
 ): void | Promise<void> {

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isBetterAuthError, type BetterAuthError } from '../contract/errors.js'
 import { REASONS } from '../contract/reasons.js'
 
-/** The last refusal that was logged for a request: none is logged twice, wherever it passes. */
+/** The last refusal that was logged for a request, so that no refusal is logged twice. */
 const kLogged = Symbol('better-auth-fastify.logged')
 
 /**

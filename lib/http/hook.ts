@@ -37,7 +37,7 @@ export function createHook (authenticate: Authenticator): Authenticate {
   function hook (
     request: FastifyRequest, reply: FastifyReply, payloadOrDone?: unknown, done?: Done
   ): Promise<void> | undefined {
-    // Hooks and @fastify/auth pass a callback, preParsing after its payload. By hand there is none.
+    // Hooks and @fastify/auth pass a callback; preParsing passes it after the payload. A call by hand passes none.
     const next = done ?? (typeof payloadOrDone === 'function' ? payloadOrDone as Done : undefined)
     if (next === undefined) return byHand(request)
     inHook(request, reply, next)

@@ -3,9 +3,9 @@ import type { Claims, User } from '../contract/identity.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
 
-/** What `authenticate` found out, for the guards: unlike `request.user`, no handler can write to it. */
+/** The result of `authenticate`, for the guards. Unlike `request.user`, handlers cannot write to it. */
 const kVerified = Symbol('better-auth-fastify.verified')
-/** What `request.claims` comes from: the verified token, until somebody reads its claims. */
+/** The source of `request.claims`: the verified token, until its claims are read for the first time. */
 const kClaims = Symbol('better-auth-fastify.claims')
 
 type Carrier = FastifyRequest & { [kVerified]?: VerifiedToken | null, [kClaims]: string | Claims | null }
@@ -27,7 +27,8 @@ export function decorateRequests (fastify: FastifyInstance, withSession: boolean
 }
 
 /**
- * Sets who sends a request. All of it belongs to the request: what a handler writes to it, no other request sees.
+ * Sets the user, the claims and the session of a request. They belong to this request alone: no other request sees what
+ * a handler writes to them.
  */
 export function setIdentity (request: FastifyRequest, verified: VerifiedToken): void {
   const carrier = request as Carrier
@@ -47,7 +48,8 @@ export function verifiedToken (request: FastifyRequest, options: ResolvedOptions
 }
 
 /**
- * The user of a request, or `null` for an anonymous request: the honest type on routes behind `authenticateOptional`.
+ * The user of a request, or `null` for an anonymous one. Use it on routes with `authenticateOptional`: the type of
+ * `request.user` does not include `null`.
  *
  * @example
  * app.get('/articles', { onRequest: [app.authenticateOptional] }, async request => getUser(request)?.id ?? null)

@@ -9,7 +9,7 @@ export interface VerificationKey {
   /** The algorithms that the JWK allows: its own `alg`, or without one those of its `kty` and `crv`. */
   readonly algorithms: readonly Algorithm[]
   readonly publicKey: KeyObject
-  /** The key as SPKI PEM: its material in one string, to compare keys by. */
+  /** The key as SPKI PEM: its material in one string, for comparing keys. */
   readonly pem: string
 }
 
@@ -48,9 +48,8 @@ const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 const MIN_RSA_BITS = 2048
 
 /**
- * Encodings of points of small order, with the sign bit cleared; canonical encodings and others. With one of them as
- * the public key anyone can make a signature that verifies (RFC 8032 §5.1.7 and §5.2.7 accept them, and so does
- * OpenSSL).
+ * Encodings of points of small order, canonical and not, with the sign bit cleared. If one of them is the public key,
+ * anyone can make a signature that verifies. RFC 8032 §5.1.7 and §5.2.7 accept them, and so does OpenSSL.
  */
 const SMALL_ORDER: Record<string, ReadonlySet<string>> = {
   Ed25519: new Set([
@@ -74,7 +73,7 @@ const SMALL_ORDER: Record<string, ReadonlySet<string>> = {
 /**
  * Makes a verification key from a JWK (RFC 7517), or refuses it.
  *
- * @param jwk - an entry of the JWKS, as it came: any member may be of any type.
+ * @param jwk - an entry of the JWKS, as received: any member may be of any type.
  * @throws UnusableJwkError
  */
 export function importJwk (kid: string, jwk: Readonly<Record<string, unknown>>): VerificationKey {

@@ -7,7 +7,7 @@ import type { JwkFault, VerificationKey } from './jwk.js'
 
 /** Logs what happens to the keys of an auth server, once per change, and publishes it to the diagnostics channels. */
 export interface KeyEvents extends FetchObserver {
-  /** @param isFirst - whether no other key is known: a rotation brings a further one. */
+  /** @param isFirst - whether no other key is known; a further key means a rotation. */
   found (key: VerificationKey, isFirst: boolean): void
   replaced (kid: string): void
   removed (kid: string): void
@@ -17,7 +17,7 @@ export interface KeyEvents extends FetchObserver {
 }
 
 /**
- * @param authUrl - whose keys they are, for subscribers of the channels.
+ * @param authUrl - the auth server that the keys belong to, for subscribers of the channels.
  * @param countKeys - how many keys are known.
  */
 export function createKeyEvents (authUrl: string, log: FastifyBaseLogger, countKeys: () => number): KeyEvents {
@@ -58,7 +58,7 @@ export function createKeyEvents (authUrl: string, log: FastifyBaseLogger, countK
     },
     unusable (kid, fault) {
       if (fault === 'private') {
-        log.error({ kid }, 'the auth server publishes a private key: whoever read it can sign tokens')
+        log.error({ kid }, 'the auth server publishes a private key: anyone who has read it can sign tokens')
       } else {
         log.warn({ kid, fault }, 'a key in the JWKS of the auth server is not usable')
       }

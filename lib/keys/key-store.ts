@@ -8,9 +8,9 @@ import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { importJwk, isSameKey, UnusableJwkError, type JwkFault, type VerificationKey } from './jwk.js'
 import { createKeyEvents } from './key-events.js'
 
-/** What a key store is given: the policy, and all that a test wants to control. */
+/** What a key store needs: the policy, and everything that tests control. */
 export interface KeyStoreContext {
-  /** Whose keys these are, for subscribers of the diagnostics channels. */
+  /** The auth server that the keys belong to, for subscribers of the diagnostics channels. */
   readonly authUrl: string
   readonly source: JwksSource
   readonly policy: ResolvedOptions['jwks']
@@ -23,7 +23,7 @@ export interface KeyStoreContext {
 
 /** The state of the keys as plain data. It holds nothing secret, but the URL of the JWKS may be internal. */
 export interface KeyStatus {
-  /** The URL of the JWKS, or `null` while it has not been found. */
+  /** The URL of the JWKS, or `null` until it has been found. */
   url: string | null
   /**
    * The keys that are trusted now, or would be in an outage. `alg` is `null` for a JWK without one. Times are ISO 8601.
@@ -31,17 +31,17 @@ export interface KeyStatus {
   keys: Array<{ kid: string, alg: string | null, confirmedAt: string }>
   /** Why the last fetch failed, as a stable word (`timeout`, `ECONNREFUSED`, `no_jwks`, …), or `null` if it did not. */
   lastError: string | null
-  /** Until when no fetch is made after a failure, in ISO 8601, or `null`. */
+  /** The time before which no fetch is made after a failure, in ISO 8601, or `null`. */
   nextTryAt: string | null
 }
 
 /** Decides which keys are trusted now. It knows nothing about HTTP and has no clock of its own. */
 export interface KeyStore {
   /**
-   * The key with this `kid`: at once if no fetch is needed, else as a promise. It throws or rejects alike.
+   * The key with this `kid`: at once if no fetch is needed, else as a promise, which rejects with the same errors.
    *
    * @throws TokenInvalidError if the JWKS has no such key, or an unusable one.
-   * @throws JwksUnavailableError if that cannot be found out now.
+   * @throws JwksUnavailableError if it cannot be fetched now.
    */
   get (kid: string): VerificationKey | Promise<VerificationKey>
   /** Resolves if the JWKS can be fetched. @throws JwksUnavailableError if it cannot. */
@@ -51,13 +51,13 @@ export interface KeyStore {
 
 interface Trusted { readonly key: VerificationKey, readonly confirmedAt: number, readonly freshFor: number }
 
-/** How much earlier than `maxAge` a key may be refreshed, as a share of it: instances must not refresh all at once. */
+/** How much earlier a key may be refreshed, as a share of `maxAge`, so that instances do not refresh all at once. */
 const REFRESH_JITTER = 0.1
-/** How long a missing key is not looked for again. New keys have to be found within 5 seconds. */
+/** How long a missing key is not looked up again. A new key must be found within 5 seconds. */
 const MISSING_RECHECK = 3000
 /** How long a missing key still gets 401 rather than 503 when the rate limit prevents another look. */
 const MISSING_GRACE = 60_000
-/** A `kid` that no key has, to fetch the JWKS alone. */
+/** A `kid` that no key has, for fetching the JWKS without a key. */
 const NO_KEY = ''
 
 export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, random }: KeyStoreContext): KeyStore {
@@ -84,7 +84,7 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
       if (!isPausing) refresh(key.kid).catch(() => {})
       return key
     }
-    // During an outage one request at a time finds out whether it is over. All others get the key that is known.
+    // During an outage, one request at a time finds out whether it is over. All others get the known key.
     const isOthersTask = isPausing || (source.failing && fetching.has(key.kid))
     if (age < policy.staleIfError && isOthersTask) return key
     if (isPausing) throw source.unavailable()
@@ -107,7 +107,7 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
     return refresh(kid)
   }
 
-  /** Fetches what the JWKS says about a key now. There is one fetch at a time for each key. */
+  /** Fetches the current entry of a key. There is one fetch at a time for each key. */
   function refresh (kid: string): Promise<VerificationKey> {
     let pending = fetching.get(kid)
     if (pending === undefined) {
@@ -128,7 +128,9 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
     }
   }
 
-  /** The age of a key counts from the start of the fetch: the key may have left while the response was on its way. */
+  /**
+   * The age of a key counts from the start of the fetch: the key may have left the JWKS before the response arrived.
+   */
   function trust (key: VerificationKey, confirmedAt: number): VerificationKey {
     const known = trusted.get(key.kid)
     const isSame = known !== undefined && isSameKey(known.key, key)
@@ -151,7 +153,7 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
     return keyError(fault)
   }
 
-  /** Drops keys that can no longer be used under any rule. Nobody asks for them, or they would have been refreshed. */
+  /** Drops keys that can no longer be used under any rule. No request uses them, or they would have been refreshed. */
   function dropExpired (): void {
     for (const [kid, entry] of trusted) if (!isTrusted(entry)) trusted.delete(kid)
   }
@@ -160,7 +162,7 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
     return ageOf(entry) < Math.max(staleAfter, policy.staleIfError)
   }
 
-  /** A clock that was set back makes a key old rather than young. */
+  /** If the clock was set back, a key counts as old, not as young. */
   function ageOf (entry: Trusted): number {
     const age = now() - entry.confirmedAt
     return age < 0 ? Infinity : age

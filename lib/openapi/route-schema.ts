@@ -39,7 +39,7 @@ export const betterAuthCookieSecuritySchemes = {
 /** A scheme that a route may refer to. */
 export type SchemeName = keyof typeof betterAuthCookieSecuritySchemes
 
-/** What one hook asks of a request, for its documentation. */
+/** What one hook requires of a request, for the documentation. */
 export interface Protection {
   /** Accepts anonymous requests. */
   readonly isOptional: boolean
@@ -54,7 +54,7 @@ export interface Detail {
   readonly responses: boolean
 }
 
-/** The part of a route's schema that is read here. */
+/** The part of a route's schema that this file reads. */
 export interface RouteSchema {
   readonly security?: unknown
   readonly 'x-better-auth-guards'?: unknown
@@ -85,7 +85,8 @@ export function documentProtection (
 ): object {
   const guards = protections.flatMap(({ guard }) => guard ?? [])
   const isOptional = protections.every(protection => protection.isOptional)
-  // The lists are empty: OpenAPI 3.0 allows scopes in them for OAuth 2 and OpenID Connect alone. The scopes are below.
+  // The lists are empty: OpenAPI 3.0 allows scopes in them for OAuth 2 and OpenID Connect only. The scopes are in
+  // `x-better-auth-guards`.
   const needed = [...schemes.map(name => ({ [name]: [] })), ...isOptional ? [{}] : []]
   const { security = schemes.length > 0 ? needed : undefined } = schema
   const { 'x-better-auth-guards': named = guards.length > 0 ? guards.map(toJson) : undefined } = schema

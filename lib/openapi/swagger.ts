@@ -4,7 +4,7 @@ import {
   documentProtection, type Detail, type Protection, type RouteSchema, type SchemeName
 } from './route-schema.js'
 
-/** Notes what a hook asks for, and returns the hook. */
+/** Records what a hook requires, and returns the hook. */
 export type Describe = <T extends object>(hook: T, protection: Protection) => T
 
 /** A route that @fastify/swagger knows, and its scope. */

@@ -54,7 +54,7 @@ function extract (request: FastifyRequest, extractToken: ExtractToken): string |
   } catch {
     throw new TokenInvalidError('extract_token_failed')
   }
-  // Nobody waits for a promise, and its rejection would end the process.
+  // Nothing awaits the promise, and its rejection would end the process.
   if (token instanceof Promise) token.catch(() => {})
   if (token !== undefined && typeof token !== 'string') throw new TokenInvalidError('extract_token_failed')
   return token === '' ? undefined : token

@@ -105,7 +105,7 @@ export interface TestIssuer extends AsyncDisposable {
  * const issuer = await createTestIssuer()
  * const app = Fastify()
  * await app.register(betterAuthPlugin, { authUrl: issuer.authUrl })
- * app.get('/me', { onRequest: app.authenticate }, async request => request.user)
+ * app.get('/me', { onRequest: [app.authenticate] }, async request => request.user)
  *
  * const authorization = `Bearer ${issuer.token({ name: 'Grace Hopper' })}`
  * const response = await app.inject({ url: '/me', headers: { authorization } })

@@ -22,7 +22,7 @@ export function accessTokenProfile (options: ResolvedOptions, readUser: UserRead
 }
 
 /**
- * Judges the claims of an access token, except for its times (RFC 7519 §4.1).
+ * Validates the claims of an access token, except for its times (RFC 7519 §4.1).
  *
  * @param typ - the header's `typ`, in lower case and without `application/`.
  * @throws TokenInvalidError
@@ -38,10 +38,9 @@ export function checkAccessClaims (
   }
 }
 
-/** The same keys sign tokens that are not for an API. Each shows itself by a claim, whatever `audience` is. */
+/** The same keys sign tokens that are not for an API. A claim identifies each kind, whatever `audience` is. */
 function checkKind (payload: JsonObject, typ: string | undefined): void {
-  // Bound to the client's own key (RFC 7800, RFC 9449): as a bearer token it would be worth more than it was issued
-  // for.
+  // Bound to the client's own key (RFC 7800, RFC 9449): as a bearer token it would work without that key.
   if (payload.cnf !== undefined) throw new TokenInvalidError('token_kind', { claim: 'cnf' })
   // A logout token (OpenID Connect Back-Channel Logout §2.4).
   if (isLogout(payload.events)) throw new TokenInvalidError('token_kind', { claim: 'events' })
@@ -52,8 +51,8 @@ function checkKind (payload: JsonObject, typ: string | undefined): void {
 }
 
 /**
- * A claim that only an ID token has (OpenID Connect Core §2, §3.1.3.6 and §3.3.2.11). One by one: a loop over the names
- * cost more than parsing the payload.
+ * A claim that only an ID token has (OpenID Connect Core §2, §3.1.3.6 and §3.3.2.11). Not in a loop: a loop over the
+ * names cost more than parsing the payload.
  */
 function findIdTokenClaim (payload: JsonObject): string | undefined {
   if (payload.nonce !== undefined) return 'nonce'

@@ -1,7 +1,7 @@
 import { TokenInvalidError } from '../contract/errors.js'
 import type { JsonObject } from './jws.js'
 
-/** What a user may do, as the auth server says it (RFC 9068 §2.2.3). */
+/** What a user may do, according to the auth server (RFC 9068 §2.2.3). */
 export interface AuthorizationClaims {
   readonly roles: readonly string[]
   readonly scopes: readonly string[]
@@ -22,14 +22,14 @@ export function readAuthorizationClaims (record: JsonObject): AuthorizationClaim
 const NONE: readonly string[] = []
 
 /**
- * `role`: a string in which commas, and nothing else, separate roles, as Better Auth writes and reads it; or an array.
+ * `role`: a string with roles separated by commas and nothing else, as Better Auth writes and reads it; or an array.
  */
 function readRoles (role: unknown): readonly string[] {
   if (typeof role === 'string') return role.split(',')
   return isStrings(role) ? role : NONE
 }
 
-/** `scope`, separated by spaces (RFC 8693 §4.2), or else the array `scp`. An unreadable value grants nothing. */
+/** `scope`, separated by spaces (RFC 8693 §4.2), or else the array `scp`. An unreadable value counts as no scopes. */
 function readScopes ({ scope, scp }: JsonObject): readonly string[] {
   if (scope === undefined) return isStrings(scp) ? scp : NONE
   return typeof scope === 'string' ? scope.split(' ') : NONE

@@ -8,7 +8,7 @@ export const SESSION_COOKIE_AUDIENCE = 'better-auth:session-cache'
 export interface Lifetime { readonly notBefore: number, readonly expiresAt: number }
 
 /**
- * Checks `exp`, `nbf` and `iat`. It comes last: a token is called expired only if nothing else is wrong with it.
+ * Checks `exp`, `nbf` and `iat`. This comes last: a token counts as expired only if nothing else is wrong with it.
  *
  * @param now - milliseconds since the epoch.
  * @throws TokenInvalidError, TokenExpiredError
@@ -16,7 +16,7 @@ export interface Lifetime { readonly notBefore: number, readonly expiresAt: numb
 export function checkTimes (payload: JsonObject, clockTolerance: number, now: number): Lifetime {
   const exp = numericDate(payload, 'exp')
   const nbf = numericDate(payload, 'nbf') ?? -Infinity
-  // A token from the future is a forgery, or a clock is wrong. PyJWT refuses it as well.
+  // If a token was issued in the future, it is forged or a clock is wrong. PyJWT refuses it as well.
   const iat = numericDate(payload, 'iat') ?? -Infinity
   if (exp === undefined) throw new TokenInvalidError('claim_missing', { claim: 'exp' })
   const notBefore = Math.max(nbf, iat) - clockTolerance

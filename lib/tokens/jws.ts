@@ -15,18 +15,18 @@ export interface JwsHeader {
   readonly typ: string | undefined
 }
 
-/** What a header may say. */
+/** What a header may contain. */
 export interface HeaderPolicy {
   readonly algorithms: ReadonlySet<string>
   /** In lower case and without `application/`; `undefined` for a header that names no type. */
   readonly types: ReadonlyArray<string | undefined>
 }
 
-/** A compact JWS (RFC 7515 §7.1), parsed, and its header judged. Nothing in it is verified yet. */
+/** A parsed compact JWS (RFC 7515 §7.1) with an accepted header. Nothing in it is verified yet. */
 export interface Jws extends JwsHeader {
-  /** The header as it came. */
+  /** The header as received. */
   readonly headerSegment: string
-  /** What is signed: header and payload as they came. */
+  /** What is signed: header and payload as received. */
   readonly signingInput: Buffer
   readonly payload: Buffer
   readonly signature: Buffer
@@ -38,7 +38,7 @@ const MAX_KID_LENGTH = 512
  * Parses a compact JWS and judges its header.
  *
  * @param policy - the algorithms and types of token that are accepted.
- * @param known - headers that were judged before, by their segments: all tokens of a key have the same header.
+ * @param known - headers that were accepted before, by their segment: all tokens of a key have the same header.
  * @throws TokenInvalidError
  */
 export function parseJws (token: string, policy: HeaderPolicy, known?: ReadonlyMap<string, JwsHeader>): Jws {
@@ -60,7 +60,7 @@ export function parseJws (token: string, policy: HeaderPolicy, known?: ReadonlyM
   }
 }
 
-/** Keys that a header brings or links to (`jku`, `jwk`, `x5u`, `x5c`) are ignored. */
+/** Keys that a header contains or links to (`jku`, `jwk`, `x5u`, `x5c`) are ignored. */
 function parseHeader (segment: string, { algorithms, types }: HeaderPolicy): JwsHeader {
   const header = parseObject(decodeSegment(segment))
   const { alg, kid, typ } = header
@@ -89,7 +89,9 @@ export function parseObject (bytes: Buffer): JsonObject {
 }
 
 /**
- * Whether the signature is right: checked with a key of the JWKS for `jws.alg`, or with the shared secret for HS256.
+ * Whether the signature is valid.
+ *
+ * @param key - a key of the JWKS for `jws.alg`, or the shared secret for HS256.
  */
 export function isSignedBy (jws: Jws, key: KeyObject): boolean {
   const { alg, signingInput, signature } = jws
@@ -100,7 +102,7 @@ export function isSignedBy (jws: Jws, key: KeyObject): boolean {
   try {
     return verify(DIGESTS[alg], signingInput, verifyInput(alg, key), signature)
   } catch {
-    // A signature that OpenSSL cannot read is wrong.
+    // A signature that OpenSSL cannot read is invalid.
     return false
   }
 }
@@ -118,7 +120,7 @@ function mediaType (typ: string): string {
   return typ.toLowerCase().replace(/^application\//, '')
 }
 
-/** A lone surrogate cannot be written to a URL or a log unchanged; no key has such a name. */
+/** A lone surrogate cannot be written to a URL or a log unchanged; no key has such a `kid`. */
 function isKid (kid: unknown): kid is string {
   return typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH && kid.isWellFormed()
 }

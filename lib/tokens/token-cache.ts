@@ -5,7 +5,7 @@ import type { VerifiedToken } from './verified-token.js'
 /** Tokens that were verified recently under the options of one registration. */
 export interface TokenCache {
   /**
-   * The verified token, if it may still be trusted without another signature check: it is within its times, and the key
+   * The verified token, if it may be trusted without verifying its signature again: its times allow it, and the key
    * store still trusts the key that verified it, with the same key material.
    */
   get (token: string): VerifiedToken | undefined
@@ -18,7 +18,7 @@ export interface TokenCache {
  */
 const KEY_LENGTH = 32
 
-/** @param max - how many tokens are kept; the least recently used go first. */
+/** @param max - how many tokens are kept; the least recently used are dropped first. */
 export function createTokenCache (max: number, keys: KeyStore, now: () => number): TokenCache {
   const cache = new LRUCache<string, VerifiedToken>({ max })
 

@@ -30,7 +30,7 @@ export function createUserReader (schema: TObject = UserSchema): UserReader {
 }
 
 function toUser (claims: JsonObject): Static<typeof UserSchema> {
-  // Every claim is read, so that one of the wrong type is found even where another takes its place.
+  // Every claim is read, so that a wrong type is found even in a claim that another one overrides.
   const sub = readId(claims, 'sub')
   const rowId = readId(claims, 'id')
   const id = sub ?? rowId
@@ -63,13 +63,15 @@ function readBoolean (claims: JsonObject, claim: string): boolean | undefined {
   throw new TokenInvalidError('claim_invalid', { claim })
 }
 
-/** `Value.Default()` would mix a default into the value of a claim: `[]` would become the default array. */
+/**
+ * Not `Value.Default()`: it would merge a default into the value of a claim, and `[]` would become the default array.
+ */
 function withDefaults (schema: TSchema, value: unknown): unknown {
   if (value === undefined) {
     if (schema.default === undefined) return undefined
     value = structuredClone(schema.default)
   }
-  // The items of a tuple are a list of schemas, or none: they stay as they are.
+  // The `items` of a tuple are a list of schemas, or absent: its values stay as they are.
   if (schema.type === 'array' && Array.isArray(value) && schema.items?.type !== undefined) {
     return value.map(item => withDefaults(schema.items, item))
   }

@@ -13,14 +13,14 @@ export interface TokenProfile extends HeaderPolicy {
   /** The shared secret for HS256; `undefined` accepts no HMAC token. */
   readonly secret: string | undefined
   /**
-   * Judges a payload whose signature is right, except for its times.
+   * Validates a payload whose signature is valid, except for its times.
    *
    * @throws TokenInvalidError
    */
   read (payload: JsonObject, header: JwsHeader, now: number): TokenContent
 }
 
-/** Whom a token stands for, and what they may do. */
+/** The user of a token, and what the user may do. */
 export interface TokenContent {
   readonly user: Readonly<User>
   readonly session: Session | null
@@ -29,7 +29,7 @@ export interface TokenContent {
   readonly endsAt: number
 }
 
-/** A token that is right in every respect, and for how long. Requests share it: nobody may write to it. */
+/** A token that is valid in every respect, and for how long. Requests share it, so no code may write to it. */
 export interface VerifiedToken extends Omit<TokenContent, 'endsAt'>, Lifetime {
   readonly token: string
   /** The options of the registration that verified it. */

@@ -11,9 +11,9 @@ import type { TokenProfile, VerifiedToken } from './verified-token.js'
 /** Verifies tokens of one profile under the options of one registration. */
 export interface Verifier {
   /**
-   * Verifies a token: at once if its key is known, else as a promise. It throws or rejects alike.
+   * Verifies a token: at once if its key is known, else as a promise, which rejects with the same errors.
    *
-   * @param trace - reports whether the token was in the cache.
+   * @param trace - its `cached` becomes `true` if the token was in the cache.
    * @throws TokenInvalidError, TokenExpiredError, JwksUnavailableError
    */
   verify (token: string, trace?: { cached: boolean }): VerifiedToken | Promise<VerifiedToken>
@@ -21,7 +21,7 @@ export interface Verifier {
   assertWellFormed (token: string): void
 }
 
-/** What Node.js accepts by default as all headers of a request: no honest token is longer. */
+/** The default limit of Node.js for all headers of a request: no legitimate token is longer. */
 const MAX_TOKEN_LENGTH = 16_384
 const MAX_HEADERS = 100
 /** How deeply a payload may be nested: code that walks through thousands of levels overflows the stack. */
@@ -31,7 +31,7 @@ export function createVerifier (
   profile: TokenProfile, options: ResolvedOptions, keys: KeyStore, now: () => number
 ): Verifier {
   const secretKey = profile.secret === undefined ? undefined : createSecretKey(profile.secret, 'utf8')
-  // Holds headers of tokens whose signature was right, so that nobody else can fill it.
+  // Only headers of tokens with a valid signature, so that no attacker can fill it.
   const headers = new Map<string, JwsHeader>()
   const cache = options.tokenCache === false ? undefined : createTokenCache(options.tokenCache.max, keys, now)
 

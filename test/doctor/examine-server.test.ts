@@ -149,7 +149,7 @@ t.test('an endless response is not read to its end', { timeout: 20_000 }, async 
   t.match(withToken, {
     ok: false,
     token: null,
-    findings: [{ level: 'warning' }, { level: 'error', about: 'token', text: /^not looked at: .* 1 MB$/ }]
+    findings: [{ level: 'warning' }, { level: 'error', about: 'token', text: /^not examined: .* 1 MB$/ }]
   })
 
   for (const status of [404, 302, 500]) {

@@ -67,7 +67,7 @@ t.test('says of each token what an API says of it, and what to do', async t => {
       token: sign({ nbf: now + 600 }), reason: 'token_not_active', part: 'nbf', fix: /clockTolerance/
     },
     'iat in the future': {
-      token: sign({ iat: now + 600 }), reason: 'token_not_active', part: 'iat', fix: /clocks right/
+      token: sign({ iat: now + 600 }), reason: 'token_not_active', part: 'iat', fix: /synchronise the clocks/
     },
     'another issuer': {
       token: sign({ iss: 'https://id.example' }),

@@ -7,7 +7,7 @@ const MAX_CHUNKS = 100
 /**
  * Reads the cookie, whole or in chunks (`.0`, `.1`, … in any order).
  *
- * @param names - the names it may have, the safest first: the first one present is used.
+ * @param names - the names it may have, the safest first; the first one that is present is used.
  * @returns `undefined` if there is none.
  * @throws TokenInvalidError if chunks are missing, or there are too many.
  */
@@ -34,7 +34,7 @@ function joinChunks (cookies: ReadonlyMap<string, string>, name: string): string
   return chunks.join('')
 }
 
-/** By name, the first of each: as @fastify/cookie parsed them if it is registered, else from the header. */
+/** The cookies by name; of several with one name, the first. @fastify/cookie parsed them if it is registered. */
 function parseCookies (request: FastifyRequest): ReadonlyMap<string, string> {
   const parsed = (request as { cookies?: Record<string, string | undefined> | null }).cookies
   if (parsed !== undefined && parsed !== null) return new Map(Object.entries(parsed) as Array<[string, string]>)

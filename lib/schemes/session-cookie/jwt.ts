@@ -11,8 +11,8 @@ const EXPECTED_AUDIENCE = Object.freeze([SESSION_COOKIE_AUDIENCE])
 const SESSION_COOKIE_TYPE = 'better-auth.session-cache+jwt'
 
 /**
- * The profile of the JWT in Better Auth's `session_data` cookie: signed with a key of the JWKS (`jwt({
- * sessionCookieCache: true })`), or with HS256 and the auth server's secret, then without type, issuer, audience and
+ * The profile of the JWT in Better Auth's `session_data` cookie. It is signed with a key of the JWKS (`jwt({
+ * sessionCookieCache: true })`), or with HS256 and the auth server's secret; then it has no type, issuer, audience or
  * subject.
  */
 export function sessionCookieProfile (
@@ -39,7 +39,7 @@ export function sessionCookieProfile (
       // NaN compares as false: an invalid date counts as expired.
       if (!(endsAt > now)) throw new TokenInvalidError('session_expired', { claim: 'session' })
       return {
-        // The id is the bound one: a column of the user's own named `sub` must not take its place.
+        // The verified id: a custom field of the user named `sub` must not replace it.
         user: readUser({ ...user, sub: user.id }),
         session: session as unknown as Session,
         authorization: readAuthorizationClaims(user),
