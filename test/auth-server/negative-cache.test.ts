@@ -38,7 +38,7 @@ t.test('forgets an absent key after ten minutes', async t => {
   clock.advance(599_999)
   await ask(store, 'other')
   await ask(store)
-  t.equal(warnings(), 1, 'it was still known to be of no use')
+  t.equal(warnings(), 1, 'it was still known to be unusable')
   clock.advance(600_000)
   await ask(store, 'other')
   await ask(store)

@@ -71,7 +71,7 @@ t.test('what the guide says about fastify-jwt-jwks is so', async t => {
     t.match(await lax.bearer(lax.issuer.wrongAudience()), { status: 200 })
   })
 
-  t.test('it answers 500 when the JWKS cannot be had', async t => {
+  t.test('it responds with 500 if the JWKS cannot be fetched', async t => {
     for (const kind of ['down', 'error', 'empty'] as const) {
       const { issuer, bearer } = await startBefore(t)
       issuer.fail(kind)

@@ -91,7 +91,7 @@ t.test('a session cookie says how it fares as a cookie', async t => {
   t.match(type(refused('session_expired')), [{ fix: '(there it is refused: session_expired)' }])
 })
 
-t.test('what is no JWT says what is wrong with its form', async t => {
+t.test('a token that is not a JWT gets advice about its form', async t => {
   for (const [token, text] of [
     ['opaque', '1 of 3 segments'],
     ['x.e30.AA', 'its header is not'],

@@ -26,7 +26,7 @@ t.test('an anonymous request, without any credentials', async t => {
       const { status, headers, body } = await call(app, { url: `/${position}` })
       t.strictSame({ status, challenge: headers['www-authenticate'], body: JSON.parse(body) }, {
         status: 200, challenge: undefined, body: { user: null, same: true, claims: null }
-      }, `goes on, in ${position} by ${transport}`)
+      }, `continues, in ${position} by ${transport}`)
     }
   }
   t.strictSame(log.refusals(), [], 'is no refusal in the log')

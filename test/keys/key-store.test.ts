@@ -351,7 +351,7 @@ t.test('promise 5: rotation', async t => {
       t.match(await ask(store, 'k2'), WAITED)
       t.same(source.calls, ['k2'])
       t.match(await ask(store, 'k2'), AT_ONCE)
-      t.match(await ask(store, 'k1'), AT_ONCE, 'and the old one goes on')
+      t.match(await ask(store, 'k1'), AT_ONCE, 'and the old one keeps working')
     })
   }
 
@@ -656,7 +656,7 @@ t.test('promise 8: after a failure', async t => {
   })
 })
 
-t.test('promise 9: what is no key', async t => {
+t.test('promise 9: what does not count as a key', async t => {
   const faults: Array<{ name: string, jwk: Record<string, unknown>, level: 'warn' | 'error' }> = [
     { name: 'of an unknown kind', jwk: { kty: 'XYZ' }, level: 'warn' },
     { name: 'for encryption', jwk: { ...k2.jwk, use: 'enc' }, level: 'warn' },

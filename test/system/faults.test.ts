@@ -156,7 +156,7 @@ const FAULTS: Record<string, Fault> = {
     more()
   }),
   'sends a gzip bomb': responding(/^(no_jwks|timeout)$/, send(200, bomb, { 'content-encoding': 'gzip' })),
-  'sends what is no gzip as such': responding(
+  'labels a plain body as gzip': responding(
     /^(no_jwks|Z_DATA_ERROR|network)$/, send(200, jwks, { 'content-encoding': 'gzip' })
   )
 }

@@ -12,7 +12,7 @@ t.test('roles: text that commas separate, or an array', async t => {
     ['with spaces, which belong to a role', { role: 'admin, user' }, ['admin', ' user']],
     ['an array', { role: ['admin', 'a,b'] }, ['admin', 'a,b']],
     ['an array of something else', { role: ['admin', 5] }, []],
-    ['no text', { role: { admin: true } }, []],
+    ['not a string', { role: { admin: true } }, []],
     ['null', { role: null }, []],
     ['another name', { roles: 'admin' }, []]
   ]
