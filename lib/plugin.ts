@@ -47,7 +47,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   assertNamesAreFree(fastify, options)
 
   const { authUrl, jwks: policy } = options
-  const source = createJwksSource(options.jwksUrls, policy.timeout, fastify.log)
+  const source = createJwksSource(options, fastify.log)
   const keys = createKeyStore({ authUrl, source, policy, log: fastify.log, now: Date.now, random: Math.random })
   const readUser = createUserReader(options.userSchema)
   const schemes = createSchemes(options, keys, readUser)

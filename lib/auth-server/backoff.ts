@@ -1,5 +1,7 @@
 const FIRST_PAUSE = 500
 const MAX_PAUSE = 15_000
+/** The longest pause that the server can ask for. */
+const MAX_RETRY_AFTER = 60_000
 const JITTER = 0.2
 
 /** The pause after a failed fetch, doubled by each further failure. */
@@ -13,8 +15,8 @@ export interface Backoff {
   readonly nextTryAt: number | null
   /** Milliseconds until the next attempt is allowed. */
   remaining (): number
-  /** @param startedAt - when the fetch began. Of several overlapping fetches that fail, only the first counts. */
-  fail (startedAt: number): void
+  /** @param retryAfter - the pause that the server asks for, in milliseconds; 0 if it asks for none. */
+  fail (retryAfter: number): void
   succeed (): void
 }
 
@@ -32,12 +34,14 @@ export function createBackoff (now: () => number, random: () => number): Backoff
       // A clock that was set back must not make the pause longer.
       return failures === 0 || time < failedAt ? 0 : Math.max(0, nextTryAt - time)
     },
-    fail (startedAt) {
-      const time = now()
-      if (failures > 0 && startedAt <= failedAt && failedAt <= time) return
-      failedAt = time
-      const pause = Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** failures)
-      nextTryAt = failedAt + pause * (1 - JITTER * random())
+    fail (retryAfter) {
+      failedAt = now()
+      const jitter = JITTER * random()
+      // Never earlier than the server asks, and not all at the same moment.
+      const pause = retryAfter > 0
+        ? Math.min(MAX_RETRY_AFTER, retryAfter) * (1 + jitter)
+        : Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** failures) * (1 - jitter)
+      nextTryAt = failedAt + pause
       failures++
     },
     succeed () { failures = 0 }

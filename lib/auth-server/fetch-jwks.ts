@@ -1,103 +1,113 @@
 import buildGetJwks from 'get-jwks'
+import { createRecorder, recordResponse, type Recording } from './record-response.js'
+import { readRetryAfter } from './retry-after.js'
+import { VERSION } from './version.js'
 
-/** An entry of the JWKS, as received: any member may be of any type. */
-export type Jwk = Readonly<Record<string, unknown>>
+/** What a URL returned. */
+export interface JwksResponse {
+  readonly url: string
+  /** The entries of the JWKS, as received; `undefined` for anything but a JWKS. */
+  readonly entries: readonly unknown[] | undefined
+  /** A stable word for what is wrong; `null` for a JWKS. */
+  readonly code: string | null
+  /** What came, in a few words: `a JWKS`, `HTTP 404`, `timeout`. */
+  readonly text: string
+  /** Whether the server failed. If not, it has no JWKS at this URL. */
+  readonly isTrouble: boolean
+  /** The HTTP status; `null` without a response. */
+  readonly status: number | null
+  readonly headers: Headers
+  /** How long the server asks to wait, in milliseconds; 0 if it does not. */
+  readonly retryAfter: number
+  /** How long the response took, including its body, in milliseconds. */
+  readonly duration: number
+}
 
-/** Thrown if the JWKS could not be fetched. It says nothing about any key. */
-export class JwksFetchError extends Error {
-  /**
-   * A stable word: `timeout`, the code of a network error such as `ECONNREFUSED`, or `no_jwks` for a response that is
-   * not a JWKS.
-   */
-  readonly code: string
+/** How a JWKS is fetched. */
+export interface JwksRequest {
+  /** Headers of the application's own. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Ends the fetch, body included. */
+  readonly signal: AbortSignal
+}
 
-  constructor (code: string) {
-    super(`The JWKS could not be fetched: ${code}`)
-    this.name = 'JwksFetchError'
-    this.code = code
+type Verdict = Pick<JwksResponse, 'entries' | 'code' | 'text' | 'isTrouble'>
+
+// No compression: a JWKS is small. No keep-alive: minutes pass between two fetches, and a connection that the server
+// closes at that moment would look like an outage.
+const FIXED_HEADERS = { 'accept-encoding': 'identity', connection: 'close' }
+const DEFAULT_HEADERS = { accept: 'application/json', 'user-agent': `better-auth-fastify/${VERSION}` }
+/** get-jwks picks one key. All keys are read from what it received, so any `kid` will do. */
+const ANY_KID = ''
+
+/** Fetches the JWKS from one URL, whole. Nothing is thrown: what went wrong is part of the response. */
+export async function fetchJwks (url: string, { headers, signal }: JwksRequest): Promise<JwksResponse> {
+  const startedAt = performance.now()
+  const respond = (verdict: Verdict, recording?: Recording): JwksResponse => ({
+    url,
+    ...verdict,
+    status: recording?.status ?? null,
+    headers: recording?.headers ?? new Headers(),
+    retryAfter: recording === undefined ? 0 : readRetryAfter(recording.headers, Date.now()),
+    duration: Math.round(performance.now() - startedAt)
+  })
+  try {
+    const recording = await beforeAbort(receive(url, headers, signal), signal)
+    return respond(judge(recording), recording)
+  } catch (error) {
+    const code = signal.aborted ? 'timeout' : networkCode(error as Error)
+    return respond({ entries: undefined, code, text: code, isTrouble: true })
   }
 }
 
-/** What a URL returned: a JWKS, with the key or without it, or something else. */
-export type JwksResponse =
-  | { readonly isJwks: true, readonly jwk: Jwk | undefined }
-  | { readonly isJwks: false, readonly describe: () => Description | Promise<Description> }
-
-/** What a URL returned instead of a JWKS, and whether that points to a failing server rather than to a wrong URL. */
-export interface Description { readonly response: string, readonly isTrouble: boolean }
-
-// No compression: a JWKS is small, and an honest server then sends nothing that could grow during decompression. No
-// keep-alive: minutes pass between two fetches, and a connection that the server closes at that moment would look like
-// an outage.
-export const HEADERS = { accept: 'application/json', 'accept-encoding': 'identity', connection: 'close' }
-
-/**
- * Fetches the JWKS from one URL, and picks one key from it.
- *
- * @throws JwksFetchError if the network fails, or the timeout expires.
- */
-export async function fetchJwks (url: string, kid: string, signal: AbortSignal): Promise<JwksResponse> {
+async function receive (
+  url: string, ownHeaders: JwksRequest['headers'], signal: AbortSignal
+): Promise<Recording> {
   const { origin, pathname } = new URL(url)
+  const recorder = createRecorder()
+  const headers = new Headers(DEFAULT_HEADERS)
+  for (const [name, value] of Object.entries({ ...ownHeaders, ...FIXED_HEADERS })) headers.set(name, value)
+  const request = { redirect: 'manual', headers } as const
   // A new get-jwks for each fetch: its own cache would return removed keys, and its signal works only once.
-  const fetchOptions = { signal, redirect: 'manual', headers: HEADERS } as const
-  const jwks = buildGetJwks({ max: 1, jwksPath: pathname, fetchOptions })
+  const fetchOptions = {
+    ...request, dispatcher: recorder.dispatcher, signal: AbortSignal.any([signal, recorder.signal])
+  }
+  const jwks = buildGetJwks({ max: 1, jwksPath: pathname, fetchOptions: fetchOptions as RequestInit })
   // Without `alg`: the key is found by its `kid` alone, and judged later.
-  const wanted = { domain: origin, kid } as Parameters<typeof jwks.getJwk>[0]
+  const wanted = { domain: origin, kid: ANY_KID } as Parameters<typeof jwks.getJwk>[0]
+  const failure: unknown = await jwks.getJwk(wanted).then(() => undefined, (error: unknown) => error)
+  if (recorder.recording !== undefined) return recorder.recording
+  if (recorder.isUsed) throw failure
+  // This `fetch` ignores dispatchers, and get-jwks tells no more than one key.
+  return recordResponse(await fetch(url, { ...request, signal }))
+}
+
+function judge ({ status, refused, body }: Recording): Verdict {
+  const no = (text: string, code = 'no_jwks', isTrouble = code !== 'no_jwks') => {
+    return { entries: undefined, code, text, isTrouble }
+  }
+  switch (refused) {
+    case 'too_large': return no('longer than 1 MB', refused)
+    case 'encoded': return no('a compressed response', refused)
+    case 'status': return status === 429
+      ? no('HTTP 429', 'rate_limited')
+      : no(`HTTP ${status}`, 'no_jwks', status >= 500 || status === 408 || status === 425)
+  }
   try {
-    return { isJwks: true, jwk: await beforeAbort(jwks.getJwk(wanted), signal) }
-  } catch (error) {
-    return classify(error as GetJwksFailure, url, signal)
+    const { keys } = Object(JSON.parse(new TextDecoder().decode(body))) as { keys?: unknown }
+    if (Array.isArray(keys)) return { entries: keys, code: null, text: 'a JWKS', isTrouble: false }
+    return no('JSON without keys')
+  } catch {
+    return no(`HTTP ${status} without JSON`)
   }
 }
 
-/** The error of getJwk(). GetJwksError is not exported; its `code` identifies it. */
-interface GetJwksFailure extends Error {
-  code?: string
-  response?: Response
-}
-
-function classify (error: GetJwksFailure, url: string, signal: AbortSignal): JwksResponse {
-  switch (error.code) {
-    case 'JWK_NOT_FOUND': return { isJwks: true, jwk: undefined }
-    case 'NO_JWKS': return not(() => ({ response: 'JSON without keys', isTrouble: false }))
-    case 'JWKS_REQUEST_FAILED': return not(() => describeStatus(error.response!.status))
-  }
-  // The body is not JSON. get-jwks parses it before it reads the status, so a second request finds out the status if it
-  // matters.
-  if (error instanceof SyntaxError) return not(async () => describeStatus(await fetchStatus(url, signal)))
-  if (signal.aborted) throw new JwksFetchError('timeout')
-  // A TypeError with a cause comes from fetch(). Without one it comes from get-jwks, which failed on an entry of the
-  // JWKS.
-  if (error.cause !== undefined) throw networkError(error)
-  return not(() => ({ response: 'a malformed JWKS', isTrouble: true }))
-}
-
-function not (describe: () => Description | Promise<Description>): JwksResponse {
-  return { isJwks: false, describe }
-}
-
-function describeStatus (status: number): Description {
-  const isOk = status >= 200 && status < 300
-  const isTrouble = status >= 500 || status === 429
-  return { response: isOk ? `HTTP ${status} without JSON` : `HTTP ${status}`, isTrouble }
-}
-
-async function fetchStatus (url: string, signal: AbortSignal): Promise<number> {
-  try {
-    const response = await fetch(url, { signal, redirect: 'manual', headers: HEADERS })
-    response.body?.cancel().catch(() => {})
-    return response.status
-  } catch (error) {
-    throw signal.aborted ? new JwksFetchError('timeout') : networkError(error as Error)
-  }
-}
-
-function networkError (error: Error): JwksFetchError {
+function networkCode (error: Error): string {
   const code = (error.cause as { code?: unknown } | undefined)?.code
-  return new JwksFetchError(typeof code === 'string' ? code : 'network')
+  return typeof code === 'string' ? code : 'network'
 }
 
-/** Rejects as soon as the signal aborts. A body that is being decompressed ignores the signal. */
+/** Rejects as soon as the signal aborts, whatever `fetch` does with its signal. */
 function beforeAbort<T> (promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => { reject(signal.reason) }

@@ -1,80 +1,90 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { fetchJwks, JwksFetchError, type Description, type Jwk, type JwksResponse } from './fetch-jwks.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import { fetchJwks, type JwksResponse } from './fetch-jwks.js'
+import { searchJwks, type Search } from './search-jwks.js'
 
 /** Where keys come from. */
 export interface JwksSource {
   /** The URL of the JWKS, or `null` until it has been found. */
   readonly url: string | null
   /**
-   * Fetches the JWKS and picks one key from it.
+   * Fetches the JWKS.
    *
-   * @returns the JWK, or `undefined` if the JWKS was fetched and does not hold that key.
-   * @throws JwksFetchError if the JWKS could not be fetched.
+   * @param mayMove - whether to search again if the URL that was found returns 404. Only if no key is trusted any more:
+   * otherwise whoever publishes another JWKS at the same origin could take over.
+   * @returns the entries of the JWKS, as received.
+   * @throws JwksFetchError
    */
-  fetchJwk (kid: string): Promise<Jwk | undefined>
+  fetchJwks (mayMove: boolean): Promise<readonly unknown[]>
+}
+
+/** Thrown if the JWKS could not be fetched. It says nothing about any key. */
+export class JwksFetchError extends Error {
+  /**
+   * A stable word: `timeout`, the code of a network error such as `ECONNREFUSED`, `rate_limited`, `too_large` or
+   * `encoded` for a response that is not read, or `no_jwks` for any other response that is not a JWKS.
+   */
+  readonly code: string
+  /** How long the server asks to wait, in milliseconds; 0 if it does not. */
+  readonly retryAfter: number
+
+  constructor (code: string, retryAfter = 0) {
+    super(`The JWKS could not be fetched: ${code}`)
+    this.name = 'JwksFetchError'
+    this.code = code
+    this.retryAfter = retryAfter
+  }
 }
 
 /**
- * Finds the JWKS at one of several URLs. It uses the first URL that returns a JWKS, until that URL stops doing so.
+ * Finds the JWKS at one of several URLs, and keeps the URL that it found.
  *
- * @param urls - in the order in which they are tried.
- * @param timeout - milliseconds for one `fetchJwk`, however many URLs it has to try.
+ * @param log - is told where the JWKS is, and what is there instead of it: once per change.
  */
-export function createJwksSource (urls: readonly string[], timeout: number, log: FastifyBaseLogger): JwksSource {
+export function createJwksSource (
+  { jwksUrls: urls, jwks: { timeout, headers } }: Pick<ResolvedOptions, 'jwksUrls' | 'jwks'>, log: FastifyBaseLogger
+): JwksSource {
   let found: string | undefined
-  let search: Promise<Jwk | undefined> | undefined
   let reported: string | undefined
 
-  async function fetchJwk (kid: string, signal = AbortSignal.timeout(timeout)): Promise<Jwk | undefined> {
-    const url = found
-    if (url !== undefined) {
-      const response = await fetchJwks(url, kid, signal)
-      if (response.isJwks) return response.jwk
-      if (found === url) found = undefined
-      else if (found !== undefined) return fetchJwk(kid, signal)
+  async function ask (mayMove: boolean): Promise<Search> {
+    if (found !== undefined) {
+      const response = await fetchJwks(found, { headers, signal: AbortSignal.timeout(timeout) })
+      if (response.entries !== undefined) return { found: response, tried: [response] }
+      if (urls.length === 1 || !mayMove || response.status !== 404) return { found: undefined, tried: [response] }
     }
-    if (search !== undefined) {
-      // Another request is already searching, and this one uses its result.
-      await search
-      return fetchJwk(kid, signal)
-    }
-    search = find(kid, signal).finally(() => { search = undefined })
-    return search
+    return searchJwks(urls, headers, timeout)
   }
 
-  async function find (kid: string, signal: AbortSignal): Promise<Jwk | undefined> {
-    const others: Array<{ url: string, response: Extract<JwksResponse, { isJwks: false }> }> = []
-    for (const url of urls) {
-      const response = await fetchJwks(url, kid, signal)
-      if (response.isJwks) {
-        found = url
-        reported = undefined
-        log.info({ jwksUrl: url }, 'found the JWKS of the auth server')
-        return response.jwk
-      }
-      others.push({ url, response })
-    }
-    const tried = []
-    for (const { url, response } of others) tried.push({ url, ...await response.describe() })
-    report(tried)
-    throw new JwksFetchError('no_jwks')
+  function keep (url: string): void {
+    if (found === undefined) log.info({ jwksUrl: url }, 'found the JWKS of the auth server')
+    else if (found !== url) log.warn({ jwksUrl: url, previous: found }, 'the JWKS of the auth server has moved')
+    found = url
   }
 
   /** Logs once what is wrong, and again only when that changes. */
-  function report (tried: Array<{ url: string } & Description>): void {
+  function report (responses: readonly JwksResponse[]): void {
+    const tried = responses.map(({ url, text }) => ({ url, response: text }))
     const text = tried.map(({ url, response }) => `${url} returned ${response}`).join('; ')
     if (text === reported) return
     reported = text
-    log.error(
-      { tried: tried.map(({ url, response }) => ({ url, response })) },
-      tried.some(({ isTrouble }) => isTrouble)
-        ? `the auth server does not serve its keys: ${text}`
-        : `no JWKS found: ${text}. If the auth server has its keys elsewhere, set the option "jwksPath"`
-    )
+    log.error({ tried }, responses.some(({ isTrouble }) => isTrouble)
+      ? `the auth server does not serve its keys: ${text}`
+      : `no JWKS found: ${text}. If the auth server has its keys elsewhere, set the option "jwksPath"`)
   }
 
   return {
     get url () { return found ?? (urls.length === 1 ? urls[0]! : null) },
-    fetchJwk: kid => fetchJwk(kid)
+    async fetchJwks (mayMove) {
+      const { found: response, tried } = await ask(mayMove)
+      if (response?.entries !== undefined) {
+        reported = undefined
+        keep(response.url)
+        return response.entries
+      }
+      const failure = tried.find(({ code }) => code !== 'no_jwks')
+      if (failure === undefined) report(tried)
+      throw new JwksFetchError(failure?.code ?? 'no_jwks', Math.max(...tried.map(({ retryAfter }) => retryAfter)))
+    }
   }
 }

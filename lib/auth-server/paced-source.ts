@@ -1,7 +1,6 @@
 import { JwksUnavailableError } from '../contract/errors.js'
 import { createBackoff } from './backoff.js'
-import { JwksFetchError, type Jwk } from './fetch-jwks.js'
-import type { JwksSource } from './find-jwks.js'
+import { JwksFetchError, type JwksSource } from './find-jwks.js'
 
 /** Is notified how each fetch ended, and when an outage begins and ends. Times are milliseconds. */
 export interface FetchObserver {
@@ -27,8 +26,12 @@ export interface PacedSource {
   isPausing (): boolean
   /** The error for a request that would need a fetch during the pause. */
   unavailable (): JwksUnavailableError
-  /** @throws JwksUnavailableError if the JWKS cannot be fetched. */
-  fetchJwk (kid: string): Promise<Jwk | undefined>
+  /**
+   * Fetches the JWKS, as its source does.
+   *
+   * @throws JwksUnavailableError if the JWKS cannot be fetched.
+   */
+  fetchJwks (mayMove: boolean): Promise<readonly unknown[]>
 }
 
 /** @param random - from 0 up to 1. */
@@ -39,13 +42,14 @@ export function createPacedSource (
   let lastError: string | null = null
   let failingSince = 0
 
-  function failed (startedAt: number, code: string): void {
+  function failed (startedAt: number, { code, retryAfter }: Pick<JwksFetchError, 'code' | 'retryAfter'>): void {
     lastError = code
     if (!backoff.failing) {
       failingSince = startedAt
       observer.unreachable(startedAt, code)
     }
-    backoff.fail(startedAt)
+    backoff.fail(retryAfter)
+    observer.fetched(source.url, code, now() - startedAt)
   }
 
   function succeeded (): void {
@@ -66,17 +70,15 @@ export function createPacedSource (
     get nextTryAt () { return backoff.nextTryAt },
     isPausing: () => backoff.remaining() > 0,
     unavailable,
-    async fetchJwk (kid) {
+    async fetchJwks (mayMove) {
       const startedAt = now()
       try {
-        const jwk = await source.fetchJwk(kid)
+        const entries = await source.fetchJwks(mayMove)
         succeeded()
         observer.fetched(source.url, null, now() - startedAt)
-        return jwk
+        return entries
       } catch (error) {
-        const code = error instanceof JwksFetchError ? error.code : 'unexpected'
-        failed(startedAt, code)
-        observer.fetched(source.url, code, now() - startedAt)
+        failed(startedAt, error instanceof JwksFetchError ? error : { code: 'unexpected', retryAfter: 0 })
         throw unavailable()
       }
     }

@@ -65,7 +65,8 @@ export function invalid (name: string, expects: string, value: unknown, source =
 function describe (name: string, value: unknown): string {
   const isSecret = /(?:^|\.)secret$/.test(name)
   // A secret in the wrong place, such as `sessionCookie: process.env.BETTER_AUTH_SECRET`.
-  const mayHoldSecret = name === 'sessionCookie' || (name.startsWith('sessionCookie.') && typeof value === 'object')
+  const mayHoldSecret = ['sessionCookie', 'jwks', 'jwks.headers'].includes(name) ||
+    (name.startsWith('sessionCookie.') && typeof value === 'object')
   if (mayHoldSecret) return `a value of type ${value === null ? 'null' : typeof value}`
   if (!isSecret && name !== 'authUrl') return inspect(value, { breakLength: Infinity })
   if (typeof value !== 'string') return `a value of type ${typeof value}`

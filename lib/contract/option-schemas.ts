@@ -79,8 +79,11 @@ export const JWKS_OPTIONS = {
   maxAge: milliseconds(600_000),
   staleWhileRevalidate: milliseconds(60_000),
   staleIfError: milliseconds(3_600_000),
-  requestsPerMinute: option(Type.Number({ exclusiveMinimum: 0 }), 'a number of requests a minute, more than 0', 30),
+  requestsPerMinute: option(Type.Number({ exclusiveMinimum: 0 }), 'a number of requests a minute, more than 0', 20),
   timeout: option(
     Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }), 'a whole number of milliseconds, 1 or more', 5000
+  ),
+  headers: option(
+    typed<Readonly<Record<string, string>>>(Nested), 'a plain object with the names and values of headers', {}
   )
 } satisfies Record<keyof JwksOptions, OptionSchema>

@@ -174,9 +174,10 @@ export interface JwksOptions {
    */
   staleIfError?: number | undefined
   /**
-   * How many fetches per minute tokens with an unknown `kid` may cause, with a burst of up to 10.
+   * How many fetches per minute tokens with an unknown `kid` may cause, at equal distances. In a flood of such tokens,
+   * a new key is accepted after at most this distance and one fetch.
    *
-   * Default: `30`.
+   * Default: `20` (every 3 seconds).
    */
   requestsPerMinute?: number | undefined
   /**
@@ -185,4 +186,11 @@ export interface JwksOptions {
    * Default: `5000` (5 seconds).
    */
   timeout?: number | undefined
+  /**
+   * Headers of each fetch, for a gateway or a deployment protection in front of the auth server, such as
+   * `{ 'x-vercel-protection-bypass': secret }`. Their values are never logged.
+   *
+   * Default: `{}`; `User-Agent` is `better-auth-fastify/<version>`.
+   */
+  headers?: Readonly<Record<string, string>> | undefined
 }

@@ -1,5 +1,6 @@
 import { TypeGuard, type TObject } from '@sinclair/typebox'
 import { invalid, readOptions, type Resolved } from './check-options.js'
+import { checkHeaders } from './check-headers.js'
 import { InvalidOptionError } from './errors.js'
 import { UserSchema } from './identity.js'
 import {
@@ -57,7 +58,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     algorithms: [...options.algorithms],
     secret: checkSecret('secret', options.secret),
     clockTolerance: options.clockTolerance,
-    jwks,
+    jwks: { ...jwks, headers: checkHeaders(jwks.headers) },
     tokenCache,
     userSchema: checkUserSchema(options.userSchema),
     sessionCookie: sessionCookie && resolveSessionCookie(sessionCookie, authUrl.protocol === 'https:'),
@@ -78,9 +79,10 @@ function parseAuthUrl (text: string, isFromEnv: boolean): URL {
 }
 
 function discoveryUrls (authUrl: URL, base: string): string[] {
+  // Better Auth's own default comes first. At an origin, others may publish a JWKS too.
   const paths = base === authUrl.origin
-    ? ['/.well-known/jwks.json', '/api/auth/jwks', '/api/auth/.well-known/jwks.json']
-    : ['/.well-known/jwks.json', '/jwks']
+    ? ['/api/auth/jwks', '/.well-known/jwks.json', '/api/auth/.well-known/jwks.json', '/jwks']
+    : ['/jwks', '/.well-known/jwks.json']
   return paths.map(path => base + path)
 }
 

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { VERSION } from '../auth-server/version.js'
 import { InvalidOptionError } from '../contract/errors.js'
 import type { Algorithm, BetterAuthOptions } from '../contract/options.js'
 import { examine } from './examine.js'
@@ -31,11 +31,11 @@ option to set.
   --audience <aud>      the option audience; may be repeated
   --jwks-path <path>    the option jwksPath
   --algorithms <a,b>    the option algorithms
+  --header <name:value> a header for fetching the keys, as in the option jwks.headers; may be repeated
   --json                print one JSON document instead of text
   --help, --version
 
 Exit status: 0 if a usable key was found and nothing is refused, else 1. Warnings do not change it.
-A response over 1 MB is skipped: status 0, or 1 if a token was given.
 `
 
 const FLAGS = {
@@ -44,6 +44,7 @@ const FLAGS = {
   audience: { type: 'string', multiple: true },
   'jwks-path': { type: 'string' },
   algorithms: { type: 'string' },
+  header: { type: 'string', multiple: true },
   json: { type: 'boolean' },
   help: { type: 'boolean' },
   version: { type: 'boolean' }
@@ -68,7 +69,7 @@ export async function main (argv: readonly string[], streams: Streams): Promise<
 async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Streams): Promise<number> {
   const { values, positionals: [command, authUrl, ...rest] } = parse(argv)
   if (values.help || values.version) {
-    stdout.write(values.help ? HELP : `${version()}\n`)
+    stdout.write(values.help ? HELP : `${VERSION}\n`)
     return 0
   }
   if (command === undefined) throw new UsageError('A command is missing: doctor')
@@ -81,7 +82,8 @@ async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Str
     jwksPath: values['jwks-path'],
     issuer: values.issuer,
     audience: values.audience,
-    algorithms: values.algorithms?.split(',') as Algorithm[] | undefined
+    algorithms: values.algorithms?.split(',') as Algorithm[] | undefined,
+    jwks: { headers: parseHeaders(values.header ?? []) }
   }
   if (values.token !== undefined && stdin.isTTY === true) {
     stderr.write('Paste the token, then press Enter and Ctrl+D.\n')
@@ -110,6 +112,19 @@ function withoutValue (error: Error, authUrl: string | undefined): Error {
   return new UsageError(error.message.replace(/, got .*$/s, ''))
 }
 
+/** @throws UsageError, without the value: it may be a secret. */
+function parseHeaders (lines: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const line of lines) {
+    const [name = '', ...rest] = line.split(':')
+    if (rest.length === 0 || Object.hasOwn(headers, name)) {
+      throw new UsageError('A header is given as --header <name:value>, once for each name')
+    }
+    headers[name] = rest.join(':').trim()
+  }
+  return headers
+}
+
 /** @throws UsageError */
 async function readToken (stdin: Streams['stdin']): Promise<string> {
   const chunks: Buffer[] = []
@@ -122,9 +137,4 @@ async function readToken (stdin: Streams['stdin']): Promise<string> {
   const text = Buffer.concat(chunks).toString()
   if (text.trim() === '') throw new UsageError('There is no token on standard input')
   return text
-}
-
-function version (): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
 }

@@ -1,11 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { createJwksSource } from '../auth-server/find-jwks.js'
+import { JwksFetchError, type JwksSource } from '../auth-server/find-jwks.js'
 import type { BetterAuthOptions } from '../contract/options.js'
 import { resolveOptions, type ResolvedOptions } from '../contract/resolve-options.js'
 import { createKeyStore } from '../keys/key-store.js'
 import { accessTokenProfile } from '../tokens/access-token.js'
 import { createUserReader } from '../tokens/user-reader.js'
-import { findJwks, listKeys, type Search } from './examine-server.js'
+import { examineServer, listKeys } from './examine-server.js'
 import { examineToken } from './examine-token.js'
 import { findToken } from './pasted-token.js'
 import type { DoctorFinding, DoctorReport, DoctorToken } from './report.js'
@@ -26,15 +26,14 @@ export async function examine (
   const { authUrl, issuer, audience, algorithms } = options
   const fallback = env.BETTER_AUTH_URL !== undefined ? 'BETTER_AUTH_URL' : 'default'
   const authUrlFrom = given.authUrl !== undefined ? 'argument' : fallback
-  const search = await findJwks(options)
-  const { tried, read: { jwks, entries } = { jwks: null, entries: [] } } = search
-  const keys = await listKeys(entries, accessTokenProfile(options, createUserReader()))
-  const { token, findings: tokenFindings } = await lookAtToken(pasted, options, search)
+  const { tried, jwks, entries } = await examineServer(options)
+  const keys = await listKeys(entries ?? [], accessTokenProfile(options, createUserReader()))
+  const { token, findings: tokenFindings } = await lookAtToken(pasted, options, entries)
   const findings = [
     ...aboutAuthUrl(options),
-    ...aboutSearch(tried, jwks?.fault === 'too_long' || token?.signature === 'right'),
+    ...aboutSearch(tried),
     ...jwks === null ? [] : aboutJwks(jwks, options),
-    ...aboutKeys(keys),
+    ...entries === undefined ? [] : aboutKeys(keys, entries.length),
     ...tokenFindings
   ]
   const ok = !findings.some(({ level }) => level === 'error')
@@ -42,17 +41,18 @@ export async function examine (
 }
 
 async function lookAtToken (
-  pasted: string | undefined, options: ResolvedOptions, { read, asked }: Search
+  pasted: string | undefined, options: ResolvedOptions, entries: readonly unknown[] | undefined
 ): Promise<{ token: DoctorToken | null, findings: DoctorFinding[] }> {
   if (pasted === undefined) return { token: null, findings: [] }
-  if (read?.jwks.fault === 'too_long') {
-    const text = 'not examined: the response in place of the JWKS is longer than 1 MB'
-    const fix = 'see the findings about the auth server'
-    return { token: null, findings: [{ level: 'error', about: 'token', text, fix }] }
-  }
   const { token, notes } = findToken(pasted)
   const { authUrl, jwks: policy } = options
-  const source = createJwksSource(asked, policy.timeout, SILENT)
+  const source: JwksSource = {
+    url: null,
+    async fetchJwks () {
+      if (entries === undefined) throw new JwksFetchError('no_jwks')
+      return entries
+    }
+  }
   const store = createKeyStore({ authUrl, source, policy, log: SILENT, now: Date.now, random: Math.random })
   const examined = { notes, ...await examineToken(token, options, store) }
   return { token: examined, findings: aboutToken(token, examined, options) }

@@ -37,8 +37,7 @@ function formatRows (cells: ReadonlyArray<readonly [mark: string, text: string]>
 
 function jwksSection ({ jwks }: DoctorReport): string[] {
   if (jwks === null) return []
-  const { status, milliseconds, ageSeconds, maxAgeSeconds, fault } = jwks
-  if (fault !== null) return [`JWKS         ${fault} after ${milliseconds} ms`]
+  const { status, milliseconds, ageSeconds, maxAgeSeconds } = jwks
   const age = ageSeconds === null ? 'fresh (no Age)' : `${duration(ageSeconds)} old`
   const cache = maxAgeSeconds === null ? 'no max-age' : `max-age ${duration(maxAgeSeconds)}`
   return [`JWKS         HTTP ${status} in ${milliseconds} ms, ${age}, ${cache}`]

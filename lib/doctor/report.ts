@@ -22,11 +22,11 @@ export interface DoctorReport {
   algorithms: readonly string[]
   /** The URLs that were tried for the JWKS, in the plugin's order. */
   tried: DoctorSearchResult[]
-  /** The JWKS, or a response that is too long to be read; `null` if neither was found. */
+  /** The JWKS; `null` if none was found. */
   jwks: DoctorJwks | null
-  /** The keys of the JWKS, in its order. */
+  /** The keys of the JWKS, in its order: those that the plugin looks at. */
   keys: DoctorKey[]
-  /** The token; `null` if none was given, or if its key was not looked up (`too_long`). */
+  /** The token; `null` if none was given. */
   token: DoctorToken | null
   /** What is wrong or unsafe, and what to change. */
   findings: DoctorFinding[]
@@ -36,14 +36,11 @@ export interface DoctorReport {
 export interface DoctorSearchResult {
   url: string
   found: boolean
-  /**
-   * In the plugin's own words, such as `HTTP 404`; or the code of a failure, such as `ECONNREFUSED` or `timeout`; or
-   * `longer than 1 MB`, which ends the search.
-   */
+  /** In the plugin's own words, such as `HTTP 404`; or the code of a failure, such as `ECONNREFUSED` or `timeout`. */
   response: string
 }
 
-/** The JWKS as this report read it. */
+/** The JWKS as the plugin read it. */
 export interface DoctorJwks {
   url: string
   /** The HTTP status; `null` without a response. */
@@ -59,14 +56,10 @@ export interface DoctorJwks {
    * one.
    */
   clockAheadSeconds: number | null
-  /**
-   * Why it could not be read. `too_long`: over 1 MB; `unreadable`: the doctor's own read got no JWKS; else `null`.
-   */
-  fault: 'too_long' | 'unreadable' | null
 }
 
 /** Why the plugin accepts no token that this key signed. */
-export type DoctorKeyFault = JwkFault | 'kid_missing' | 'kid_duplicate' | 'kid_invalid' | 'algorithm_not_allowed'
+export type DoctorKeyFault = JwkFault | 'kid_duplicate' | 'algorithm_not_allowed'
 
 /** A key of the JWKS. A member is `null` if it is absent or not a string. */
 export interface DoctorKey {

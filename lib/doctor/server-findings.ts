@@ -45,7 +45,7 @@ const KEY_FAULTS: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fix'>> = 
     fix: `${NOTHING}; else give it a "kid" at the auth server`
   },
   kid_duplicate: {
-    text: 'a key before it has the same "kid": only the first is used',
+    text: 'a key before it has the same "kid" and algorithm: only the first is used',
     fix: 'nothing, if both are the same; else give each key a "kid" of its own'
   },
   kid_invalid: {
@@ -64,9 +64,10 @@ const FIXES: ReadonlyArray<readonly [response: RegExp, fix: string]> = [
   [/^(ENOTFOUND|EAI_AGAIN)$/, 'there is no host with that name: look for a misspelling in authUrl'],
   [/CERT|SSL|TLS|SIGNATURE/, 'its certificate is not trusted: set NODE_EXTRA_CA_CERTS to a file with your own CA'],
   [/^longer than 1 MB$/, 'no JWKS is that long: check what responds there, or set jwksPath to where the keys are'],
+  [/^a compressed response$/, 'the plugin asks for none, and reads none: turn compression off for that path'],
+  [/^a JWKS that may be of/, 'mend the URLs before it; or, if these are the keys of your auth server, set jwksPath'],
+  [/^HTTP 429$/, 'the rate limit of the auth server: exempt the path of the JWKS, with rateLimit: { customRules }'],
   [/^JSON without keys$/, 'add the plugin jwt() to the Better Auth server; if it is there, check its table of keys'],
-  [/^a malformed JWKS$/, '"keys" is not an array, or contains null, which hides the keys after it. Check whatever ' +
-    'generates or proxies the JWKS.'],
   [/ without JSON$/, 'a page, such as HTML: authUrl may be the web app; set it to the Better Auth server, with its ' +
     'base path'],
   [/^HTTP 3/, 'a redirect, which is never followed: set authUrl to the URL it leads to'],
@@ -89,14 +90,13 @@ export function aboutAuthUrl ({ authUrl }: ResolvedOptions): DoctorFinding[] {
   }]
 }
 
-/** @param isServed - whether keys may be, or were, fetched anyway. */
-export function aboutSearch (tried: readonly DoctorSearchResult[], isServed: boolean): DoctorFinding[] {
+export function aboutSearch (tried: readonly DoctorSearchResult[]): DoctorFinding[] {
   if (tried.some(({ found }) => found)) return []
   const responses = [...new Set(tried.map(({ response }) => response))]
   // The plugin tries URLs that need not exist, so a response other than 404 says more.
   const others = responses.filter(response => response !== NOT_FOUND)
   return (others.length > 0 ? others : responses).map(response => ({
-    level: isServed ? 'warning' : 'error',
+    level: 'error',
     about: 'auth server',
     text: `no JWKS was found: ${response}`,
     fix: fixFor(response)
@@ -109,12 +109,8 @@ export function fixFor (response: string): string {
 }
 
 export function aboutJwks (jwks: DoctorJwks, { clockTolerance }: ResolvedOptions): DoctorFinding[] {
-  const { fault, ageSeconds, maxAgeSeconds, clockAheadSeconds } = jwks
+  const { ageSeconds, maxAgeSeconds, clockAheadSeconds } = jwks
   const findings: DoctorFinding[] = []
-  if (fault === 'unreadable') {
-    const text = 'it was found, but its response was not a JWKS when it was read as a whole'
-    findings.push({ level: 'error', about: 'JWKS', text, fix: 'check what responds there' })
-  }
   const kept = Math.max(ageSeconds ?? 0, maxAgeSeconds ?? 0)
   if (kept > LONG) {
     findings.push({
@@ -138,16 +134,25 @@ export function aboutJwks (jwks: DoctorJwks, { clockTolerance }: ResolvedOptions
   return findings
 }
 
-export function aboutKeys (keys: readonly DoctorKey[]): DoctorFinding[] {
+/** @param entries - how many entries the JWKS has. */
+export function aboutKeys (keys: readonly DoctorKey[], entries: number): DoctorFinding[] {
   const findings: DoctorFinding[] = keys.flatMap(({ kid, fault }) => {
     if (fault === null) return []
     const { text, fix } = KEY_FAULTS[fault]
     const name = kid === null ? 'a key without kid' : `"${printable(kid)}"`
     return [{ level: fault === 'private' ? 'error' : 'warning', about: 'key', text: `${name}: ${text}`, fix }]
   })
-  if (keys.length > 0 && keys.every(({ fault }) => fault !== null)) {
-    const fix = 'see the findings about each; or jwt({ jwks: { keyPairConfig } }) at the auth server'
-    findings.push({ level: 'error', about: 'JWKS', text: 'none of its keys is usable', fix })
+  if (entries > keys.length) {
+    const fix = 'remove old keys at the auth server'
+    findings.push({ level: 'warning', about: 'JWKS', text: `it has ${entries} keys: only the first 1,000 count`, fix })
+  }
+  if (keys.every(({ fault }) => fault !== null)) {
+    const isEmpty = keys.length === 0
+    const text = isEmpty ? 'it has no keys' : 'none of its keys is usable'
+    const fix = isEmpty
+      ? 'check the table of keys of the auth server; request a token, which makes a first key'
+      : 'see the findings about each; or jwt({ jwks: { keyPairConfig } }) at the auth server'
+    findings.push({ level: 'error', about: 'JWKS', text, fix })
   }
   return findings
 }

@@ -13,8 +13,12 @@ export interface VerificationKey {
   readonly pem: string
 }
 
+/** An entry of the JWKS, as received: any member may be of any type. */
+export type Jwk = Readonly<Record<string, unknown>>
+
 /** Why a JWK is not usable: a stable word, for logs. */
-export type JwkFault = 'private' | 'use' | 'key_ops' | 'kty' | 'alg' | 'weak' | 'malformed'
+export type JwkFault =
+  'private' | 'use' | 'key_ops' | 'kty' | 'alg' | 'weak' | 'malformed' | 'kid_missing' | 'kid_invalid'
 
 /** Thrown for a JWK that is not usable as a verification key. */
 export class UnusableJwkError extends Error {
@@ -46,6 +50,7 @@ const KINDS: ReadonlyArray<{
 const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 
 const MIN_RSA_BITS = 2048
+const MAX_KID_LENGTH = 512
 
 /**
  * Encodings of points of small order, canonical and not, with the sign bit cleared. If one of them is the public key,
@@ -73,17 +78,16 @@ const SMALL_ORDER: Record<string, ReadonlySet<string>> = {
 /**
  * Makes a verification key from a JWK (RFC 7517), or refuses it.
  *
- * @param jwk - an entry of the JWKS, as received: any member may be of any type.
  * @throws UnusableJwkError
  */
-export function importJwk (kid: string, jwk: Readonly<Record<string, unknown>>): VerificationKey {
+export function importJwk (jwk: Jwk): VerificationKey {
   if (SECRET_MEMBERS.some(member => jwk[member] !== undefined)) throw new UnusableJwkError('private')
   if (jwk.use !== undefined && jwk.use !== 'sig') throw new UnusableJwkError('use')
   if (jwk.key_ops !== undefined && !(Array.isArray(jwk.key_ops) && jwk.key_ops.includes('verify'))) {
     throw new UnusableJwkError('key_ops')
   }
 
-  const { kty, crv } = jwk
+  const { kid, kty, crv } = jwk
   // Better Auth's RSA keys have no `crv`. If there is one, it must match.
   const kind = KINDS.find(known => known.kty === kty && known.crv === crv)
   if (kind === undefined) throw new UnusableJwkError('kty')
@@ -94,8 +98,17 @@ export function importJwk (kid: string, jwk: Readonly<Record<string, unknown>>):
 
   const publicKey = toKeyObject({ kty, crv, ...pick(jwk, kind.members) } as JsonWebKey)
   if (isWeak(publicKey, jwk)) throw new UnusableJwkError('weak')
+  if (!isKid(kid)) throw new UnusableJwkError(typeof kid === 'string' ? 'kid_invalid' : 'kid_missing')
   const alg = named === undefined ? null : algorithms[0]!
   return { kid, alg, algorithms, publicKey, pem: publicKey.export({ type: 'spki', format: 'pem' }) as string }
+}
+
+/**
+ * Whether a token can name a key by this `kid`. A lone surrogate cannot be written to a log unchanged; no key has such
+ * a `kid`.
+ */
+export function isKid (kid: unknown): kid is string {
+  return typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH && kid.isWellFormed()
 }
 
 /** Whether two keys are the same: the same key material, allowed for the same algorithms. */
@@ -103,7 +116,7 @@ export function isSameKey (a: VerificationKey, b: VerificationKey): boolean {
   return a.pem === b.pem && a.algorithms.join() === b.algorithms.join()
 }
 
-function pick (jwk: Readonly<Record<string, unknown>>, members: readonly string[]): Record<string, string> {
+function pick (jwk: Jwk, members: readonly string[]): Record<string, string> {
   const picked: Record<string, string> = {}
   for (const member of members) {
     const value = jwk[member]
@@ -121,7 +134,7 @@ function toKeyObject (jwk: JsonWebKey): KeyObject {
   }
 }
 
-function isWeak (publicKey: KeyObject, jwk: Readonly<Record<string, unknown>>): boolean {
+function isWeak (publicKey: KeyObject, jwk: Jwk): boolean {
   if (jwk.kty === 'OKP') {
     const point = Buffer.from(jwk.x as string, 'base64url')
     point[point.length - 1]! &= 0x7f

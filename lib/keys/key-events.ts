@@ -3,27 +3,67 @@ import type { FetchObserver } from '../auth-server/paced-source.js'
 import {
   jwksFetchChannel, keyChangeChannel, type JwksFetchMessage, type KeyChangeMessage
 } from '../contract/channels.js'
-import type { JwkFault, VerificationKey } from './jwk.js'
+import type { VerificationKey } from './jwk.js'
+import { MAX_ENTRIES, NO_KEYS, type EntryFault, type KeySet } from './key-set.js'
 
 /** Logs what happens to the keys of an auth server, once per change, and publishes it to the diagnostics channels. */
 export interface KeyEvents extends FetchObserver {
-  /** @param isFirst - whether no other key is known; a further key means a rotation. */
-  found (key: VerificationKey, isFirst: boolean): void
-  replaced (kid: string): void
-  removed (kid: string): void
-  becameUnusable (kid: string): void
-  /** A JWK that is not usable, known before or not. */
-  unusable (kid: string, fault: JwkFault): void
+  /** Another JWKS takes the place of the one before. */
+  replaced (before: KeySet, after: KeySet): void
 }
 
 /**
  * @param authUrl - the auth server that the keys belong to, for subscribers of the channels.
- * @param countKeys - how many keys are known.
+ * @param countKeys - how many keys are trusted.
  */
 export function createKeyEvents (authUrl: string, log: FastifyBaseLogger, countKeys: () => number): KeyEvents {
   function publish (kid: string, change: KeyChangeMessage['change']): void {
     if (keyChangeChannel.hasSubscribers) {
       keyChangeChannel.publish({ authUrl, kid, change } satisfies KeyChangeMessage)
+    }
+  }
+
+  function reportKeys (before: KeySet, after: KeySet): void {
+    for (const [kid, keys] of after.keys) {
+      const known = before.keys.get(kid)
+      if (known === undefined) {
+        const algorithms = [...new Set(keys.flatMap(key => key.algorithms))]
+        log.info({ kid, algorithms }, before.keys.size === 0
+          ? 'found a key of the auth server'
+          : 'the auth server rotated its keys: found a new one')
+        publish(kid, 'found')
+      } else if (!isEqual(known, keys)) {
+        log.warn({ kid }, 'the auth server replaced a key under the same kid')
+        publish(kid, 'replaced')
+      }
+    }
+    const isEmpty = after.keys.size === 0
+    if (isEmpty && (before.keys.size > 0 || before === NO_KEYS)) {
+      log.error({ entries: after.size }, 'the JWKS of the auth server has no usable key; its tokens are refused')
+    }
+    for (const kid of before.keys.keys()) {
+      if (after.keys.has(kid)) continue
+      const isUnusable = after.faults.some(entry => entry.kid === kid)
+      const text = isUnusable
+        ? 'a key of the auth server is no longer usable; its tokens are refused'
+        : 'a key left the JWKS of the auth server; its tokens are refused'
+      if (!isEmpty) log.warn({ kid }, text)
+      publish(kid, isUnusable ? 'unusable' : 'removed')
+    }
+  }
+
+  function reportFaults (before: KeySet, after: KeySet): void {
+    for (const { kid, fault } of newFaults(before.faults, after.faults)) {
+      if (fault === 'private') {
+        log.error({ kid }, 'the auth server publishes a private key: anyone who has read it can sign tokens')
+      } else {
+        log.warn({ kid, fault }, 'a key in the JWKS of the auth server is not usable')
+      }
+    }
+    const isTooLong = ({ size }: KeySet) => size > MAX_ENTRIES
+    if (isTooLong(after) && !isTooLong(before)) {
+      const code = 'too_many_keys'
+      log.warn({ code, entries: after.size }, `the JWKS has more than ${MAX_ENTRIES} entries; the others are ignored`)
     }
   }
 
@@ -39,29 +79,27 @@ export function createKeyEvents (authUrl: string, log: FastifyBaseLogger, countK
     reachable (downFor) {
       log.info({ downFor }, 'the JWKS of the auth server is back')
     },
-    found ({ kid, algorithms }, isFirst) {
-      const text = isFirst ? 'found a key of the auth server' : 'the auth server rotated its keys: found a new one'
-      log.info({ kid, algorithms }, text)
-      publish(kid, 'found')
-    },
-    replaced (kid) {
-      log.warn({ kid }, 'the auth server replaced a key under the same kid')
-      publish(kid, 'replaced')
-    },
-    removed (kid) {
-      log.warn({ kid }, 'a key left the JWKS of the auth server; its tokens are refused')
-      publish(kid, 'removed')
-    },
-    becameUnusable (kid) {
-      log.warn({ kid }, 'a key of the auth server is no longer usable; its tokens are refused')
-      publish(kid, 'unusable')
-    },
-    unusable (kid, fault) {
-      if (fault === 'private') {
-        log.error({ kid }, 'the auth server publishes a private key: anyone who has read it can sign tokens')
-      } else {
-        log.warn({ kid, fault }, 'a key in the JWKS of the auth server is not usable')
-      }
+    replaced (before, after) {
+      reportKeys(before, after)
+      reportFaults(before, after)
     }
   }
+}
+
+function isEqual (a: readonly VerificationKey[], b: readonly VerificationKey[]): boolean {
+  return a.length === b.length && a.every((key, i) => key === b[i])
+}
+
+/** The faults of which there are more than before. */
+function newFaults (before: readonly EntryFault[], after: readonly EntryFault[]): EntryFault[] {
+  const known = before.map(nameOf)
+  return after.filter(entry => {
+    const index = known.indexOf(nameOf(entry))
+    if (index !== -1) known.splice(index, 1)
+    return index === -1
+  })
+}
+
+function nameOf ({ kid, fault }: EntryFault): string {
+  return `${fault} ${kid}`
 }

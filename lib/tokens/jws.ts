@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { constants, createHmac, timingSafeEqual, verify, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto'
 import { TokenInvalidError } from '../contract/errors.js'
 import type { Algorithm } from '../contract/options.js'
+import { isKid } from '../keys/jwk.js'
 
 /** A parsed header, payload or record, verified or not: any member may be of any type. */
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -31,8 +32,6 @@ export interface Jws extends JwsHeader {
   readonly payload: Buffer
   readonly signature: Buffer
 }
-
-const MAX_KID_LENGTH = 512
 
 /**
  * Parses a compact JWS and judges its header.
@@ -118,11 +117,6 @@ function decodeSegment (segment: string): Buffer {
 /** Media types are compared without case, and `application/` may be left out (RFC 7515 §4.1.9, RFC 9068 §4). */
 function mediaType (typ: string): string {
   return typ.toLowerCase().replace(/^application\//, '')
-}
-
-/** A lone surrogate cannot be written to a URL or a log unchanged; no key has such a `kid`. */
-function isKid (kid: unknown): kid is string {
-  return typeof kid === 'string' && kid !== '' && kid.length <= MAX_KID_LENGTH && kid.isWellFormed()
 }
 
 const DIGESTS: Record<Algorithm, string | null> = {

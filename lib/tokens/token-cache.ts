@@ -28,26 +28,12 @@ export function createTokenCache (max: number, keys: KeyStore, now: () => number
       if (verified === undefined || verified.token !== token) return undefined
       const time = now()
       if (time >= verified.expiresAt) cache.delete(token.slice(-KEY_LENGTH))
-      if (time >= verified.expiresAt || time < verified.notBefore || !isKeyTrusted(verified, keys)) return undefined
-      return verified
+      if (time >= verified.expiresAt || time < verified.notBefore) return undefined
+      // The key store also keeps refreshing its keys. A key that has to be fetched is not trusted yet.
+      return verified.key === undefined || keys.isTrusted(verified.key) ? verified : undefined
     },
     set (verified) {
       cache.set(verified.token.slice(-KEY_LENGTH), verified)
     }
-  }
-}
-
-/** Asks the key store, which also keeps refreshing the key. A key that has to be fetched is not trusted yet. */
-function isKeyTrusted ({ key }: VerifiedToken, keys: KeyStore): boolean {
-  if (key === undefined) return true
-  try {
-    const current = keys.get(key.kid)
-    if (current instanceof Promise) {
-      current.catch(() => {})
-      return false
-    }
-    return current === key
-  } catch {
-    return false
   }
 }

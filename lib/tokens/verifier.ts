@@ -77,9 +77,10 @@ export function createVerifier (
         return cached
       }
       const jws = parseJws(token, profile, headers)
-      // Only HS256 comes without a `kid`, and HS256 gets this far only with a shared secret.
-      if (jws.kid === undefined) return verifyWith(token, jws, undefined)
-      const key = keys.get(jws.kid)
+      const { kid, alg } = jws
+      // HS256 gets this far only with a shared secret, and only HS256 comes without a `kid`.
+      if (kid === undefined || alg === 'HS256') return verifyWith(token, jws, undefined)
+      const key = keys.get(kid, alg)
       return key instanceof Promise ? key.then(found => verifyWith(token, jws, found)) : verifyWith(token, jws, key)
     },
     assertWellFormed (token) {

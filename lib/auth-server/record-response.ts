@@ -1,0 +1,152 @@
+/** The part of undici's dispatcher (the `dispatcher` of `fetch`) that is used here. */
+interface Dispatcher { dispatch (options: unknown, handler: object): unknown }
+
+/** A response as it came over the wire. */
+export interface Recording {
+  readonly status: number
+  readonly headers: Headers
+  /** Why its body was not read to the end. `status`: only the body of a success matters. */
+  readonly refused: 'too_large' | 'encoded' | 'status' | null
+  readonly body: Buffer
+}
+
+/** Records one response while another client reads it, and ends it as soon as it must not be read any further. */
+export interface Recorder {
+  /** For the options of `fetch`. Runtimes whose `fetch` is not undici's ignore it. */
+  readonly dispatcher: Dispatcher
+  /** Aborts when the response must not be read any further. */
+  readonly signal: AbortSignal
+  /** Whether `fetch` used the dispatcher. */
+  readonly isUsed: boolean
+  /** The response, if it was refused, or has come to its end. */
+  readonly recording: Recording | undefined
+}
+
+/** The longest body that is read, in bytes as they come over the wire. */
+export const MAX_BODY = 2 ** 20
+
+const kGlobalDispatcher = Symbol.for('undici.globalDispatcher.1')
+
+type Tap = (...args: never[]) => boolean
+
+export function createRecorder (): Recorder {
+  const controller = new AbortController()
+  const chunks: Uint8Array[] = []
+  let head: Pick<Recording, 'status' | 'headers'> | undefined
+  let size = 0
+  let isUsed = false
+  let recording: Recording | undefined
+
+  /** @returns whether the client may see what was received. */
+  function finish (refused: Recording['refused']): boolean {
+    recording = { ...head!, refused, body: refused === null ? Buffer.concat(chunks) : Buffer.alloc(0) }
+    if (refused !== null) controller.abort()
+    return refused === null
+  }
+
+  function onHead (status: number, headers: Headers): boolean {
+    // 103 and others of its kind come before the response.
+    if (status < 200) return true
+    head = { status, headers }
+    const refused = refuseHead(status, headers)
+    return refused === null || finish(refused)
+  }
+
+  function onChunk (chunk: Uint8Array): boolean {
+    size += chunk.length
+    if (size > MAX_BODY) return finish('too_large')
+    // A copy: the chunk may be part of a larger buffer.
+    chunks.push(Buffer.from(chunk))
+    return true
+  }
+
+  const taps: Record<string, Tap> = {
+    // The handlers of Node.js 20 to 24.
+    onHeaders: (status: number, raw: readonly Buffer[]) => onHead(status, fromRaw(raw)),
+    onData: onChunk,
+    onComplete: () => finish(null),
+    // Those of Node.js 26.
+    onResponseStart: (_: unknown, status: number, headers: HeaderRecord) => onHead(status, fromRecord(headers)),
+    onResponseData: (_: unknown, chunk: Uint8Array) => onChunk(chunk),
+    onResponseEnd: () => finish(null)
+  }
+
+  const dispatcher: Dispatcher = {
+    dispatch (options, handler) {
+      isUsed = true
+      // Looked up at each fetch: an application may set a dispatcher of its own, such as one for its proxy.
+      const { [kGlobalDispatcher]: next } = globalThis as unknown as Record<symbol, Dispatcher>
+      return next!.dispatch(options, tapped(handler, taps))
+    }
+  }
+
+  return {
+    dispatcher,
+    signal: controller.signal,
+    get isUsed () { return isUsed },
+    get recording () { return recording }
+  }
+}
+
+/** The same without a dispatcher, from a `Response`. */
+export async function recordResponse (response: Response): Promise<Recording> {
+  const { status, headers, body } = response
+  const head = { status, headers: pick(name => headers.get(name)) }
+  const refused = refuseHead(status, headers)
+  const chunks: Uint8Array[] = []
+  let size = 0
+  const reader = refused === null ? body?.getReader() : undefined
+  for (let read = await reader?.read(); read?.value !== undefined; read = await reader!.read()) {
+    size += read.value.length
+    if (size > MAX_BODY) break
+    chunks.push(read.value)
+  }
+  if (refused === null && size <= MAX_BODY) return { ...head, refused, body: Buffer.concat(chunks) }
+  await (reader ?? body)?.cancel()
+  return { ...head, refused: refused ?? 'too_large', body: Buffer.alloc(0) }
+}
+
+function refuseHead (status: number, headers: Headers): 'status' | 'encoded' | null {
+  if (status < 200 || status > 299) return 'status'
+  const encoding = headers.get('content-encoding') ?? ''
+  return /^(?:identity)?$/i.test(encoding) ? null : 'encoded'
+}
+
+function tapped (handler: object, taps: Readonly<Record<string, Tap>>): object {
+  return new Proxy(handler, {
+    get (target, name) {
+      const method: unknown = Reflect.get(target, name)
+      const tap = taps[name as string]
+      if (typeof method !== 'function') return method
+      return (...args: never[]) => tap === undefined || tap(...args) ? method.apply(target, args) as unknown : false
+    }
+  })
+}
+
+type HeaderRecord = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/** The headers that anybody asks for. The others are not kept. */
+const RECORDED = ['age', 'cache-control', 'content-encoding', 'date', 'retry-after', 'x-retry-after']
+
+function pick (read: (name: string) => string | null | undefined): Headers {
+  const headers = new Headers()
+  for (const name of RECORDED) {
+    const value = read(name)
+    if (value !== null && value !== undefined) headers.set(name, value)
+  }
+  return headers
+}
+
+function fromRecord (record: HeaderRecord): Headers {
+  return pick(name => record[name]?.toString())
+}
+
+/** Names and values in turn. */
+function fromRaw (raw: readonly Buffer[]): Headers {
+  const record: Record<string, string[]> = {}
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!.toString('latin1').toLowerCase()
+    if (RECORDED.includes(name)) (record[name] ??= []).push(raw[i + 1]!.toString('latin1'))
+  }
+  return fromRecord(record)
+}

@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fetchJwks, type JwksRequest, type JwksResponse } from './fetch-jwks.js'
+
+/** What a search for the JWKS came to. */
+export interface Search {
+  /** The response that holds the JWKS. */
+  readonly found: JwksResponse | undefined
+  /** The responses of all URLs that were tried, in their order; `found` among them. */
+  readonly tried: readonly JwksResponse[]
+}
+
+/** Where others than Better Auth may publish a JWKS of their own: at the root of the origin. */
+const SHARED_PATHS = ['/.well-known/jwks.json', '/jwks']
+
+/**
+ * Tries URLs in order until one returns a JWKS. After its share of the timeout, the next URL is tried beside it; a
+ * later response of the first one still counts.
+ *
+ * A JWKS at a URL that others may share with Better Auth counts only if no URL before it failed: while Better Auth's
+ * own URL fails, nobody can tell whose JWKS that is.
+ *
+ * @param timeout - milliseconds for all URLs together.
+ */
+export async function searchJwks (
+  urls: readonly string[], headers: JwksRequest['headers'], timeout: number
+): Promise<Search> {
+  const end = new AbortController()
+  const timer = setTimeout(() => { end.abort() }, timeout).unref()
+  const { signal } = end
+  const attempts: Array<Promise<JwksResponse>> = []
+  try {
+    for (const url of urls) {
+      const attempt = fetchJwks(url, { headers, signal })
+      attempts.push(attempt)
+      const share = sleep(timeout / urls.length, undefined, { signal, ref: false })
+      const early = await Promise.race([attempt, share.catch(() => {})])
+      if (early !== undefined && endsSearch(early)) break
+    }
+    return await choose(attempts)
+  } finally {
+    clearTimeout(timer)
+    end.abort()
+  }
+}
+
+/** A JWKS, or a failure that the other URLs share: the server refuses connections, or asks to wait. */
+function endsSearch ({ entries, status, code }: JwksResponse): boolean {
+  return entries !== undefined || code === 'rate_limited' || (status === null && code !== 'timeout')
+}
+
+async function choose (attempts: ReadonlyArray<Promise<JwksResponse>>): Promise<Search> {
+  const tried: JwksResponse[] = []
+  for (const attempt of attempts) {
+    const response = await attempt
+    const { url, entries } = response
+    const mayBeForeign = SHARED_PATHS.includes(new URL(url).pathname) && tried.some(({ isTrouble }) => isTrouble)
+    if (entries !== undefined && mayBeForeign) {
+      tried.push({ ...response, entries: undefined, code: 'no_jwks', text: 'a JWKS that may be of somebody else' })
+    } else {
+      tried.push(response)
+      if (entries !== undefined) return { found: response, tried }
+    }
+  }
+  return { found: undefined, tried }
+}

@@ -1,0 +1,39 @@
+import { InvalidOptionError } from './errors.js'
+
+/** Headers that the plugin or `fetch` sets itself, or that would make every fetch fail. */
+const RESERVED = new Set([
+  'accept-encoding', 'connection', 'content-length', 'expect', 'host', 'keep-alive', 'te', 'trailer',
+  'transfer-encoding', 'upgrade'
+])
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+/** Printable text without spaces around it (RFC 9110 §5.5). */
+const VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/
+
+/**
+ * Checks the option `jwks.headers`, and copies it with names in lower case.
+ *
+ * @throws InvalidOptionError that names the header. No message has a value: it may be a secret.
+ */
+export function checkHeaders (headers: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const prototype: unknown = Object.getPrototypeOf(headers)
+  // The entries of an instance of Headers or Map are not its properties.
+  if (prototype !== Object.prototype && prototype !== null) throw refuse('must be a plain object')
+  const checked: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    const key = name.toLowerCase()
+    if (!TOKEN.test(name)) throw refuse('must have valid names of headers, got an invalid one')
+    if (RESERVED.has(key)) throw refuse(`must not have "${name}", which cannot be set`)
+    if (Object.hasOwn(checked, key)) throw refuse(`must not have "${name}" twice`)
+    if (typeof value !== 'string') throw refuse(`must have a string as "${name}", got a value of type ${typeof value}`)
+    if (!VALUE.test(value)) {
+      throw refuse(`must have a valid value as "${name}", got one that is empty, or has invalid characters or spaces ` +
+        'around it')
+    }
+    checked[key] = value
+  }
+  return Object.freeze(checked)
+}
+
+function refuse (text: string): Error {
+  return new InvalidOptionError(`Option "jwks.headers" ${text}`)
+}
