@@ -38,8 +38,10 @@ export function createKeySet (entries: readonly unknown[], known: KeySet): KeySe
       continue
     }
     const { kid } = judged
-    const key = known.keys.get(kid)?.find(one => isSameKey(one, judged)) ?? judged
-    keys.set(kid, [...keys.get(kid) ?? [], key])
+    const before = keys.get(kid) ?? []
+    const key = [...before, ...known.keys.get(kid) ?? []].find(one => isSameKey(one, judged)) ?? judged
+    // A key that the JWKS has twice counts once.
+    if (!before.includes(key)) keys.set(kid, [...before, key])
   }
   return { keys, faults, size: entries.length }
 }
