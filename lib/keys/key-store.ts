@@ -110,11 +110,12 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
   async function replaceSet (): Promise<void> {
     const startedAt = now()
     const mayMove = listKeys().length === 0
-    const next = createKeySet(await source.fetchJwks(mayMove), set)
-    events.replaced(set, next)
-    set = next
+    const entries = await source.fetchJwks(mayMove)
+    const before = set
+    set = createKeySet(entries, before)
     confirmedAt = startedAt
     freshFor = policy.maxAge * (1 - REFRESH_JITTER * random())
+    events.replaced(before, set)
   }
 
   function refusal (kid: string): TokenInvalidError {
