@@ -1,13 +1,12 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import t from 'tap'
 import { ALGORITHMS, type Algorithm } from '../../lib/index.js'
-import { importJwk, isSameKey, UnusableJwkError } from '../../lib/keys/jwk.js'
-
-type Jwk = Record<string, unknown>
+import { importJwk, isKid, isSameKey, UnusableJwkError, type Jwk } from '../../lib/keys/jwk.js'
 
 const RSA = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const
 
-const exportJwk = ({ publicKey }: { publicKey: KeyObject }): Jwk => ({ ...publicKey.export({ format: 'jwk' }) })
+const exportJwk = ({ publicKey }: { publicKey: KeyObject }): Jwk =>
+  ({ ...publicKey.export({ format: 'jwk' }), kid: 'k' })
 const rsa = (modulusLength: number, publicExponent?: number) => exportJwk(generateKeyPairSync(
   'rsa', { modulusLength, ...publicExponent && { publicExponent } }
 ))
@@ -27,10 +26,10 @@ const KINDS: Array<{ name: string, jwk: Jwk, algorithms: readonly Algorithm[] }>
 ]
 const [RSA_JWK, EC_JWK, OKP_JWK] = [KINDS[0]!.jwk, KINDS[3]!.jwk, KINDS[6]!.jwk]
 
-/** The fault of a JWK, or `ok`. It is read from text, as it comes out of a JWKS: `undefined` is gone. */
+/** The fault of a JWK, or `ok`. It is read from text, as a JWKS is: members that are `undefined` are gone. */
 function faultOf (jwk: Jwk | string): string {
   try {
-    importJwk('k', JSON.parse(typeof jwk === 'string' ? jwk : JSON.stringify(jwk)) as Jwk)
+    importJwk(JSON.parse(typeof jwk === 'string' ? jwk : JSON.stringify(jwk)) as Jwk)
     return 'ok'
   } catch (error) {
     return error instanceof UnusableJwkError ? error.fault : String(error)
@@ -39,7 +38,7 @@ function faultOf (jwk: Jwk | string): string {
 
 for (const { name, jwk, algorithms } of KINDS) {
   t.test(`${name} is accepted`, async t => {
-    const key = importJwk('k', jwk)
+    const key = importJwk(jwk)
     t.equal(key.kid, 'k')
     t.equal(key.alg, null, 'without alg')
     t.strictSame(key.algorithms, algorithms, 'without alg, for the algorithms of its kind')
@@ -48,13 +47,12 @@ for (const { name, jwk, algorithms } of KINDS) {
     t.strictSame(exportJwk(key), jwk, 'as the key that it is')
 
     for (const alg of algorithms) {
-      const named = importJwk('k', { ...jwk, alg })
+      const named = importJwk({ ...jwk, alg })
       t.equal(named.alg, alg)
       t.strictSame(named.algorithms, [alg], `with alg ${alg}, for that alone`)
     }
     const members = {
       alg: algorithms[0],
-      kid: 'another',
       use: 'sig',
       key_ops: ['verify'],
       ext: true,
@@ -63,7 +61,6 @@ for (const { name, jwk, algorithms } of KINDS) {
       iat: 1
     }
     t.equal(faultOf({ ...jwk, ...members }), 'ok', 'with members that say nothing against it')
-    t.equal(importJwk('k', { ...jwk, ...members }).kid, 'k', 'under the name by which it was looked up')
     t.equal(faultOf({ ...jwk, key_ops: ['sign', 'verify'] }), 'ok')
   })
 
@@ -139,7 +136,7 @@ t.test('curves that are not known', async t => {
   t.equal(faultOf(exportJwk(generateKeyPairSync('x25519'))), 'kty', 'X25519 itself')
   t.equal(faultOf(exportJwk(generateKeyPairSync('x448'))), 'kty', 'X448 itself')
   t.doesNotThrow(
-    () => importJwk('k', { ...RSA_JWK, crv: undefined }), 'undefined, as Better Auth has it for RSA, is no curve'
+    () => importJwk({ ...RSA_JWK, crv: undefined }), 'undefined, as Better Auth has it for RSA, is no curve'
   )
 })
 
@@ -274,12 +271,27 @@ t.test('members that come from a prototype do not count', async t => {
   t.equal(
     faultOf(`{ "__proto__": { "d": "AA", "use": "enc" }, "constructor": 1, ${JSON.stringify(OKP_JWK).slice(1)}`), 'ok'
   )
-  t.equal(importJwk('__proto__', OKP_JWK).kid, '__proto__')
+  t.equal(importJwk({ ...OKP_JWK, kid: '__proto__' }).kid, '__proto__')
+})
+
+t.test('a JWK without a kid that a token could name is refused', async t => {
+  for (const kid of [undefined, null, 0, 1, true, [], ['k'], {}]) {
+    t.equal(faultOf({ ...OKP_JWK, kid }), 'kid_missing', JSON.stringify(kid))
+  }
+  for (const kid of ['', 'k'.repeat(513), '\ud800', 'a\udc00b']) {
+    t.equal(faultOf({ ...OKP_JWK, kid }), 'kid_invalid', JSON.stringify(kid).slice(0, 20))
+    t.equal(isKid(kid), false)
+  }
+  for (const kid of ['1', ' ', '../../etc/passwd', 'ключ', '🔑', '__proto__', '\0', 'k'.repeat(512)]) {
+    t.equal(importJwk({ ...OKP_JWK, kid }).kid, kid, JSON.stringify(kid).slice(0, 20))
+    t.equal(isKid(kid), true)
+  }
+  t.equal(faultOf({ ...OKP_JWK, kid: undefined, use: 'enc' }), 'use', 'what else is wrong with it is said first')
 })
 
 t.test('the error says the fault, and nothing of the key', async t => {
   try {
-    importJwk('k', { ...OKP_JWK, d: 'c2VjcmV0' })
+    importJwk({ ...OKP_JWK, d: 'c2VjcmV0' })
     t.fail('accepted')
   } catch (error) {
     t.ok(error instanceof UnusableJwkError)
@@ -290,22 +302,22 @@ t.test('the error says the fault, and nothing of the key', async t => {
 
 t.test('keys are the same', async t => {
   const jwk = RSA_JWK
-  const key = importJwk('a', jwk)
-  t.ok(isSameKey(key, importJwk('a', { ...jwk })), 'with the same material')
+  const key = importJwk(jwk)
+  t.ok(isSameKey(key, importJwk({ ...jwk })), 'with the same material')
   t.ok(
-    isSameKey(key, importJwk('a', { ...jwk, use: 'sig', key_ops: ['verify'], x5c: ['AA'] })),
+    isSameKey(key, importJwk({ ...jwk, use: 'sig', key_ops: ['verify'], x5c: ['AA'] })),
     'whatever else is said of them'
   )
-  t.notOk(isSameKey(key, importJwk('a', rsa(2048))), 'and not with other material')
-  t.notOk(isSameKey(key, importJwk('a', { ...jwk, alg: 'RS256' })), 'nor for fewer algorithms')
+  t.notOk(isSameKey(key, importJwk(rsa(2048))), 'and not with other material')
+  t.notOk(isSameKey(key, importJwk({ ...jwk, alg: 'RS256' })), 'nor for fewer algorithms')
   t.notOk(
-    isSameKey(importJwk('a', { ...jwk, alg: 'PS256' }), importJwk('a', { ...jwk, alg: 'RS256' })), 'nor for others'
+    isSameKey(importJwk({ ...jwk, alg: 'PS256' }), importJwk({ ...jwk, alg: 'RS256' })), 'nor for others'
   )
   const [one, other] = [ed25519(), ed25519()]
-  t.notOk(isSameKey(importJwk('a', one), importJwk('a', other)))
-  t.notOk(isSameKey(importJwk('a', one), importJwk('a', ec('P-256'))))
+  t.notOk(isSameKey(importJwk(one), importJwk(other)))
+  t.notOk(isSameKey(importJwk(one), importJwk(ec('P-256'))))
   t.ok(
-    isSameKey(importJwk('a', one), importJwk('a', { ...one, alg: 'EdDSA' })),
+    isSameKey(importJwk(one), importJwk({ ...one, alg: 'EdDSA' })),
     'where alg says what the kind says already'
   )
 })

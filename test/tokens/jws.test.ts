@@ -33,7 +33,7 @@ t.test('sign and verify', async t => {
   for (const [alg, key] of KEYS) {
     const jws = parseJws(signJws(key, { sub: 'u_1' }), ALL)
     t.equal(jws.alg, alg)
-    t.ok(isSignedBy(jws, importJwk(key.kid, key.jwk).publicKey), `${alg} by its key`)
+    t.ok(isSignedBy(jws, importJwk(key.jwk).publicKey), `${alg} by its key`)
     t.notOk(isSignedBy(jws, createSigningKey(alg).publicKey), `${alg} by another key of its kind`)
     t.notOk(
       isSignedBy({ ...jws, signingInput: Buffer.concat([jws.signingInput, Buffer.from('A')]) }, key.publicKey),
@@ -197,7 +197,7 @@ const VECTORS: Array<{
 
 for (const { name, jwk, alg, input, signature } of VECTORS) {
   t.test(`verifies the example of ${name}`, async t => {
-    const { publicKey, algorithms } = importJwk('rfc', jwk)
+    const { publicKey, algorithms } = importJwk({ ...jwk, kid: 'rfc' })
     const [headerSegment, payload] = input.split('.') as [string, string]
     const jws: Jws = {
       alg,

@@ -15,7 +15,7 @@ import { createBearerVerifier } from '../fixtures/verifier.js'
 
 const ISSUER = 'http://localhost:3000'
 const signer = createSigningKey()
-const key = importJwk(signer.kid, signer.jwk)
+const key = importJwk(signer.jwk)
 
 /** A key store that returns what a test sets, and counts. */
 function fakeKeys (get: () => ReturnType<KeyStore['get']> = () => key) {
@@ -100,7 +100,7 @@ t.test('a cached token is refused when other key material comes under the same k
   const { verifier, state } = setUp()
   const token = signJws(signer, createClaims(ISSUER))
   await verifier.verify(token)
-  const other = importJwk(signer.kid, createSigningKey('EdDSA', signer.kid).jwk)
+  const other = importJwk(createSigningKey('EdDSA', signer.kid).jwk)
   state.get = () => other
   t.throws(() => verifier.verify(token), withReason('signature_invalid'))
   state.get = async () => other
