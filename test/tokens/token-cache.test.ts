@@ -17,13 +17,17 @@ const ISSUER = 'http://localhost:3000'
 const signer = createSigningKey()
 const key = importJwk(signer.jwk)
 
-/** A key store that returns what a test sets, and counts. */
-function fakeKeys (get: () => ReturnType<KeyStore['get']> = () => key) {
-  const state = { get, asked: 0 }
+/** A key store that returns what a test sets, and counts. It trusts the keys in `trusted`. */
+function fakeKeys () {
+  const state = { get: (): ReturnType<KeyStore['get']> => key, trusted: [key], asked: 0, checked: 0 }
   const keys: KeyStore = {
     get () {
       state.asked++
       return state.get()
+    },
+    isTrusted (one) {
+      state.checked++
+      return state.trusted.includes(one)
     },
     ready: async () => {},
     status: () => ({ url: null, keys: [], lastError: null, nextTryAt: null })
@@ -77,9 +81,33 @@ t.test('the key store is asked on every hit, so that hits keep the refresh of th
   const { verifier, state } = setUp()
   const token = signJws(signer, createClaims(ISSUER))
   await verifier.verify(token)
-  t.equal(state.asked, 1)
+  t.match(state, { asked: 1, checked: 0 })
+  for (let hits = 1; hits <= 3; hits++) {
+    await verifier.verify(token)
+    t.match(state, { asked: 1, checked: hits })
+  }
+})
+
+t.test('a token outside its lifetime does not keep the refresh of the key going', async t => {
+  const { verifier, state, clock } = setUp()
+  const token = signJws(signer, createClaims(ISSUER))
   await verifier.verify(token)
-  t.equal(state.asked, 2)
+  clock.now += 900_001
+  t.throws(() => verifier.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
+  t.equal(state.checked, 0)
+})
+
+t.test('a cached token is verified again, by the key of now, when its key may not be used without a wait', async t => {
+  const { verifier, state } = setUp()
+  const token = signJws(signer, createClaims(ISSUER))
+  const first = await verifier.verify(token)
+  state.trusted = []
+  state.get = async () => key
+  const again = verifier.verify(token)
+  t.ok(again instanceof Promise)
+  t.not(await again, first)
+  state.trusted = [key]
+  t.equal(verifier.verify(token), await again)
 })
 
 t.test('a cached token is refused as soon as its key is', async t => {
@@ -87,6 +115,7 @@ t.test('a cached token is refused as soon as its key is', async t => {
   const token = signJws(signer, createClaims(ISSUER))
   await verifier.verify(token)
 
+  state.trusted = []
   state.get = () => { throw new TokenInvalidError('unknown_key') }
   t.throws(() => verifier.verify(token), withReason('unknown_key'))
   state.get = () => { throw new JwksUnavailableError(1000) }
@@ -101,6 +130,7 @@ t.test('a cached token is refused when other key material comes under the same k
   const token = signJws(signer, createClaims(ISSUER))
   await verifier.verify(token)
   const other = importJwk(createSigningKey('EdDSA', signer.kid).jwk)
+  state.trusted = [other]
   state.get = () => other
   t.throws(() => verifier.verify(token), withReason('signature_invalid'))
   state.get = async () => other
@@ -166,7 +196,7 @@ t.test('HS256 tokens are cached as well', async t => {
   const { verifier, state, clock } = setUp({ secret })
   const token = signHmac(secret, createClaims(ISSUER))
   t.equal(await verifier.verify(token), await verifier.verify(token))
-  t.equal(state.asked, 0)
+  t.match(state, { asked: 0, checked: 0 })
   clock.now += 900_001
   t.throws(() => verifier.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
 })

@@ -16,11 +16,12 @@ const KEYS = new Map(ALGORITHMS.map(alg => [alg, createSigningKey(alg)]))
 const KEY = KEYS.get('EdDSA')!
 const SECRET = randomBytes(32).toString('hex')
 
-const importKey = ({ kid, jwk }: SigningKey) => importJwk(kid, jwk)
+const importKey = ({ jwk }: SigningKey) => importJwk(jwk)
 
 /** A key store that knows these keys, at once or as a promise, and counts who asks. */
 class Keys implements KeyStore {
   readonly asked: string[] = []
+  readonly algorithms: Algorithm[] = []
   readonly found: Map<string, VerificationKey>
   later = false
   /** What it fails with; by default it does not know the key. */
@@ -30,14 +31,16 @@ class Keys implements KeyStore {
     this.found = new Map(keys.map(key => [key.kid, key]))
   }
 
-  get (kid: string): VerificationKey | Promise<VerificationKey> {
+  get (kid: string, alg: Algorithm): VerificationKey | Promise<VerificationKey> {
     this.asked.push(kid)
+    this.algorithms.push(alg)
     const key = this.found.get(kid)
     if (this.later) return key === undefined ? Promise.reject(this.error()) : Promise.resolve(key)
     if (key === undefined) throw this.error()
     return key
   }
 
+  isTrusted (key: VerificationKey): boolean { return this.found.get(key.kid) === key }
   async ready (): Promise<void> {}
   status (): never { throw new Error('nobody asks here') }
 }
@@ -72,6 +75,15 @@ t.test('verifies a token of each algorithm at once where the key is at hand, els
   }
 })
 
+t.test('asks for the key by the kid and the algorithm of the token', async t => {
+  const { verifier, keys } = setUp()
+  for (const [alg, key] of KEYS) {
+    await verifier.verify(tokenOf(key))
+    t.equal(keys.asked.at(-1), key.kid)
+    t.equal(keys.algorithms.at(-1), alg)
+  }
+})
+
 t.test('the claims are those of the token', async t => {
   const claims = createClaims(ISSUER, { role: 'admin', nested: { list: [1, '\u00e9'] } })
   t.strictSame(decodeClaims(signJws(KEY, claims)), claims)
@@ -98,13 +110,13 @@ t.test('says for how long a token is good, the clock tolerance included', async 
 t.test('a key verifies what its JWK allows, and nothing else', async t => {
   for (const [own, key] of KEYS) {
     const { alg, ...jwk } = key.jwk
-    const allowed = importJwk(key.kid, jwk).algorithms
+    const allowed = importJwk(jwk).algorithms
     for (const header of ALGORITHMS) {
       const token = tokenOf(key, {}, { alg: header })
       const expected = header === own ? 'nothing' : 'algorithm_mismatch'
       t.equal(await outcome(setUp().verifier, token), expected, `JWK with alg ${own}, header ${header}`)
 
-      const withoutAlg = setUp({}, new Keys([importJwk(key.kid, jwk)]))
+      const withoutAlg = setUp({}, new Keys([importJwk(jwk)]))
       const signed = allowed.includes(header)
         ? signJws({ ...key, alg: header as Algorithm }, createClaims(ISSUER))
         : token
