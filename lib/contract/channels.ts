@@ -27,7 +27,8 @@ export interface JwksFetchMessage {
   /** Whether the JWKS was fetched. {@link KeyChangeMessage} reports which keys it holds. */
   readonly outcome: 'ok' | 'error'
   /**
-   * Why the fetch failed, as in `status().lastError` (`timeout`, `ECONNREFUSED`, `no_jwks`, …); `null` if it did not.
+   * Why the fetch failed, as in `status().lastError` (`timeout`, `ECONNREFUSED`, `rate_limited`, `no_jwks`, …); `null`
+   * if it did not.
    */
   readonly code: string | null
   /** How long it took, in milliseconds. */
@@ -35,14 +36,14 @@ export interface JwksFetchMessage {
 }
 
 /**
- * A key that is trusted from now on, or no longer trusted. Confirming a known key is not a change, and neither is
- * dropping a key that no request uses any more.
+ * A key that is trusted from now on, or no longer trusted, whether or not a token has used it. Confirming a known key
+ * is not a change. Neither is the end of all keys in an outage that lasts longer than `jwks.staleIfError`.
  */
 export interface KeyChangeMessage {
   readonly authUrl: string
   readonly kid: string
   /**
-   * `found`: a new key. `replaced`: other key material under a known `kid`. `removed`: a known key has left the JWKS.
+   * `found`: a new `kid`. `replaced`: other keys under a known `kid`. `removed`: a known `kid` has left the JWKS.
    * `unusable`: a known key is still in the JWKS, but must not be used any more.
    */
   readonly change: 'found' | 'replaced' | 'removed' | 'unusable'

@@ -26,9 +26,10 @@ export interface BetterAuthOptions {
    */
   authUrl?: string | undefined
   /**
-   * The path of the JWKS below `authUrl`. Without it, the plugin searches: first `/.well-known/jwks.json`, then Better
-   * Auth's own URLs (`/api/auth/jwks` and `/api/auth/.well-known/jwks.json` below an origin, `/jwks` below a base
-   * path). It keeps the first URL that returns a JWKS.
+   * The path of the JWKS below `authUrl`. Without it, the plugin searches below an origin for `/api/auth/jwks` (Better
+   * Auth's default), `/.well-known/jwks.json`, `/api/auth/.well-known/jwks.json` and `/jwks`, and below a base path for
+   * `/jwks` and `/.well-known/jwks.json`, in this order. It keeps the first URL that returns a JWKS. See
+   * `docs/reference/keys.md`.
    *
    * Default: unset; the plugin searches.
    */
@@ -67,7 +68,7 @@ export interface BetterAuthOptions {
    * Default: `5000` (5 seconds).
    */
   clockTolerance?: number | undefined
-  /** How long keys are trusted, and how often the plugin fetches them. */
+  /** How long keys are trusted, and how the plugin fetches them. */
   jwks?: JwksOptions | undefined
   /**
    * The cache of verified tokens, so that each token is verified once and not on every request; `false` turns it off. A
@@ -153,29 +154,29 @@ export interface TokenCacheOptions {
   max?: number | undefined
 }
 
-/** How long keys are trusted, and how often the plugin fetches them. Durations are milliseconds. */
+/** How long keys are trusted, and how the plugin fetches them. Durations are milliseconds. */
 export interface JwksOptions {
   /**
-   * For how long after it was confirmed a key is used without a fetch and without a wait.
+   * For how long after a fetch began its keys are used without another fetch and without a wait.
    *
    * Default: `600000` (10 minutes).
    */
   maxAge?: number | undefined
   /**
-   * For how much longer a key is still used at once, while one refresh runs in the background.
+   * For how much longer they are still used at once, while one refresh runs in the background.
    *
    * Default: `60000` (1 minute).
    */
   staleWhileRevalidate?: number | undefined
   /**
-   * For how long after it was last confirmed a key is trusted while the JWKS cannot be fetched.
+   * For how long after the last successful fetch began its keys are trusted while the JWKS cannot be fetched.
    *
    * Default: `3600000` (1 hour).
    */
   staleIfError?: number | undefined
   /**
-   * How many fetches per minute tokens with an unknown `kid` may cause, at equal distances. In a flood of such tokens,
-   * a new key is accepted after at most this distance and one fetch.
+   * How many fetches per minute tokens with an unknown `kid` may cause, evenly spaced. A fetch that finds the key of
+   * its token does not count. Until the next fetch is allowed, tokens with an unknown `kid` get 401.
    *
    * Default: `20` (every 3 seconds).
    */
@@ -187,8 +188,8 @@ export interface JwksOptions {
    */
   timeout?: number | undefined
   /**
-   * Headers of each fetch, for a gateway or a deployment protection in front of the auth server, such as
-   * `{ 'x-vercel-protection-bypass': secret }`. Their values are never logged.
+   * Headers for each fetch of the JWKS, for a gateway or a deployment protection in front of the auth server, such as
+   * `{ 'x-vercel-protection-bypass': secret }`. The values are checked at registration, and never logged.
    *
    * Default: `{}`; `User-Agent` is `better-auth-fastify/<version>`.
    */
