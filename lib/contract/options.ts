@@ -26,10 +26,9 @@ export interface BetterAuthOptions {
    */
   authUrl?: string | undefined
   /**
-   * The path of the JWKS below `authUrl`. Without it, the plugin searches below an origin for `/api/auth/jwks` (Better
-   * Auth's default), `/.well-known/jwks.json`, `/api/auth/.well-known/jwks.json` and `/jwks`, and below a base path for
-   * `/jwks` and `/.well-known/jwks.json`, in this order. It keeps the first URL that returns a JWKS. See
-   * `docs/reference/keys.md`.
+   * The path of the JWKS below `authUrl`. Without it, the plugin searches: below an origin `/api/auth/jwks`,
+   * `/.well-known/jwks.json`, `/api/auth/.well-known/jwks.json` and `/jwks`; below a base path `/jwks` and
+   * `/.well-known/jwks.json`. It keeps the first URL that returns a JWKS.
    *
    * Default: unset; the plugin searches.
    */
@@ -68,7 +67,7 @@ export interface BetterAuthOptions {
    * Default: `5000` (5 seconds).
    */
   clockTolerance?: number | undefined
-  /** How long keys are trusted, and how the plugin fetches them. */
+  /** How keys are fetched, and how long they are trusted. */
   jwks?: JwksOptions | undefined
   /**
    * The cache of verified tokens, so that each token is verified once and not on every request; `false` turns it off. A
@@ -154,7 +153,7 @@ export interface TokenCacheOptions {
   max?: number | undefined
 }
 
-/** How long keys are trusted, and how the plugin fetches them. Durations are milliseconds. */
+/** How keys are fetched, and how long they are trusted. Durations are milliseconds. */
 export interface JwksOptions {
   /**
    * For how long after a fetch began its keys are used without another fetch and without a wait.
@@ -175,8 +174,8 @@ export interface JwksOptions {
    */
   staleIfError?: number | undefined
   /**
-   * How many fetches per minute tokens with an unknown `kid` may cause, evenly spaced. A fetch that finds the key of
-   * its token does not count. Until the next fetch is allowed, tokens with an unknown `kid` get 401.
+   * How many fetches per minute tokens with an unknown `kid` may cause, evenly spaced. In a flood of such tokens, a new
+   * key is accepted after one such interval and one fetch at the latest.
    *
    * Default: `20` (every 3 seconds).
    */
@@ -188,8 +187,8 @@ export interface JwksOptions {
    */
   timeout?: number | undefined
   /**
-   * Headers for each fetch of the JWKS, for a gateway or a deployment protection in front of the auth server, such as
-   * `{ 'x-vercel-protection-bypass': secret }`. The values are checked at registration, and never logged.
+   * Headers of each fetch, for a gateway or a deployment protection in front of the auth server, such as
+   * `{ 'x-vercel-protection-bypass': secret }`. Their values are never logged.
    *
    * Default: `{}`; `User-Agent` is `better-auth-fastify/<version>`.
    */
