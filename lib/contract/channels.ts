@@ -35,10 +35,7 @@ export interface JwksFetchMessage {
   readonly duration: number
 }
 
-/**
- * A key that is trusted from now on, or no longer trusted, whether or not a token has used it. Confirming a known key
- * is not a change. Neither is the end of all keys in an outage that lasts longer than `jwks.staleIfError`.
- */
+/** A key that is trusted from now on, or no longer trusted. Confirming a known key is not a change. */
 export interface KeyChangeMessage {
   readonly authUrl: string
   readonly kid: string
