@@ -29,10 +29,10 @@ export interface BetterAuth {
   /** The state of the keys, as plain data. It fetches nothing. */
   status (): KeyStatus
   /**
-   * Resolves if the JWKS can be fetched now. Use it as a startup probe, not as a continuous readiness probe, which
-   * would take instances out of rotation during an outage that their cached keys would have survived. Each call fetches
-   * the JWKS, except while another fetch is in progress and during the pause after a failure. It bypasses the rate
-   * limit, so do not expose it publicly.
+   * Fetches the JWKS, and resolves if that succeeds: then all its keys are known. Use it as a startup probe, not as a
+   * continuous readiness probe, which would take instances out of rotation during an outage that their known keys would
+   * have survived. Each call fetches the JWKS, except while another fetch is in progress and during the pause after a
+   * failure. `jwks.requestsPerMinute` does not limit it, so do not expose it publicly.
    *
    * @throws JwksUnavailableError if it cannot be fetched, and at once during the pause after a failure.
    *

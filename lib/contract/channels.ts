@@ -27,22 +27,20 @@ export interface JwksFetchMessage {
   /** Whether the JWKS was fetched. {@link KeyChangeMessage} reports which keys it holds. */
   readonly outcome: 'ok' | 'error'
   /**
-   * Why the fetch failed, as in `status().lastError` (`timeout`, `ECONNREFUSED`, `no_jwks`, …); `null` if it did not.
+   * Why the fetch failed, as in `status().lastError` (`timeout`, `ECONNREFUSED`, `rate_limited`, `no_jwks`, …); `null`
+   * if it did not.
    */
   readonly code: string | null
   /** How long it took, in milliseconds. */
   readonly duration: number
 }
 
-/**
- * A key that is trusted from now on, or no longer trusted. Confirming a known key is not a change, and neither is
- * dropping a key that no request uses any more.
- */
+/** A key that is trusted from now on, or no longer trusted. Confirming a known key is not a change. */
 export interface KeyChangeMessage {
   readonly authUrl: string
   readonly kid: string
   /**
-   * `found`: a new key. `replaced`: other key material under a known `kid`. `removed`: a known key has left the JWKS.
+   * `found`: a new `kid`. `replaced`: other keys under a known `kid`. `removed`: a known `kid` has left the JWKS.
    * `unusable`: a known key is still in the JWKS, but must not be used any more.
    */
   readonly change: 'found' | 'replaced' | 'removed' | 'unusable'

@@ -26,9 +26,9 @@ export interface BetterAuthOptions {
    */
   authUrl?: string | undefined
   /**
-   * The path of the JWKS below `authUrl`. Without it, the plugin searches: first `/.well-known/jwks.json`, then Better
-   * Auth's own URLs (`/api/auth/jwks` and `/api/auth/.well-known/jwks.json` below an origin, `/jwks` below a base
-   * path). It keeps the first URL that returns a JWKS.
+   * The path of the JWKS below `authUrl`. Without it, the plugin searches: below an origin `/api/auth/jwks`,
+   * `/.well-known/jwks.json`, `/api/auth/.well-known/jwks.json` and `/jwks`; below a base path `/jwks` and
+   * `/.well-known/jwks.json`. It keeps the first URL that returns a JWKS.
    *
    * Default: unset; the plugin searches.
    */
@@ -67,7 +67,7 @@ export interface BetterAuthOptions {
    * Default: `5000` (5 seconds).
    */
   clockTolerance?: number | undefined
-  /** How long keys are trusted, and how often the plugin fetches them. */
+  /** How keys are fetched, and how long they are trusted. */
   jwks?: JwksOptions | undefined
   /**
    * The cache of verified tokens, so that each token is verified once and not on every request; `false` turns it off. A
@@ -153,29 +153,29 @@ export interface TokenCacheOptions {
   max?: number | undefined
 }
 
-/** How long keys are trusted, and how often the plugin fetches them. Durations are milliseconds. */
+/** How keys are fetched, and how long they are trusted. Durations are milliseconds. */
 export interface JwksOptions {
   /**
-   * For how long after it was confirmed a key is used without a fetch and without a wait.
+   * For how long after a fetch began its keys are used without another fetch and without a wait.
    *
    * Default: `600000` (10 minutes).
    */
   maxAge?: number | undefined
   /**
-   * For how much longer a key is still used at once, while one refresh runs in the background.
+   * For how much longer they are still used at once, while one refresh runs in the background.
    *
    * Default: `60000` (1 minute).
    */
   staleWhileRevalidate?: number | undefined
   /**
-   * For how long after it was last confirmed a key is trusted while the JWKS cannot be fetched.
+   * For how long after the last successful fetch began its keys are trusted while the JWKS cannot be fetched.
    *
    * Default: `3600000` (1 hour).
    */
   staleIfError?: number | undefined
   /**
-   * How many fetches per minute tokens with an unknown `kid` may cause, at equal distances. In a flood of such tokens,
-   * a new key is accepted after at most this distance and one fetch.
+   * How many fetches per minute tokens with an unknown `kid` may cause, evenly spaced. In a flood of such tokens, a new
+   * key is accepted after one such interval and one fetch at the latest.
    *
    * Default: `20` (every 3 seconds).
    */

@@ -104,9 +104,9 @@ export const REASONS = {
   // The keys.
   jwks_unavailable: {
     code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE',
-    meaning: 'the key of the token cannot be fetched now',
-    cause: 'The auth server is down, or this API cannot reach it, or its keys are at another URL. An earlier line ' +
-      'about the JWKS says which.',
+    meaning: 'the key of the token is unknown or was confirmed too long ago, and the JWKS cannot be fetched now',
+    cause: 'The auth server is down or returns 429, or this API cannot reach it, or its keys are at another URL. An ' +
+      'earlier line about the JWKS says which.',
     fix: 'the network between this API and the auth server; the options `authUrl` and `jwksPath`'
   }
 } as const satisfies Record<string, ReasonRow>

@@ -52,12 +52,14 @@ export const TOKEN_REASONS = {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the JWKS has no key with this `kid`',
     cause: '`authUrl` is another Better Auth server than the one that signed the token, such as staging; or the keys ' +
-      'of the auth server were deleted.',
-    fix: 'the option `authUrl`: set it to the server that signed the token; if its keys were deleted, sign in again'
+      'of the auth server were deleted; or the key is a few seconds old, and other tokens had an unknown `kid` just ' +
+      'before.',
+    fix: 'the option `authUrl`: set it to the server that signed the token; if its keys were deleted, the client: ' +
+      'fetch a new token'
   },
   unusable_key: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the key with this `kid` is weak, private, of an unknown kind, or not for signatures',
+    meaning: 'the key with this `kid` is weak, private, malformed, of an unknown kind, or not for signatures',
     cause: 'The key is RSA with fewer than 2048 bits, or is for encryption. The log says what is wrong with it.',
     fix: 'the auth server: replace the key, see `jwt({ jwks: { keyPairConfig } })`'
   },

@@ -26,10 +26,15 @@ export interface KeyStatus {
   /** The URL of the JWKS, or `null` until it has been found. */
   url: string | null
   /**
-   * The keys that are trusted now, or would be in an outage. `alg` is `null` for a JWK without one. Times are ISO 8601.
+   * All usable keys of the JWKS while they are trusted, or would be in an outage, whether or not a token has used them.
+   * `alg` is `null` for a JWK without one. `confirmedAt` is when the fetch began that found them, in ISO 8601: the same
+   * time for all keys.
    */
   keys: Array<{ kid: string, alg: string | null, confirmedAt: string }>
-  /** Why the last fetch failed, as a stable word (`timeout`, `ECONNREFUSED`, `no_jwks`, …), or `null` if it did not. */
+  /**
+   * Why the last fetch failed, as a stable word (`timeout`, `ECONNREFUSED`, `rate_limited`, `no_jwks`, …), or `null` if
+   * it did not. `docs/reference/keys.md` lists the words.
+   */
   lastError: string | null
   /** The time before which no fetch is made after a failure, in ISO 8601, or `null`. */
   nextTryAt: string | null

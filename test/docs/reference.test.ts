@@ -48,7 +48,9 @@ t.test('the reference lists all options with their defaults', async t => {
   const table = ['The plugin', 'Keys: `jwks`', 'The token cache: `tokenCache`', 'The session cookie: `sessionCookie`']
     .flatMap(heading => page.table(heading))
   const rows = new Map(table.map(([name, , byDefault]) => [plain(name), byDefault!]))
-  for (const [name, value] of Object.entries(defaults)) t.match(rows.get(name), new RegExp(`^\`${value}\``), name)
+  for (const [name, value] of Object.entries(defaults)) {
+    t.ok(rows.get(name)?.startsWith(`\`${typeof value === 'object' ? JSON.stringify(value) : value}\``), name)
+  }
   t.equal(plain(rows.get('algorithms')), `all of ${ALGORITHMS.join(', ')}`)
   t.match(rows.get('authUrl'), '`http://localhost:3000`')
 
