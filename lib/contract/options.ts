@@ -26,9 +26,9 @@ export interface BetterAuthOptions {
    */
   authUrl?: string | undefined
   /**
-   * The path of the JWKS below `authUrl`. Without it, the plugin searches: first `/.well-known/jwks.json`, then Better
-   * Auth's own URLs (`/api/auth/jwks` and `/api/auth/.well-known/jwks.json` below an origin, `/jwks` below a base
-   * path). It keeps the first URL that returns a JWKS.
+   * The path of the JWKS below `authUrl`. Without it, the plugin searches: below an origin `/api/auth/jwks`,
+   * `/.well-known/jwks.json`, `/api/auth/.well-known/jwks.json` and `/jwks`; below a base path `/jwks` and
+   * `/.well-known/jwks.json`. It keeps the first URL that returns a JWKS.
    *
    * Default: unset; the plugin searches.
    */
@@ -67,7 +67,7 @@ export interface BetterAuthOptions {
    * Default: `5000` (5 seconds).
    */
   clockTolerance?: number | undefined
-  /** How long keys are trusted, and how often the plugin fetches them. */
+  /** How keys are fetched, and how long they are trusted. */
   jwks?: JwksOptions | undefined
   /**
    * The cache of verified tokens, so that each token is verified once and not on every request; `false` turns it off. A
@@ -153,7 +153,7 @@ export interface TokenCacheOptions {
   max?: number | undefined
 }
 
-/** How long keys are trusted, and how often the plugin fetches them. Durations are milliseconds. */
+/** How keys are fetched, and how long they are trusted. Durations are milliseconds. */
 export interface JwksOptions {
   /**
    * For how long after it was confirmed a key is used without a fetch and without a wait.
@@ -174,8 +174,8 @@ export interface JwksOptions {
    */
   staleIfError?: number | undefined
   /**
-   * How many fetches per minute tokens with an unknown `kid` may cause, at equal distances. In a flood of such tokens,
-   * a new key is accepted after at most this distance and one fetch.
+   * How many fetches per minute tokens with an unknown `kid` may cause, evenly spaced. In a flood of such tokens, a new
+   * key is accepted after one such interval and one fetch at the latest.
    *
    * Default: `20` (every 3 seconds).
    */
