@@ -34,10 +34,7 @@ export interface JwksFetchMessage {
   readonly duration: number
 }
 
-/**
- * A key that is trusted from now on, or no longer trusted. Confirming a known key is not a change, and neither is
- * dropping a key that no request uses any more.
- */
+/** A key that is trusted from now on, or no longer trusted. Confirming a known key is not a change. */
 export interface KeyChangeMessage {
   readonly authUrl: string
   readonly kid: string
