@@ -1,9 +1,9 @@
 import { InvalidOptionError } from './errors.js'
 
-/** Headers that the plugin or `fetch` sets itself, or that would make every fetch fail. */
+/** Headers that the plugin or `fetch` sets itself, that `fetch` drops, or that would make every fetch fail. */
 const RESERVED = new Set([
-  'accept-encoding', 'connection', 'content-length', 'expect', 'host', 'keep-alive', 'te', 'trailer',
-  'transfer-encoding', 'upgrade'
+  '__proto__', 'accept-encoding', 'connection', 'content-length', 'expect', 'host', 'keep-alive', 'sec-fetch-mode',
+  'te', 'trailer', 'transfer-encoding', 'upgrade'
 ])
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 /** Printable text without spaces around it (RFC 9110 §5.5). */
@@ -20,15 +20,15 @@ export function checkHeaders (headers: Readonly<Record<string, unknown>>): Reado
   if (prototype !== Object.prototype && prototype !== null) {
     throw refuse('must be a plain object, got an instance of a class')
   }
-  const checked = new Map<string, string>()
+  const checked: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
     const key = name.toLowerCase()
     if (!TOKEN.test(name)) throw refuse('must have valid header names, got one that is empty or has invalid characters')
     if (RESERVED.has(key)) throw refuse(`must not have "${name}", which is reserved for the HTTP client`)
-    if (checked.has(key)) throw refuse(`must not have "${name}" twice; upper and lower case are the same`)
-    checked.set(key, checkValue(name, value))
+    if (Object.hasOwn(checked, key)) throw refuse(`must not have "${name}" twice; upper and lower case are the same`)
+    checked[key] = checkValue(name, value)
   }
-  return Object.freeze(Object.fromEntries(checked))
+  return Object.freeze(checked)
 }
 
 function checkValue (name: string, value: unknown): string {
