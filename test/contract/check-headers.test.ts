@@ -18,8 +18,6 @@ function messageOf (headers: unknown): string {
   return 'accepted'
 }
 
-const withProto = (value: unknown) => JSON.parse(`{ "__proto__": ${JSON.stringify(value)} }`) as Record<string, unknown>
-
 t.test('headers are copied with their names in lower case', async t => {
   const given = { 'X-Gate': 'open', authorization: 'Basic YTpi' }
   const checked = checkHeaders(given)
@@ -38,8 +36,6 @@ t.test('a header may have any name and value that HTTP allows', async t => {
   for (const value of ['a', '~', 'a b', 'a\tb', 'a: b, "c"; d=e', 'h\u00fcnter2', '\u0080\u00ff', 'x'.repeat(10_000)]) {
     t.strictSame(checkHeaders({ a: value }), { a: value })
   }
-  t.strictSame(Object.entries(checkHeaders(withProto('x'))), [['__proto__', 'x']], 'one like any other')
-  t.equal(Object.getPrototypeOf(checkHeaders(withProto('x'))), Object.prototype)
 })
 
 t.test('only own properties with a text as name are read', async t => {
@@ -108,7 +104,6 @@ t.test('a value that is not a string is refused with the name of its header, and
       `Option "jwks.headers" must have a string as "${name}", got a value of type ${type}`
     t.equal(messageOf({ 'x-gate': value }), expected('x-gate'), type)
   }
-  t.match(messageOf(withProto(null)), /a string as "__proto__", got a value of type null$/)
 })
 
 t.test('a header that an unset environment variable leaves without a value fails the boot', async t => {
@@ -123,12 +118,12 @@ t.test('a header that an unset environment variable leaves without a value fails
 
 t.test('a header of the HTTP client itself is refused, in any case', async t => {
   const names = [
-    'accept-encoding', 'connection', 'content-length', 'expect', 'host', 'keep-alive', 'te', 'trailer',
-    'transfer-encoding', 'upgrade'
+    '__proto__', 'accept-encoding', 'connection', 'content-length', 'expect', 'host', 'keep-alive', 'sec-fetch-mode',
+    'te', 'trailer', 'transfer-encoding', 'upgrade'
   ]
   for (const name of names.flatMap(name => [name, name.toUpperCase(), name.replace(/^./, c => c.toUpperCase())])) {
     t.equal(
-      messageOf({ [name]: SECRET }),
+      messageOf(Object.fromEntries([[name, SECRET]])),
       `Option "jwks.headers" must not have "${name}", which is reserved for the HTTP client`
     )
   }
