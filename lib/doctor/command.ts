@@ -31,7 +31,7 @@ option to set.
   --audience <aud>      the option audience; may be repeated
   --jwks-path <path>    the option jwksPath
   --algorithms <a,b>    the option algorithms
-  --header <name:value> a header for fetching the keys, as in the option jwks.headers; may be repeated
+  --header <name:value> a header of the option jwks.headers; may be repeated; it is never printed
   --json                print one JSON document instead of text
   --help, --version
 
@@ -114,15 +114,15 @@ function withoutValue (error: Error, authUrl: string | undefined): Error {
 
 /** @throws UsageError, without the value: it may be a secret. */
 function parseHeaders (lines: readonly string[]): Record<string, string> {
-  const headers: Record<string, string> = {}
+  const headers = new Map<string, string>()
   for (const line of lines) {
-    const [name = '', ...rest] = line.split(':')
-    if (rest.length === 0 || Object.hasOwn(headers, name)) {
-      throw new UsageError('A header is given as --header <name:value>, once for each name')
-    }
-    headers[name] = rest.join(':').trim()
+    const colon = line.indexOf(':')
+    if (colon === -1) throw new UsageError('A header is written as --header <name:value>')
+    const name = line.slice(0, colon).toLowerCase()
+    if (headers.has(name)) throw new UsageError('Two headers have the same name')
+    headers.set(name, line.slice(colon + 1).trim())
   }
-  return headers
+  return Object.fromEntries(headers)
 }
 
 /** @throws UsageError */

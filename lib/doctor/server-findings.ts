@@ -37,7 +37,7 @@ const KEY_FAULTS: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fix'>> = 
     fix: 'replace it: jwt({ jwks: { keyPairConfig } }) at the auth server'
   },
   malformed: {
-    text: 'its members are missing or malformed',
+    text: 'it is not a JWK, or its members are missing or malformed',
     fix: 'check whatever stores or proxies the JWKS'
   },
   kid_missing: {
@@ -64,10 +64,14 @@ const FIXES: ReadonlyArray<readonly [response: RegExp, fix: string]> = [
   [/^(ENOTFOUND|EAI_AGAIN)$/, 'there is no host with that name: look for a misspelling in authUrl'],
   [/CERT|SSL|TLS|SIGNATURE/, 'its certificate is not trusted: set NODE_EXTRA_CA_CERTS to a file with your own CA'],
   [/^longer than 1 MB$/, 'no JWKS is that long: check what responds there, or set jwksPath to where the keys are'],
-  [/^a compressed response$/, 'the plugin asks for none, and reads none: turn compression off for that path'],
-  [/^a JWKS that may be of/, 'mend the URLs before it; or, if these are the keys of your auth server, set jwksPath'],
-  [/^HTTP 429$/, 'the rate limit of the auth server: exempt the path of the JWKS, with rateLimit: { customRules }'],
-  [/^JSON without keys$/, 'add the plugin jwt() to the Better Auth server; if it is there, check its table of keys'],
+  [/^a compressed response$/, 'the plugin reads only uncompressed responses, and asks for one: turn compression off ' +
+    'for that path'],
+  [/^a JWKS that may be of/, 'fix the URL that fails; or, if these are the keys of your auth server, set jwksPath'],
+  [/^HTTP 40[13]$/, 'something in front of the auth server wants a credential: set its header in the option ' +
+    'jwks.headers (--header)'],
+  [/^HTTP 429$/, 'it limits requests: try again in a minute; to exempt the keys, set rateLimit: { customRules: { ' +
+    "'/jwks': false } } in Better Auth"],
+  [/^JSON without keys$/, 'it is not the JWKS of Better Auth: check authUrl and jwksPath, and any proxy in between'],
   [/ without JSON$/, 'a page, such as HTML: authUrl may be the web app; set it to the Better Auth server, with its ' +
     'base path'],
   [/^HTTP 3/, 'a redirect, which is never followed: set authUrl to the URL it leads to'],
@@ -98,7 +102,9 @@ export function aboutSearch (tried: readonly DoctorSearchResult[]): DoctorFindin
   return (others.length > 0 ? others : responses).map(response => ({
     level: 'error',
     about: 'auth server',
-    text: `no JWKS was found: ${response}`,
+    text: response.startsWith('a JWKS')
+      ? 'a JWKS at the root of the origin is not used while a URL before it fails: it may be of somebody else'
+      : `no JWKS was found: ${response}`,
     fix: fixFor(response)
   }))
 }
@@ -143,14 +149,14 @@ export function aboutKeys (keys: readonly DoctorKey[], entries: number): DoctorF
     return [{ level: fault === 'private' ? 'error' : 'warning', about: 'key', text: `${name}: ${text}`, fix }]
   })
   if (entries > keys.length) {
-    const fix = 'remove old keys at the auth server'
-    findings.push({ level: 'warning', about: 'JWKS', text: `it has ${entries} keys: only the first 1,000 count`, fix })
+    const text = `it has ${entries} entries: the plugin looks only at the first ${keys.length}`
+    findings.push({ level: 'warning', about: 'JWKS', text, fix: 'remove old keys at the auth server' })
   }
   if (keys.every(({ fault }) => fault !== null)) {
     const isEmpty = keys.length === 0
     const text = isEmpty ? 'it has no keys' : 'none of its keys is usable'
     const fix = isEmpty
-      ? 'check the table of keys of the auth server; request a token, which makes a first key'
+      ? 'request a token, which makes Better Auth create a key; if that does not help, check its table of keys'
       : 'see the findings about each; or jwt({ jwks: { keyPairConfig } }) at the auth server'
     findings.push({ level: 'error', about: 'JWKS', text, fix })
   }

@@ -6,7 +6,8 @@ import { createAuthenticator } from '../../lib/http/authenticate.js'
 import {
   CHANNELS, type BetterAuthOptions, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage
 } from '../../lib/index.js'
-import { JwksFetchError } from '../../lib/auth-server/fetch-jwks.js'
+import { JwksFetchError } from '../../lib/auth-server/find-jwks.js'
+import type { KeyStore } from '../../lib/keys/key-store.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import { bearer, startApi } from '../fixtures/api.js'
 import { ask, AUTH_URL, createTestStore } from '../fixtures/key-store.js'
@@ -124,14 +125,18 @@ t.test('who listens does not make the key store be asked twice', async t => {
   const key = createSigningKey()
   const { store } = createTestStore([key.jwk])
   const asked: string[] = []
-  const keys = { ...store, get: (kid: string) => { asked.push(kid); return store.get(kid) } }
+  const keys: KeyStore = {
+    ...store,
+    get (kid, alg) { asked.push(`get ${kid}`); return store.get(kid, alg) },
+    isTrusted (key) { asked.push(`isTrusted ${key.kid}`); return store.isTrusted(key) }
+  }
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, keys, Date.now)
   const check = createAuthenticator([bearerScheme(verifier, undefined)], () => {}, AUTH_URL)
   const request = {
     headers: bearer(signJws(key, createClaims(AUTH_URL))), raw: { rawHeaders: [] }
   } as unknown as Parameters<typeof check>[0]
   for (let i = 0; i < 2; i++) await check(request)
-  t.strictSame(asked, [key.kid, key.kid])
+  t.strictSame(asked, [`get ${key.kid}`, `isTrusted ${key.kid}`])
 })
 
 t.test('an error that is no refusal is rethrown as it is, and is published without a reason', async t => {
@@ -153,7 +158,7 @@ t.test('each fetch of the JWKS is published with its outcome and duration', asyn
   const { url } = source
 
   const release = source.hold()
-  const pending = store.get('k1')
+  const pending = store.get('k1', 'EdDSA')
   clock.advance(40)
   release()
   await pending
@@ -194,4 +199,14 @@ t.test('each change of a key is published once', async t => {
     await ask(store, 'k1')
     t.strictSame(messages.splice(0), change === undefined ? [] : [{ authUrl: AUTH_URL, kid: 'k1', change }], name)
   }
+
+  const [a, b, c] = ['a', 'b', 'c'].map(kid => createSigningKey('EdDSA', kid).jwk)
+  const changed = () => messages.splice(0).map(({ kid, change }) => `${kid} ${change}`)
+  source.keys = [a, b]
+  stale()
+  await store.ready()
+  t.strictSame(changed(), ['a found', 'b found'], 'one fetch finds every key')
+  source.keys = [c, { ...b, use: 'enc' }, null]
+  await store.ready()
+  t.strictSame(changed(), ['c found', 'a removed', 'b unusable'])
 })

@@ -73,6 +73,19 @@ t.test('an error shows neither a secret nor a password in a URL', async t => {
   t.equal(got('secretary', 'ada@example.com'), "'ada@example.com'")
 })
 
+t.test('an error does not show what may be a secret in the wrong place', async t => {
+  for (const name of ['sessionCookie', 'sessionCookie.prefix', 'jwks', 'jwks.headers']) {
+    for (const value of [['hunter2'], { secret: 'hunter2' }, new Map([['x-gate', 'hunter2']])]) {
+      t.equal(invalid(name, 'x', value).message, `Option "${name}" must be x, got a value of type object`)
+    }
+  }
+  for (const name of ['sessionCookie', 'jwks', 'jwks.headers']) {
+    t.equal(invalid(name, 'x', 'hunter2').message, `Option "${name}" must be x, got a value of type string`)
+    t.equal(invalid(name, 'x', null).message, `Option "${name}" must be x, got a value of type null`)
+  }
+  t.equal(invalid('jwks.timeout', 'x', '5 s').message, 'Option "jwks.timeout" must be x, got \'5 s\'')
+})
+
 t.test('an error says where a value comes from, if it is no option', async t => {
   t.equal(invalid('size', 'a whole number', 'x', ' (from SIZE)').message,
     'Option "size" (from SIZE) must be a whole number, got \'x\'')

@@ -25,8 +25,8 @@ t.test('defaults', async t => {
   const defaults = {
     authUrl: 'http://localhost:3000',
     jwksUrls: [
-      'http://localhost:3000/.well-known/jwks.json', 'http://localhost:3000/api/auth/jwks',
-      'http://localhost:3000/api/auth/.well-known/jwks.json'
+      'http://localhost:3000/api/auth/jwks', 'http://localhost:3000/.well-known/jwks.json',
+      'http://localhost:3000/api/auth/.well-known/jwks.json', 'http://localhost:3000/jwks'
     ],
     issuer: ['http://localhost:3000'],
     audience: ['http://localhost:3000'],
@@ -40,7 +40,12 @@ t.test('defaults', async t => {
     isRevoked: undefined,
     openapi: true,
     jwks: {
-      maxAge: 600_000, staleWhileRevalidate: 60_000, staleIfError: 3_600_000, requestsPerMinute: 30, timeout: 5000
+      maxAge: 600_000,
+      staleWhileRevalidate: 60_000,
+      staleIfError: 3_600_000,
+      requestsPerMinute: 20,
+      timeout: 5000,
+      headers: {}
     }
   }
   t.strictSame(resolve({}), defaults)
@@ -106,8 +111,11 @@ t.test('authUrl that is accepted', async t => {
     t.strictSame(resolved.issuer, [origin], `${authUrl}: its origin is the issuer`)
     t.strictSame(resolved.audience, [origin], `${authUrl}: its origin is the audience`)
     t.strictSame(resolved.jwksUrls, base === origin
-      ? [`${base}/.well-known/jwks.json`, `${base}/api/auth/jwks`, `${base}/api/auth/.well-known/jwks.json`]
-      : [`${base}/.well-known/jwks.json`, `${base}/jwks`], `${authUrl}: where the JWKS may be`)
+      ? [
+          `${base}/api/auth/jwks`, `${base}/.well-known/jwks.json`, `${base}/api/auth/.well-known/jwks.json`,
+          `${base}/jwks`
+        ]
+      : [`${base}/jwks`, `${base}/.well-known/jwks.json`], `${authUrl}: where the JWKS may be`)
   }
 })
 
@@ -379,11 +387,28 @@ for (const [name, { good, bad, expects }] of Object.entries(NUMBERS)) {
 
 t.test('jwks and tokenCache are objects', async t => {
   for (const value of [...NEVER_RIGHT, 0, '', 'x', []]) {
-    t.match(messageOf({ jwks: value }), 'Option "jwks" must be an object, got ', typeof value)
+    const type = value === null ? 'null' : typeof value
+    t.equal(messageOf({ jwks: value }), `Option "jwks" must be an object, got a value of type ${type}`, type)
     t.match(messageOf({ tokenCache: value }), 'Option "tokenCache" must be an object or false, got ', typeof value)
   }
-  t.match(messageOf({ jwks: false }), 'Option "jwks" must be an object, got false')
+  t.equal(messageOf({ jwks: false }), 'Option "jwks" must be an object, got a value of type boolean')
   t.equal(resolve({ tokenCache: false }).tokenCache, false)
+})
+
+t.test('jwks.headers is read once, and its values are in no message', async t => {
+  const headers = { 'X-Gate': 'open' }
+  const { jwks } = resolve({ jwks: { headers, maxAge: 1 } })
+  t.match(jwks, { headers: { 'x-gate': 'open' }, maxAge: 1 })
+  headers['X-Gate'] = 'changed'
+  t.equal(jwks.headers['x-gate'], 'open')
+  for (const jwks of [
+    'hunter2', ['hunter2'], { headers: 'hunter2' }, { headers: ['hunter2'] }, { headers: { 'x-gate': ['hunter2'] } },
+    { header: { 'x-gate': 'hunter2' } }, { headers: { 'x-gate': 'hunter2\n' } }
+  ]) {
+    const message = messageOf({ jwks })
+    t.match(message, /^(?:Option|Unknown option) "jwks/)
+    t.notMatch(message, 'hunter2')
+  }
 })
 
 t.test('options that do not exist', async t => {
@@ -409,7 +434,7 @@ t.test('options that do not exist', async t => {
       messageOf({ jwks: JSON.parse(`{ "${name}": 1 }`) }),
       `Unknown option "jwks.${name}". ` +
         'Known options: jwks.maxAge, jwks.staleWhileRevalidate, jwks.staleIfError, ' +
-        'jwks.requestsPerMinute, jwks.timeout'
+        'jwks.requestsPerMinute, jwks.timeout, jwks.headers'
     )
     t.equal(
       messageOf({ tokenCache: JSON.parse(`{ "${name}": 1 }`) }),

@@ -7,7 +7,7 @@ import type { DoctorReport } from '../../lib/doctor/report.js'
 import { startAuthServer } from '../fixtures/auth-server.js'
 import { runCli } from '../fixtures/doctor.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
-import { startJwksServer } from '../fixtures/jwks-server.js'
+import { send, sendKeys, startJwksServer } from '../fixtures/jwks-server.js'
 import { ROOT } from '../fixtures/program.js'
 
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
@@ -20,7 +20,10 @@ const opaque = 'h5kKX0dQyQ2zB4nWm0cVf1rT8uYe3sPa'
 t.test('--help and --version', async t => {
   const help = await runCli(['doctor', '--help'])
   t.match(help, { status: 0, stderr: '' })
-  for (const flag of ['--token -', '--issuer', '--audience', '--jwks-path', '--algorithms', '--json', '--version']) {
+  for (const flag of [
+    '--token -', '--issuer', '--audience', '--jwks-path', '--algorithms', '--header <name:value>', '--json',
+    '--version'
+  ]) {
     t.match(help.stdout, flag)
   }
   t.ok(help.stdout.split('\n').every(line => line.length < 100))
@@ -70,7 +73,8 @@ t.test('a token as an argument is refused, and not shown', async t => {
   const CALLS = [
     ['doctor', '--token', token], ['doctor', `--token=${token}`], ['doctor', token], ['doctor', `Bearer ${token}`],
     [token], ['doctor', 'http://a.example', token], ['doctor', `--${token}`], ['doctor', '--issuer', token],
-    ['doctor', '--jwks-path', token], ['doctor', spaced], ['doctor', '--token', opaque]
+    ['doctor', '--jwks-path', token], ['doctor', spaced], ['doctor', '--token', opaque],
+    ['doctor', '--header', `authorization: Bearer ${token}`], ['doctor', `--header=x-jwt:${token}`]
   ]
   for (const args of CALLS) {
     const { status, stdout, stderr } = await runCli(args)
@@ -83,6 +87,63 @@ t.test('a token as an argument is refused, and not shown', async t => {
     const { status, stderr } = await runCli(args)
     t.equal(status, 1)
     t.notMatch(stderr, opaque)
+  }
+})
+
+t.test('a header of the command line is sent with the request, and is not printed', async t => {
+  const server = await startJwksServer()
+  t.teardown(() => server.stop())
+  const seen: unknown[] = []
+  server.respond = (request, response) => {
+    seen.push(request.headers['x-gate'])
+    const isOpen = request.headers['x-gate'] === 'open: sesame, "hunter2"' && request.headers['x-id'] === '7'
+    const respond = isOpen ? sendKeys([key.jwk]) : send(403, 'hunter2', { 'x-echo': 'hunter2' })
+    respond(request, response)
+  }
+  const args = ['--header', 'X-Gate: open: sesame, "hunter2"', '--header=x-id:7']
+  for (const more of [[], ['--json']]) {
+    const { status, stdout, stderr } = await runCli(['doctor', server.origin, ...args, ...more])
+    t.equal(status, 0)
+    t.notMatch(stdout + stderr, /sesame|hunter2/)
+  }
+  for (const gate of ['hunter2', ' hunter2 ', 'open: sesame']) {
+    const { status, stdout, stderr } = await runCli(['doctor', server.origin, '--header', `x-gate:${gate}`])
+    t.equal(status, 1)
+    t.match(stdout, 'no JWKS was found: HTTP 403')
+    t.notMatch(stdout + stderr, /sesame|hunter2/)
+  }
+  t.equal(seen.at(-1), 'open: sesame', 'also at the last URL of the search')
+})
+
+t.test('a header that is not right is one line, without its value', async t => {
+  const MISTAKES: Array<[headers: string[], message: string]> = [
+    [['hunter2'], 'A header is written as --header <name:value>'],
+    [[''], 'A header is written as --header <name:value>'],
+    [['x-gate: hunter2', 'X-GATE: hunter2'], 'Two headers have the same name'],
+    [[':hunter2'],
+      'Option "jwks.headers" must have valid header names, got one that is empty or has invalid characters'],
+    [['hunter2 x: y'],
+      'Option "jwks.headers" must have valid header names, got one that is empty or has invalid characters'],
+    [['x-gate:'], 'Option "jwks.headers" must have a valid value as "x-gate", got an empty one'],
+    [['x-gate: \u20achunter2'],
+      'Option "jwks.headers" must have a valid value as "x-gate", got one with invalid characters, or with spaces ' +
+      'around it'],
+    [['x-gate: a\nhunter2: b'],
+      'Option "jwks.headers" must have a valid value as "x-gate", got one with invalid characters, or with spaces ' +
+      'around it'],
+    [['__proto__: hunter2'], 'Option "jwks.headers" must not have "__proto__", which is reserved for the HTTP client'],
+    [['Host: hunter2'], 'Option "jwks.headers" must not have "host", which is reserved for the HTTP client']
+  ]
+  for (const [headers, message] of MISTAKES) {
+    const { status, stdout, stderr } = await runCli(['doctor', ...headers.flatMap(header => ['--header', header])])
+    t.equal(status, 1)
+    t.equal(stdout, '')
+    t.equal(stderr, `${message}\nTry: better-auth-fastify --help\n`)
+  }
+  for (const args of [['--headers', 'x: hunter2'], ['--headr=x:hunter2'], ['-Hhunter2'], ['--json=hunter2']]) {
+    const { status, stderr } = await runCli(['doctor', ...args])
+    t.equal(status, 1)
+    t.notMatch(stderr, 'hunter2')
   }
 })
 

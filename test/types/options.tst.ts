@@ -28,7 +28,8 @@ describe('the options', () => {
       staleWhileRevalidate: undefined,
       staleIfError: undefined,
       requestsPerMinute: undefined,
-      timeout: undefined
+      timeout: undefined,
+      headers: undefined
     })
     expect(accept).type.toBeCallableWith({ tokenCache: { max: undefined } })
     expect(app.register).type.toBeCallableWith(betterAuthPlugin, { authUrl: maybeText })
@@ -43,13 +44,22 @@ describe('the options', () => {
       algorithms: ['EdDSA', 'ES256'],
       secret: text,
       clockTolerance: 0,
-      jwks: { maxAge: 1, staleWhileRevalidate: 1, staleIfError: 1, requestsPerMinute: 1, timeout: 1 },
+      jwks: {
+        maxAge: 1,
+        staleWhileRevalidate: 1,
+        staleIfError: 1,
+        requestsPerMinute: 1,
+        timeout: 1,
+        headers: { 'x-gate': text }
+      },
       tokenCache: { max: 1 }
     })
     expect(accept).type.toBeCallableWith({ issuer: false, audience: false, tokenCache: false })
     expect(accept).type.toBeCallableWith({
       issuer: ['a'] as const, audience: ['a'] as readonly string[], algorithms: ['EdDSA'] as const
     })
+    expect(acceptJwks).type.toBeCallableWith({ headers: { a: 'b' } as const })
+    expect(acceptJwks).type.toBeCallableWith({ headers: {} as Readonly<Record<string, string>> })
     expect(app.register).type.toBeCallableWith(betterAuthPlugin, { authUrl: text, prefix: '/api', logLevel: 'warn' })
     expect(app.register).type.toBeCallableWith(betterAuthPlugin, () => ({ authUrl: text }))
   })
@@ -81,10 +91,19 @@ describe('the options', () => {
     expect(accept).type.not.toBeCallableWith({ clockTolerance: '5 s' })
     expect(accept).type.not.toBeCallableWith({ jwks: false })
     expect(accept).type.not.toBeCallableWith({ jwks: { timeout: '5 s' } })
+    expect(acceptJwks).type.not.toBeCallableWith({ headers: text })
+    expect(acceptJwks).type.not.toBeCallableWith({ headers: null })
+    expect(acceptJwks).type.not.toBeCallableWith({ headers: new Map([['a', 'b']]) })
+    expect(acceptJwks).type.not.toBeCallableWith({ headers: { 'x-gate': 1 } })
+    expect(acceptJwks).type.not.toBeCallableWith({ headers: { 'x-gate': ['a', 'b'] } })
     expect(accept).type.not.toBeCallableWith({ tokenCache: true })
     expect(accept).type.not.toBeCallableWith({ tokenCache: 10 })
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { authUrl: 1 })
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { jwks: { timeout: '5 s' } })
+  })
+
+  test('refuse a header from an environment variable that may be unset', () => {
+    expect(acceptJwks).type.not.toBeCallableWith({ headers: { 'x-gate': maybeText } })
   })
 
   test('list the algorithms', () => {
@@ -103,9 +122,10 @@ describe('the options', () => {
     expect<BetterAuthOptions['clockTolerance']>().type.toBe<number | undefined>()
     expect<BetterAuthOptions['tokenCache']>().type.toBe<{ max?: number | undefined } | false | undefined>()
     expect<BetterAuthOptions['jwks']>().type.toBe<JwksOptions | undefined>()
-    expect<JwksOptions[keyof JwksOptions]>().type.toBe<number | undefined>()
+    expect<JwksOptions[Exclude<keyof JwksOptions, 'headers'>]>().type.toBe<number | undefined>()
+    expect<JwksOptions['headers']>().type.toBe<Readonly<Record<string, string>> | undefined>()
     expect<keyof JwksOptions>().type.toBe<
-      'maxAge' | 'staleWhileRevalidate' | 'staleIfError' | 'requestsPerMinute' | 'timeout'
+      'maxAge' | 'staleWhileRevalidate' | 'staleIfError' | 'requestsPerMinute' | 'timeout' | 'headers'
     >()
   })
 })
