@@ -39,7 +39,7 @@ export function createBackoff (now: () => number, random: () => number): Backoff
       const jitter = JITTER * random()
       // Never earlier than the server asks, and not all at the same moment.
       const pause = retryAfter > 0
-        ? Math.min(MAX_RETRY_AFTER, retryAfter) * (1 + jitter)
+        ? Math.max(FIRST_PAUSE, Math.min(MAX_RETRY_AFTER, retryAfter)) * (1 + jitter)
         : Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** failures) * (1 - jitter)
       nextTryAt = failedAt + pause
       failures++

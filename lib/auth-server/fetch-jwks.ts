@@ -37,8 +37,10 @@ type Verdict = Pick<JwksResponse, 'entries' | 'code' | 'text' | 'isTrouble'>
 // closes at that moment would look like an outage.
 const FIXED_HEADERS = { 'accept-encoding': 'identity', connection: 'close' }
 const DEFAULT_HEADERS = { accept: 'application/json', 'user-agent': `better-auth-fastify/${VERSION}` }
-/** get-jwks picks one key. All keys are read from what it received, so any `kid` will do. */
+/** get-jwks picks one key. All keys are read from the recorded response, so any `kid` will do. */
 const ANY_KID = ''
+/** Deeper JSON is not a JWKS, and would take many times its length of memory. */
+const MAX_DEPTH = 16
 
 /** Fetches the JWKS from one URL, whole. Nothing is thrown: what went wrong is part of the response. */
 export async function fetchJwks (url: string, { headers, signal }: JwksRequest): Promise<JwksResponse> {
@@ -68,7 +70,8 @@ async function receive (
   const headers = new Headers(DEFAULT_HEADERS)
   for (const [name, value] of Object.entries({ ...ownHeaders, ...FIXED_HEADERS })) headers.set(name, value)
   const request = { redirect: 'manual', headers } as const
-  // A new get-jwks for each fetch: its own cache would return removed keys, and its signal works only once.
+  // A new get-jwks for each fetch: its own cache would return removed keys, and its signal works only once. It rejects
+  // as soon as the response is recorded.
   const fetchOptions = {
     ...request, dispatcher: recorder.dispatcher, signal: AbortSignal.any([signal, recorder.signal])
   }
@@ -93,6 +96,7 @@ function judge ({ status, refused, body }: Recording): Verdict {
       ? no('HTTP 429', 'rate_limited')
       : no(`HTTP ${status}`, 'no_jwks', status >= 500 || status === 408 || status === 425)
   }
+  if (isDeep(body)) return no('JSON that is nested too deeply')
   try {
     const { keys } = Object(JSON.parse(new TextDecoder().decode(body))) as { keys?: unknown }
     if (Array.isArray(keys)) return { entries: keys, code: null, text: 'a JWKS', isTrouble: false }
@@ -100,6 +104,20 @@ function judge ({ status, refused, body }: Recording): Verdict {
   } catch {
     return no(`HTTP ${status} without JSON`)
   }
+}
+
+/** Whether brackets are nested deeper than {@link MAX_DEPTH}. Those in strings do not count. */
+function isDeep (json: Buffer): boolean {
+  let depth = 0
+  let isString = false
+  for (let i = 0; i < json.length && depth <= MAX_DEPTH; i++) {
+    const char = json[i]
+    if (char === 0x22) isString = !isString // "
+    else if (isString && char === 0x5c) i++ // \
+    else if (!isString && (char === 0x5b || char === 0x7b)) depth++ // [ {
+    else if (!isString && (char === 0x5d || char === 0x7d)) depth-- // ] }
+  }
+  return depth > MAX_DEPTH
 }
 
 function networkCode (error: Error): string {

@@ -48,12 +48,14 @@ export function createJwksSource (
   let reported: string | undefined
 
   async function ask (mayMove: boolean): Promise<Search> {
+    let remaining = timeout
     if (found !== undefined) {
       const response = await fetchJwks(found, { headers, signal: AbortSignal.timeout(timeout) })
       if (response.entries !== undefined) return { found: response, tried: [response] }
       if (urls.length === 1 || !mayMove || response.status !== 404) return { found: undefined, tried: [response] }
+      remaining -= response.duration
     }
-    return searchJwks(urls, headers, timeout)
+    return searchJwks(urls, headers, remaining)
   }
 
   function keep (url: string): void {

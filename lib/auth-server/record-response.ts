@@ -10,11 +10,14 @@ export interface Recording {
   readonly body: Buffer
 }
 
-/** Records one response while another client reads it, and ends it as soon as it must not be read any further. */
+/**
+ * Records the response to a request that another client makes. The client itself never sees the response: it would
+ * parse it once more, and keep it piece by piece.
+ */
 export interface Recorder {
   /** For the options of `fetch`. Runtimes whose `fetch` is not undici's ignore it. */
   readonly dispatcher: Dispatcher
-  /** Aborts when the response must not be read any further. */
+  /** Aborts when the response was recorded, or must not be read any further. */
   readonly signal: AbortSignal
   /** Whether `fetch` used the dispatcher. */
   readonly isUsed: boolean
@@ -27,21 +30,21 @@ export const MAX_BODY = 2 ** 20
 
 const kGlobalDispatcher = Symbol.for('undici.globalDispatcher.1')
 
+/** @returns whether to read on. */
 type Tap = (...args: never[]) => boolean
 
 export function createRecorder (): Recorder {
   const controller = new AbortController()
-  const chunks: Uint8Array[] = []
+  const body = createBody()
   let head: Pick<Recording, 'status' | 'headers'> | undefined
-  let size = 0
   let isUsed = false
   let recording: Recording | undefined
 
-  /** @returns whether the client may see what was received. */
-  function finish (refused: Recording['refused']): boolean {
-    recording = { ...head!, refused, body: refused === null ? Buffer.concat(chunks) : Buffer.alloc(0) }
-    if (refused !== null) controller.abort()
-    return refused === null
+  function finish (refused: Recording['refused']): false {
+    // Some dispatchers, such as undici's MockAgent, deliver the rest of a response that was aborted.
+    recording ??= { ...head!, refused, body: refused === null ? body.bytes() : Buffer.alloc(0) }
+    controller.abort()
+    return false
   }
 
   function onHead (status: number, headers: Headers): boolean {
@@ -53,11 +56,7 @@ export function createRecorder (): Recorder {
   }
 
   function onChunk (chunk: Uint8Array): boolean {
-    size += chunk.length
-    if (size > MAX_BODY) return finish('too_large')
-    // A copy: the chunk may be part of a larger buffer.
-    chunks.push(Buffer.from(chunk))
-    return true
+    return body.add(chunk) || finish('too_large')
   }
 
   const taps: Record<string, Tap> = {
@@ -92,18 +91,34 @@ export function createRecorder (): Recorder {
 export async function recordResponse (response: Response): Promise<Recording> {
   const { status, headers, body } = response
   const head = { status, headers: pick(name => headers.get(name)) }
-  const refused = refuseHead(status, headers)
-  const chunks: Uint8Array[] = []
-  let size = 0
+  let refused: Recording['refused'] = refuseHead(status, headers)
   const reader = refused === null ? body?.getReader() : undefined
+  const bytes = createBody()
   for (let read = await reader?.read(); read?.value !== undefined; read = await reader!.read()) {
-    size += read.value.length
-    if (size > MAX_BODY) break
-    chunks.push(read.value)
+    if (bytes.add(read.value)) continue
+    refused = 'too_large'
+    break
   }
-  if (refused === null && size <= MAX_BODY) return { ...head, refused, body: Buffer.concat(chunks) }
+  if (refused === null) return { ...head, refused, body: bytes.bytes() }
   await (reader ?? body)?.cancel()
-  return { ...head, refused: refused ?? 'too_large', body: Buffer.alloc(0) }
+  return { ...head, refused, body: Buffer.alloc(0) }
+}
+
+/** Collects a body in one buffer: a list of its chunks could be a million objects. */
+function createBody (): { add (chunk: Uint8Array): boolean, bytes (): Buffer } {
+  let buffer: Buffer | undefined
+  let size = 0
+  return {
+    /** @returns whether it fits. */
+    add (chunk) {
+      if (size + chunk.length > MAX_BODY) return false
+      buffer ??= Buffer.alloc(MAX_BODY)
+      buffer.set(chunk, size)
+      size += chunk.length
+      return true
+    },
+    bytes: () => buffer?.subarray(0, size) ?? Buffer.alloc(0)
+  }
 }
 
 function refuseHead (status: number, headers: Headers): 'status' | 'encoded' | null {
@@ -112,13 +127,13 @@ function refuseHead (status: number, headers: Headers): 'status' | 'encoded' | n
   return /^(?:identity)?$/i.test(encoding) ? null : 'encoded'
 }
 
+/** The handler, but for what the taps take. */
 function tapped (handler: object, taps: Readonly<Record<string, Tap>>): object {
   return new Proxy(handler, {
     get (target, name) {
-      const method: unknown = Reflect.get(target, name)
-      const tap = taps[name as string]
-      if (typeof method !== 'function') return method
-      return (...args: never[]) => tap === undefined || tap(...args) ? method.apply(target, args) as unknown : false
+      const member: unknown = Reflect.get(target, name)
+      if (typeof member !== 'function') return member
+      return taps[name as string] ?? member.bind(target) as unknown
     }
   })
 }

@@ -6,7 +6,7 @@
  */
 export function readRetryAfter (headers: Headers, now: number): number {
   const value = headers.get('retry-after') ?? headers.get('x-retry-after') ?? ''
-  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000
+  if (/^\d+$/.test(value)) return Number(value) * 1000
   const date = Date.parse(value)
   return Number.isNaN(date) ? 0 : Math.max(0, date - now)
 }

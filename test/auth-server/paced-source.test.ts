@@ -1,5 +1,6 @@
 import t from 'tap'
 import { createPacedSource, type PacedSource } from '../../lib/auth-server/paced-source.js'
+import { JwksFetchError } from '../../lib/auth-server/find-jwks.js'
 import { JwksUnavailableError } from '../../lib/contract/errors.js'
 import { createClock, type Clock } from '../fixtures/clock.js'
 import { createFakeSource, DOWN, k1, type FakeSource } from '../fixtures/key-store.js'
@@ -22,7 +23,7 @@ function setUp (): Setup {
 /** Starts a fetch that takes some time. */
 async function fetchFor (milliseconds: number, { paced, source, clock }: Setup): Promise<unknown> {
   const release = source.hold()
-  const fetching = paced.fetchJwk('k1')
+  const fetching = paced.fetchJwks(false)
   clock.advance(milliseconds)
   release()
   return fetching
@@ -31,9 +32,10 @@ async function fetchFor (milliseconds: number, { paced, source, clock }: Setup):
 t.test('a fetch that succeeds is reported with its duration', async t => {
   const setup = setUp()
   const { paced, source, observed } = setup
-  t.equal(await fetchFor(30, setup), k1.jwk)
+  t.strictSame(await fetchFor(30, setup), [k1.jwk])
   t.strictSame(observed, [['fetched', source.url, null, 30]])
-  t.equal(await paced.fetchJwk('unknown'), undefined, 'a JWKS without the key is no failure')
+  source.keys = []
+  t.strictSame(await paced.fetchJwks(false), [], 'a JWKS without keys is no failure')
   t.match(paced, { url: source.url, failing: false, lastError: null, nextTryAt: null })
   t.equal(paced.isPausing(), false)
 })
@@ -62,35 +64,52 @@ t.test('an outage is reported once, and again only after it has ended', async t 
   const startedAt = clock.now()
   source.fault = DOWN
   for (const pause of [500, 1000, 2000]) {
-    t.match(await refusalOf(() => paced.fetchJwk('k1')), { retryAfter: pause })
+    t.match(await refusalOf(() => paced.fetchJwks(false)), { retryAfter: pause })
     clock.advance(15_000)
   }
   source.fault = undefined
   observed.length = 0
-  t.equal(await fetchFor(10, setup), k1.jwk)
+  t.strictSame(await fetchFor(10, setup), [k1.jwk])
   t.strictSame(observed, [['reachable', clock.now() - startedAt], ['fetched', source.url, null, 10]])
   t.match(paced, { failing: false, lastError: null, nextTryAt: null })
 
   source.fault = DOWN
-  t.match(await refusalOf(() => paced.fetchJwk('k1')), { retryAfter: 500 }, 'the pauses start again')
+  t.match(await refusalOf(() => paced.fetchJwks(false)), { retryAfter: 500 }, 'the pauses start again')
   t.match(observed.slice(2), [['unreachable', clock.now(), 'ECONNREFUSED'], ['fetched']])
 })
 
-t.test('fetches that fail together are one failure', async t => {
+t.test('a server that asks for a longer pause gets it', async t => {
+  const { paced, source, clock } = setUp()
+  source.fault = new JwksFetchError('rate_limited', 10_000)
+  t.match(await refusalOf(() => paced.fetchJwks(false)), { reason: 'jwks_unavailable', retryAfter: 10_000 })
+  t.match(paced, { lastError: 'rate_limited', nextTryAt: clock.now() + 10_000 })
+  clock.advance(9999)
+  t.equal(paced.isPausing(), true)
+  clock.advance(1)
+  t.equal(paced.isPausing(), false)
+})
+
+t.test('the error is that of the last fetch', async t => {
   const { paced, source, observed } = setUp()
-  source.fault = DOWN
-  const release = source.hold()
-  const fetches = [paced.fetchJwk('k1'), paced.fetchJwk('k2'), paced.fetchJwk('k3')]
-  release()
-  for (const { status } of await Promise.allSettled(fetches)) t.equal(status, 'rejected')
-  t.strictSame(observed.map(([name]) => name), ['unreachable', 'fetched', 'fetched', 'fetched'])
-  t.equal(paced.unavailable().retryAfter, 500)
+  for (const code of ['timeout', 'too_large', 'no_jwks']) {
+    source.fault = new JwksFetchError(code)
+    await refusalOf(() => paced.fetchJwks(false))
+    t.equal(paced.lastError, code)
+  }
+  t.strictSame(observed.filter(([name]) => name === 'unreachable').map(([, , code]) => code), ['timeout'])
+})
+
+t.test('whether to search again is handed to the source', async t => {
+  const { paced, source } = setUp()
+  await paced.fetchJwks(true)
+  await paced.fetchJwks(false)
+  t.strictSame(source.calls, [true, false])
 })
 
 t.test('any other error of the source is unexpected, and still a 503', async t => {
   const { paced, source, observed } = setUp()
   source.fault = new TypeError('a bug')
-  t.type(await refusalOf(() => paced.fetchJwk('k1')), JwksUnavailableError)
+  t.type(await refusalOf(() => paced.fetchJwks(false)), JwksUnavailableError)
   t.equal(paced.lastError, 'unexpected')
   t.match(observed, [['unreachable', Number, 'unexpected'], ['fetched', source.url, 'unexpected', 0]])
 })

@@ -1,0 +1,8 @@
+import t from 'tap'
+import { VERSION } from '../../lib/auth-server/version.js'
+import { read } from '../fixtures/docs.js'
+
+t.test('the version is that of package.json', async t => {
+  const { version } = JSON.parse(read('package.json')) as { version: string }
+  t.equal(VERSION, version)
+})
