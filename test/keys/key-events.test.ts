@@ -1,4 +1,6 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
+import { CHANNELS } from '../../lib/contract/channels.js'
 import { MAX_ENTRIES } from '../../lib/keys/key-set.js'
 import {
   ask, createTestStore, createWarmStore, DOWN, k1, k1Replaced, k2, settle, staleAfter, type TestStore
@@ -24,7 +26,10 @@ const newLines = ({ lines }: TestStore): Line[] =>
 /** The log lines of a fetch, and of two more that find the same JWKS. */
 async function fetchThrice (setup: TestStore, keys: readonly unknown[]): Promise<Line[]> {
   setup.source.keys = keys
-  for (let i = 0; i < 3; i++) await setup.store.ready()
+  for (let i = 0; i < 3; i++) {
+    setup.clock.advance(60_000)
+    await setup.store.ready()
+  }
   return newLines(setup)
 }
 
@@ -158,6 +163,16 @@ t.test('the log has nothing on unknown keys, however many come', async t => {
     clock.advance(1000)
   }
   t.same(lines, [])
+})
+
+t.test('whoever hears of a new key finds it in the status', async t => {
+  const { store } = createTestStore([k1.jwk])
+  const seen: string[][] = []
+  const listener = () => { seen.push(store.status().keys.map(({ kid }) => kid)) }
+  subscribe(CHANNELS.keyChange, listener)
+  t.teardown(() => unsubscribe(CHANNELS.keyChange, listener))
+  await store.ready()
+  t.same(seen, [['k1']])
 })
 
 t.test('the log says how many keys are still trusted in an outage', async t => {
