@@ -156,19 +156,19 @@ export interface TokenCacheOptions {
 /** How keys are fetched, and how long they are trusted. Durations are milliseconds. */
 export interface JwksOptions {
   /**
-   * For how long after it was confirmed a key is used without a fetch and without a wait.
+   * For how long after a fetch began its keys are used without another fetch and without a wait.
    *
    * Default: `600000` (10 minutes).
    */
   maxAge?: number | undefined
   /**
-   * For how much longer a key is still used at once, while one refresh runs in the background.
+   * For how much longer they are still used at once, while one refresh runs in the background.
    *
    * Default: `60000` (1 minute).
    */
   staleWhileRevalidate?: number | undefined
   /**
-   * For how long after it was last confirmed a key is trusted while the JWKS cannot be fetched.
+   * For how long after the last successful fetch began its keys are trusted while the JWKS cannot be fetched.
    *
    * Default: `3600000` (1 hour).
    */
