@@ -31,7 +31,7 @@ option to set.
   --audience <aud>      the option audience; may be repeated
   --jwks-path <path>    the option jwksPath
   --algorithms <a,b>    the option algorithms
-  --header <name:value> a header of the option jwks.headers; may be repeated; it is never printed
+  --header <name:value> a header of jwks.headers; may be repeated; its value is never printed
   --json                print one JSON document instead of text
   --help, --version
 

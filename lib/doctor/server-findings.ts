@@ -71,7 +71,7 @@ const FIXES: ReadonlyArray<readonly [response: RegExp, fix: string]> = [
     'jwks.headers (--header)'],
   [/^HTTP 429$/, 'it limits requests: try again in a minute; to exempt the keys, set rateLimit: { customRules: { ' +
     "'/jwks': false } } in Better Auth"],
-  [/^JSON without keys$/, 'it is not the JWKS of Better Auth: check authUrl and jwksPath, and any proxy in between'],
+  [/^JSON /, 'it is not the JWKS of Better Auth: check authUrl and jwksPath, and any proxy in between'],
   [/ without JSON$/, 'a page, such as HTML: authUrl may be the web app; set it to the Better Auth server, with its ' +
     'base path'],
   [/^HTTP 3/, 'a redirect, which is never followed: set authUrl to the URL it leads to'],

@@ -97,6 +97,7 @@ t.test('each response has its own fix', async t => {
     ['HTTP 401', /credential.*jwks\.headers \(--header\)/],
     ['HTTP 403', /credential.*jwks\.headers \(--header\)/],
     ['HTTP 429', /try again.*rateLimit: \{ customRules: \{ '\/jwks': false \} \}/],
+    ['JSON that is nested too deeply', /not the JWKS of Better Auth.*jwksPath/],
     ['JSON without keys', /not the JWKS of Better Auth.*jwksPath/],
     ['HTTP 200 without JSON', /such as HTML/],
     ['HTTP 302', /redirect/],
