@@ -146,18 +146,20 @@ for (const [runtime, prepare] of Object.entries(RUNTIMES)) {
 
     t.test('network errors have their code', async t => {
       const dead = await deadOrigin()
-      t.match(await fetchFrom(dead + PATH), { code: 'ECONNREFUSED', text: 'ECONNREFUSED', isTrouble: true, status: null })
-      const raws = [
-        [/^UND_ERR_SOCKET$/, await startRawServer(t, socket => { socket.end() })],
-        [/^(UND_ERR_\w+|network)$/, await startRawServer(t, socket => { socket.end(head(200) + '{"keys":[') })],
-        [/^UND_ERR_HEADERS_OVERFLOW$/, await startRawServer(t, socket => {
-          socket.write('HTTP/1.1 200 OK\r\n')
-          pour(socket, `x: ${'y'.repeat(1000)}\r\n`)
-        })]
-      ] as const
-      t.match(await fetchFrom(raws[0][1].origin + PATH), { code: raws[0][0], isTrouble: true })
-      t.match(await fetchFrom(raws[1][1].origin + PATH), { code: 'no_jwks', text: 'HTTP 200 without JSON' })
-      t.match(await fetchFrom(raws[2][1].origin + PATH), { code: raws[2][0], isTrouble: true })
+      t.match(await fetchFrom(dead + PATH), {
+        code: 'ECONNREFUSED', text: 'ECONNREFUSED', isTrouble: true, status: null
+      })
+      const silent = await startRawServer(t, socket => { socket.end() })
+      t.match(await fetchFrom(silent.origin + PATH), { code: 'UND_ERR_SOCKET', isTrouble: true, status: null })
+      const flooding = await startRawServer(t, socket => {
+        socket.write('HTTP/1.1 200 OK\r\n')
+        pour(socket, `x: ${'y'.repeat(1000)}\r\n`)
+      })
+      t.match(await fetchFrom(flooding.origin + PATH), { code: 'UND_ERR_HEADERS_OVERFLOW', isTrouble: true })
+      const truncated = await startRawServer(t, socket => {
+        socket.end(head(200, { 'content-length': '9999' }) + '{"keys":[')
+      })
+      t.match(await fetchFrom(truncated.origin + PATH), { code: /^UND_ERR/, isTrouble: true, status: null })
       // Port 1 is one that fetch() refuses to call.
       t.match(await fetchFrom('http://127.0.0.1:1/jwks'), { code: 'network', isTrouble: true, status: null })
     })
@@ -172,12 +174,13 @@ for (const [runtime, prepare] of Object.entries(RUNTIMES)) {
       await fetchFrom(url)
       t.match(seen.at(-1), { ...own, accept: 'application/json', 'user-agent': `better-auth-fastify/${VERSION}` })
       t.notOk('cookie' in seen.at(-1)! || 'authorization' in seen.at(-1)!)
-      const headers = { accept: 'text/x', 'user-agent': 'mine', authorization: 'Bearer x', 'x-key': '\xe9 1', cookie: 'a=b' }
+      const headers = {
+        accept: 'text/x', 'user-agent': 'mine', authorization: 'Bearer x', 'x-key': '\xe9 1', cookie: 'a=b'
+      }
       await fetchFrom(url, { headers })
       t.match(seen.at(-1), { ...own, ...headers })
       await fetchFrom(url, { headers: { 'accept-encoding': 'gzip', connection: 'keep-alive' } })
       t.match(seen.at(-1), own, 'which never change the bounds')
-      t.ok(seen.every(headers => JSON.stringify(headers) === JSON.stringify(seen[0])) || seen.length > 1)
     })
   })
 }
@@ -199,7 +202,7 @@ t.test('a signal that has aborted before is a timeout', async t => {
 t.test('collected garbage takes neither the timeout nor the bounds along', async t => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
-  const gc = setInterval(collect, 20)
+  const gc = setInterval(collect, 100)
   t.teardown(() => { clearInterval(gc) })
 
   const hanging = await startRawServer(t, socket => { socket.write(head(200)) })
@@ -208,8 +211,8 @@ t.test('collected garbage takes neither the timeout nor the bounds along', async
 
   const slow = await startRawServer(t, socket => {
     socket.write(head(200, { 'transfer-encoding': 'chunked' }))
-    const piece = chunked(Buffer.alloc(2 ** 17), 2 ** 16)
-    const timer = setInterval(() => { socket.write(piece) }, 25)
+    const piece = chunked(Buffer.alloc(2 ** 19), 2 ** 16)
+    const timer = setInterval(() => { socket.write(piece) }, 150)
     socket.on('close', () => { clearInterval(timer) })
   })
   t.match(await fetchFrom(slow.origin + PATH), { code: 'too_large' })
