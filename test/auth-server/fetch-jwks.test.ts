@@ -1,161 +1,220 @@
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
-import t from 'tap'
-import { createJwksSource } from '../../lib/auth-server/find-jwks.js'
-import { codeOf, JWKS, jwks, notFound, PATHS, setUp, TIMEOUT } from '../fixtures/jwks-source.js'
-import { send, startJwksServer, type Respond } from '../fixtures/jwks-server.js'
-import { k1, k2 } from '../fixtures/key-store.js'
-import { recordLog } from '../fixtures/log.js'
+import type { IncomingHttpHeaders } from 'node:http'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import t, { type Test } from 'tap'
+import { fetchJwks, type JwksResponse } from '../../lib/auth-server/fetch-jwks.js'
+import { VERSION } from '../../lib/auth-server/version.js'
+import { deadOrigin, send, sendKeys, startJwksServer, type Respond } from '../fixtures/jwks-server.js'
+import { ENTRIES, never } from '../fixtures/jwks-source.js'
+import { k1 } from '../fixtures/key-store.js'
+import { chunked, head, pour, startRawServer } from '../fixtures/raw-server.js'
 
-t.test('fetches a key', async t => {
-  t.test('as the JWKS has it, or none', async t => {
-    const { source } = await setUp(t, { [JWKS]: jwks }, [JWKS])
-    t.same(await source.fetchJwk('k1'), k1.jwk)
-    t.same(await source.fetchJwk('k2'), k2.jwk)
-    t.equal(await source.fetchJwk('k3'), undefined)
-    t.equal(await source.fetchJwk(''), undefined)
-  })
+const PATH = '/api/auth/jwks'
+const JWKS = JSON.stringify({ keys: ENTRIES })
+const FOUND = { entries: ENTRIES, code: null, text: 'a JWKS', isTrouble: false, status: 200 }
 
-  t.test('again each time: nothing is remembered of the last response', async t => {
-    const setup = await setUp(t, { [JWKS]: jwks }, [JWKS])
-    t.same(await setup.source.fetchJwk('k1'), k1.jwk)
-    setup.answers[JWKS] = send(200, JSON.stringify({ keys: [k2.jwk] }))
-    t.equal(await setup.source.fetchJwk('k1'), undefined)
-    t.equal(setup.asked.length, 2)
-  })
+function fetchFrom (
+  url: string, { timeout = 5000, headers = {} }: { timeout?: number, headers?: Record<string, string> } = {}
+): Promise<JwksResponse> {
+  return fetchJwks(url, { headers, signal: AbortSignal.timeout(timeout) })
+}
 
-  t.test('with a request that asks for JSON, not compressed', async t => {
-    const setup = await setUp(t, {}, [JWKS])
-    let headers: IncomingMessage['headers'] = {}
-    setup.answers[JWKS] = (request, response) => { headers = request.headers; jwks(request, response) }
-    await setup.source.fetchJwk('k1')
-    t.match(headers, { accept: 'application/json', 'accept-encoding': 'identity' })
-    t.notOk('cookie' in headers)
-    t.notOk('authorization' in headers)
-  })
+/** A server that responds like this to all requests. */
+async function serve (t: Pick<Test, 'teardown'>, respond: Respond): Promise<{ url: string, asked: string[] }> {
+  const server = await startJwksServer()
+  t.teardown(() => server.stop())
+  const asked: string[] = []
+  server.respond = (request, response) => {
+    asked.push(request.url!)
+    respond(request, response)
+  }
+  return { url: server.origin + PATH, asked }
+}
 
-  t.test('whatever its name is', async t => {
-    const names = ['a/b', '../../x', 'ä ☃ 😀', '%00', '__proto__', 'constructor', '"', ' ', 'k'.repeat(512)]
-    const setup = await setUp(
-      t, { [JWKS]: send(200, JSON.stringify({ keys: names.map(kid => ({ ...k1.jwk, kid })) })) }, [JWKS]
-    )
-    for (const kid of names) t.equal((await setup.source.fetchJwk(kid))?.kid, kid)
-    t.ok(setup.asked.every(path => path === JWKS))
-  })
+/** Puts a `fetch` that knows no dispatchers into the place of the real one, as other runtimes have it. */
+function withoutDispatchers (t: Pick<Test, 'teardown'>): void {
+  const { fetch } = globalThis
+  t.teardown(() => { globalThis.fetch = fetch })
+  globalThis.fetch = (url, { dispatcher, ...options }: RequestInit & { dispatcher?: unknown } = {}) => {
+    return fetch(url, options)
+  }
+}
 
-  t.test('from a server that names no content type, or another', async t => {
-    for (const type of [undefined, 'text/plain', 'application/jwk-set+json']) {
-      const { source } = await setUp(
-        t,
-        { [JWKS]: send(200, JSON.stringify({ keys: [k1.jwk] }), type === undefined ? {} : { 'content-type': type }) },
-        [JWKS]
-      )
-      t.same(await source.fetchJwk('k1'), k1.jwk)
-    }
-  })
-})
+const RUNTIMES: Record<string, (t: Pick<Test, 'teardown'>) => void> = {
+  'with dispatchers': () => {}, 'without dispatchers': withoutDispatchers
+}
 
-t.test('takes nothing for a JWKS but a JWKS', async t => {
-  const bodies = [
-    '', 'null', 'true', '5', '"keys"', '[]', '{}', '{"keys":null}', '{"keys":{}}', '{"keys":{"length":1}}',
-    '{"keys":"keys"}', '{"keys":5}', '{"keys":[]}', '{"keys":[null]}', '{"keys":[', '<html></html>', '\u0000',
-    '{"keys":[]}{"keys":[]}', `[${JSON.stringify(k1.jwk)}]`, JSON.stringify(k1.jwk)
-  ]
-  for (const body of bodies) {
-    t.test(JSON.stringify(body).slice(0, 60), async t => {
-      const { source } = await setUp(t, { [JWKS]: send(200, body) }, [JWKS])
-      t.equal(await codeOf(source.fetchJwk('k1')), 'no_jwks')
+for (const [runtime, prepare] of Object.entries(RUNTIMES)) {
+  t.test(`in a runtime ${runtime}`, async t => {
+    prepare(t)
+
+    t.test('a JWKS is fetched whole', async t => {
+      for (const headers of [{}, { 'content-type': 'text/plain' }, { 'content-encoding': 'identity' }]) {
+        const { url, asked } = await serve(t, send(200, JWKS, headers as Record<string, string>))
+        t.match(await fetchFrom(url), { ...FOUND, url, retryAfter: 0 })
+        t.equal(asked.length, runtime === 'with dispatchers' ? 1 : 2)
+      }
     })
-  }
 
-  t.test('a null entry behind the key does no harm to it', async t => {
-    const { source } = await setUp(t, { [JWKS]: send(200, JSON.stringify({ keys: [k1.jwk, null] })) }, [JWKS])
-    t.same(await source.fetchJwk('k1'), k1.jwk)
-    t.equal(await codeOf(source.fetchJwk('k2')), 'no_jwks')
-  })
-})
+    t.test('its entries are as received, whatever they are', async t => {
+      const deep = JSON.parse(`${'['.repeat(14)}${']'.repeat(14)}`) as unknown
+      const lists = [[], [null], [5, 'x', true, [], {}], [{ ...k1.jwk, kid: '' }], [{ kid: '__proto__' }], [deep],
+        [{ kid: '"[[[[[[[[[[[[[[[[[[[[[[[[[\\"[' }], [{ a: '\\' }, { b: '"{'.repeat(99) }], Array(5000).fill(null)]
+      for (const keys of lists) {
+        const { url } = await serve(t, sendKeys(keys))
+        t.strictSame((await fetchFrom(url)).entries, keys)
+      }
+    })
 
-t.test('follows no redirect', async t => {
-  for (const status of [301, 302, 303, 307, 308]) {
-    for (const [name, body] of [
-      ['an empty body', ''], ['HTML', '<a>here</a>'], ['a JWKS as its body', JSON.stringify({ keys: [k1.jwk] })]
-    ] as const) {
-      t.test(`${status} with ${name}`, async t => {
-        const target = await startJwksServer([k1.jwk])
-        t.teardown(() => target.stop())
-        let asked = 0
-        target.respond = (request, response) => { asked++; jwks(request, response) }
-        const {
-          source, lines
-        } = await setUp(t, { [JWKS]: send(status, body, { location: `${target.origin}${JWKS}` }) }, [JWKS])
-        t.equal(await codeOf(source.fetchJwk('k1')), 'no_jwks')
-        t.equal(asked, 0)
-        t.match(lines[0]!.msg, `returned HTTP ${status}`)
-      })
-    }
-  }
-})
-
-t.test('one timeout covers it all', async t => {
-  const cases: Record<string, Respond> = {
-    'a server that never answers': () => {},
-    'headers and then nothing': (_request, response) => { response.writeHead(200).flushHeaders() },
-    'a body in drips': (_request, response) => {
-      const drip = setInterval(() => { response.write(' ') }, 20)
-      response.on('close', () => clearInterval(drip))
-    }
-  }
-  for (const [name, respond] of Object.entries(cases)) {
-    t.test(name, async t => {
-      let closed: Promise<unknown> | undefined
-      const { source, lines } = await setUp(t, {
-        [JWKS] (request, response) {
-          closed = once(response, 'close')
-          respond(request, response)
+    t.test('anything else is no JWKS', async t => {
+      const bodies = {
+        'HTTP 200 without JSON': ['', '<html>', '\0', '{"keys":[', '{"keys":[]}{"keys":[]}', 'x'.repeat(1000)],
+        'JSON without keys': ['null', 'true', '5', '"keys"', '[]', '{}', '{"keys":null}', '{"keys":{}}', '{"keys":5}',
+          '{"keys":{"length":1}}', '{"keys":"keys"}', `[${JWKS}]`, JSON.stringify(k1.jwk)],
+        'JSON that is nested too deeply': ['['.repeat(2 ** 20), `{"keys":[${'['.repeat(15)}${']'.repeat(15)}]}`,
+          `${'{"a":'.repeat(17)}1${'}'.repeat(17)}`]
+      }
+      for (const [text, list] of Object.entries(bodies)) {
+        for (const body of list) {
+          const { url } = await serve(t, send(200, body))
+          t.match(await fetchFrom(url), {
+            entries: undefined, code: 'no_jwks', text, isTrouble: false, status: 200
+          }, body.slice(0, 60))
         }
-      }, [JWKS], 150)
-      t.equal(await codeOf(source.fetchJwk('k1')), 'timeout')
-      t.same(lines, [])
-      await closed
-      t.pass('and the connection is given up')
+      }
     })
-  }
 
-  t.test('URLs that are slow one after the other', async t => {
-    const slowly: Respond = (_request, response) => { setTimeout(() => response.writeHead(404).end(), 400).unref() }
-    const { source, asked } = await setUp(t, Object.fromEntries(PATHS.map(path => [path, slowly])), PATHS, 600)
-    t.equal(await codeOf(source.fetchJwk('k1')), 'timeout')
-    t.equal(asked.length, 2)
-  })
+    t.test('no status but a success counts, and no redirect is followed', async t => {
+      let followed = 0
+      const target = await serve(t, (request, response) => { followed++; send(200, JWKS)(request, response) })
+      for (const status of [201, 203, 206]) {
+        const { url } = await serve(t, send(status, JWKS))
+        t.match(await fetchFrom(url), { ...FOUND, status })
+      }
+      for (const status of [204, 301, 302, 303, 307, 308, 400, 401, 403, 404, 410, 408, 425, 429, 500, 502, 503, 504]) {
+        const isTrouble = status >= 500 || [408, 425, 429].includes(status)
+        const code = status === 429 ? 'rate_limited' : 'no_jwks'
+        const text = status === 204 ? 'HTTP 204 without JSON' : `HTTP ${status}`
+        const { url } = await serve(t, send(status, JWKS, { location: target.url }))
+        t.match(await fetchFrom(url), { entries: undefined, code, text, isTrouble, status }, String(status))
+      }
+      t.equal(followed, 0)
+    })
 
-  t.test('a server that responds once and hangs at the request for its status', async t => {
-    const setup = await setUp(t, {}, [JWKS], 300)
-    setup.answers[JWKS] = (request, response) => { if (setup.asked.length === 1) notFound(request, response) }
-    t.equal(await codeOf(setup.source.fetchJwk('k1')), 'timeout')
-  })
+    t.test('a response that is compressed or too large is refused', async t => {
+      const compressed = await serve(t, send(200, 'x', { 'content-encoding': 'x-own' }))
+      const refusal = { entries: undefined, isTrouble: true, status: 200 }
+      t.match(await fetchFrom(compressed.url), { ...refusal, code: 'encoded', text: 'a compressed response' })
+      const exact = await serve(t, send(200, JWKS.padEnd(2 ** 20)))
+      t.match(await fetchFrom(exact.url), FOUND)
+      const large = await serve(t, send(200, JWKS.padEnd(2 ** 20 + 1)))
+      t.match(await fetchFrom(large.url), { ...refusal, code: 'too_large', text: 'longer than 1 MB' })
+    })
 
-  t.test('and each fetch has its own', async t => {
-    const setup = await setUp(t, { [JWKS]: () => {} }, [JWKS], 150)
-    for (let i = 0; i < 3; i++) t.equal(await codeOf(setup.source.fetchJwk('k1')), 'timeout')
-    setup.answers[JWKS] = jwks
-    await sleep(200)
-    t.same(await setup.source.fetchJwk('k1'), k1.jwk)
+    t.test('the server says how long to wait', async t => {
+      for (const name of ['retry-after', 'x-retry-after']) {
+        const { url } = await serve(t, send(429, '', { [name]: '7' }))
+        t.match(await fetchFrom(url), { code: 'rate_limited', retryAfter: 7000 }, name)
+      }
+    })
+
+    t.test('one timeout covers it all, and ends the connection', async t => {
+      const hangs: Record<string, Respond> = {
+        'a server that never responds': never,
+        'headers and then nothing': (_request, response) => { response.writeHead(200).flushHeaders() },
+        'half a JWKS': (_request, response) => { response.write(JWKS.slice(0, 50)) },
+        'a body in drips': (_request, response) => {
+          const drip = setInterval(() => { response.write(' ') }, 20)
+          response.on('close', () => { clearInterval(drip) })
+        }
+      }
+      for (const [name, respond] of Object.entries(hangs)) {
+        const closed: Array<Promise<unknown>> = []
+        const { url } = await serve(t, (request, response) => {
+          closed.push(new Promise(resolve => { response.on('close', resolve) }))
+          respond(request, response)
+        })
+        const startedAt = performance.now()
+        const response = await fetchFrom(url, { timeout: 300 })
+        const elapsed = performance.now() - startedAt
+        t.match(response, { entries: undefined, code: 'timeout', text: 'timeout', isTrouble: true, status: null }, name)
+        t.ok(elapsed >= 290 && elapsed < 2000, `${elapsed} ms`)
+        t.ok(Math.abs(response.duration - elapsed) < 50)
+        await Promise.all(closed)
+      }
+    })
+
+    t.test('network errors have their code', async t => {
+      const dead = await deadOrigin()
+      t.match(await fetchFrom(dead + PATH), {
+        code: 'ECONNREFUSED', text: 'ECONNREFUSED', isTrouble: true, status: null
+      })
+      const silent = await startRawServer(t, socket => { socket.end() })
+      t.match(await fetchFrom(silent.origin + PATH), { code: 'UND_ERR_SOCKET', isTrouble: true, status: null })
+      const flooding = await startRawServer(t, socket => {
+        socket.write('HTTP/1.1 200 OK\r\n')
+        pour(socket, `x: ${'y'.repeat(1000)}\r\n`)
+      })
+      t.match(await fetchFrom(flooding.origin + PATH), { code: 'UND_ERR_HEADERS_OVERFLOW', isTrouble: true })
+      const truncated = await startRawServer(t, socket => {
+        socket.end(head(200, { 'content-length': '9999' }) + '{"keys":[')
+      })
+      t.match(await fetchFrom(truncated.origin + PATH), { code: /^UND_ERR/, isTrouble: true, status: null })
+      // Port 1 is one that fetch() refuses to call.
+      t.match(await fetchFrom('http://127.0.0.1:1/jwks'), { code: 'network', isTrouble: true, status: null })
+    })
+
+    t.test('the request has headers of its own, and those of the application', async t => {
+      const seen: IncomingHttpHeaders[] = []
+      const { url } = await serve(t, (request, response) => {
+        seen.push(request.headers)
+        send(200, JWKS)(request, response)
+      })
+      const own = { connection: 'close', 'accept-encoding': 'identity' }
+      await fetchFrom(url)
+      t.match(seen.at(-1), { ...own, accept: 'application/json', 'user-agent': `better-auth-fastify/${VERSION}` })
+      t.notOk('cookie' in seen.at(-1)! || 'authorization' in seen.at(-1)!)
+      const headers = {
+        accept: 'text/x', 'user-agent': 'mine', authorization: 'Bearer x', 'x-key': '\xe9 1', cookie: 'a=b'
+      }
+      await fetchFrom(url, { headers })
+      t.match(seen.at(-1), { ...own, ...headers })
+      await fetchFrom(url, { headers: { 'accept-encoding': 'gzip', connection: 'keep-alive' } })
+      t.match(seen.at(-1), own, 'which never change the bounds')
+    })
   })
+}
+
+t.test('a fetch that ignores its signal does not outlast the timeout', async t => {
+  const { fetch } = globalThis
+  t.teardown(() => { globalThis.fetch = fetch })
+  globalThis.fetch = () => new Promise(() => {})
+  const keepAlive = setTimeout(() => {}, 5000)
+  t.match(await fetchFrom('http://localhost:1234/jwks', { timeout: 100 }), { code: 'timeout' })
+  clearTimeout(keepAlive)
 })
 
-t.test('a server that hangs up at the request for its status', async t => {
-  const setup = await setUp(t, {}, [JWKS])
-  setup.answers[JWKS] = (request, response) => {
-    if (setup.asked.length === 1) notFound(request, response)
-    else request.socket.destroy()
-  }
-  t.match(await codeOf(setup.source.fetchJwk('k1')), /^(ECONNRESET|UND_ERR_SOCKET)$/)
+t.test('a signal that has aborted before is a timeout', async t => {
+  const { url } = await serve(t, send(200, JWKS))
+  t.match(await fetchJwks(url, { headers: {}, signal: AbortSignal.abort() }), { code: 'timeout', status: null })
 })
 
-t.test('a failure without a code is one of the network', async t => {
-  const { lines, log } = recordLog()
-  // Port 1 is one that fetch() refuses to call.
-  t.equal(await codeOf(createJwksSource(['http://127.0.0.1:1/jwks'], TIMEOUT, log).fetchJwk('k1')), 'network')
-  t.same(lines, [])
+t.test('collected garbage takes neither the timeout nor the bounds along', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const gc = setInterval(collect, 100)
+  t.teardown(() => { clearInterval(gc) })
+
+  const hanging = await startRawServer(t, socket => { socket.write(head(200)) })
+  t.match(await fetchFrom(hanging.origin + PATH, { timeout: 400 }), { code: 'timeout' })
+  await hanging.allClosed()
+
+  const slow = await startRawServer(t, socket => {
+    socket.write(head(200, { 'transfer-encoding': 'chunked' }))
+    const piece = chunked(Buffer.alloc(2 ** 19), 2 ** 16)
+    const timer = setInterval(() => { socket.write(piece) }, 150)
+    socket.on('close', () => { clearInterval(timer) })
+  })
+  t.match(await fetchFrom(slow.origin + PATH), { code: 'too_large' })
+  await slow.allClosed()
 })

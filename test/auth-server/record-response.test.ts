@@ -88,7 +88,7 @@ const BODIES: Case[] = [
   ['a flood of trailers', begin(`${head(200, CHUNKED)}0\r\n`, `x: ${'y'.repeat(1000)}\r\n`), {
     failure: /UND_ERR_HEADERS_OVERFLOW|terminated/
   }],
-  ['junk', write('junk\r\n\r\n'), { failure: /HPE_INVALID/ }]
+  ['junk', write('junk\r\n\r\n'), { failure: /HPE_INVALID|fetch failed/ }]
 ]
 
 const ENCODINGS: Case[] = [
