@@ -1,10 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
+import { JwksFetchError, type JwksSource } from '../../lib/auth-server/find-jwks.js'
+import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import { createKeyStore, type KeyStore } from '../../lib/keys/key-store.js'
-import { JwksFetchError } from '../../lib/auth-server/fetch-jwks.js'
-import type { JwksSource } from '../../lib/auth-server/find-jwks.js'
-import { AUTH_URL, DEFAULT_POLICY } from '../fixtures/key-store.js'
-import { createClock, type Clock } from '../fixtures/clock.js'
+import { createClock } from '../fixtures/clock.js'
 import { recordLog } from '../fixtures/log.js'
 import { createSigningKey } from '../fixtures/signing.js'
 
@@ -27,13 +26,17 @@ const ROTATION = 8 * HOUR
 const OUTAGE = 16 * HOUR
 const OUTAGE_END = OUTAGE + 10 * MINUTE
 
-const BUSY_TIMES = [
+interface Period { from: number, to: number }
+
+const BUSY_TIMES: Period[] = [
   { from: 0, to: MINUTE },
   { from: ROTATION, to: ROTATION + TOKEN_LIFETIME },
   { from: OUTAGE, to: OUTAGE_END + MINUTE }
 ]
 
-const { maxAge, staleWhileRevalidate, staleIfError } = DEFAULT_POLICY
+const AUTH_URL = 'https://id.example.com'
+const { jwks: policy } = resolveOptions({}, {})
+const { maxAge, staleWhileRevalidate, staleIfError } = policy
 const FRESH_AT_LEAST = 0.9 * maxAge
 
 const oldKey = createSigningKey('EdDSA', 'old')
@@ -89,27 +92,60 @@ interface Fleet {
   /** When each fetch was made, since the start of the fleet. */
   fetches: number[]
   served: number
-  refused: number
+  /** When each request was refused. */
+  refusals: number[]
+  /** When each instance had its keys. */
+  startedAfter: number[]
+  /** How often an instance was refused after it had its keys. */
+  refusedLater: number
+  /** How long each failed fetch made its instance pause. */
+  pauses: number[]
 }
 
-interface Instance { store: KeyStore, confirmedAt: Map<string, number> }
+interface Instance { store: KeyStore, confirmedAt: number, hasKeys: boolean }
 
-async function simulate (instances: number, seed = 1): Promise<Fleet> {
+/** How the auth server responds to one instance: with an error, or with its keys. */
+type Server = (time: number, instance: number) => JwksFetchError | undefined
+
+interface Simulation {
+  instances: number
+  server?: Server
+  until?: number
+  busyTimes?: Period[]
+  seed?: number
+}
+
+function withOutage (time: number): JwksFetchError | undefined {
+  return time >= OUTAGE && time < OUTAGE_END ? new JwksFetchError('ECONNREFUSED') : undefined
+}
+
+async function simulate (
+  { instances, server = withOutage, until = DAY, busyTimes = BUSY_TIMES, seed = 1 }: Simulation
+): Promise<Fleet> {
   const clock = createClock()
   const start = clock.now()
   const random = createRandom(seed)
   const queue = new EventQueue()
-  const fleet: Fleet = { fetches: [], served: 0, refused: 0 }
+  const fleet: Fleet = { fetches: [], served: 0, refusals: [], startedAfter: [], refusedLater: 0, pauses: [] }
   const elapsed = () => clock.now() - start
 
-  const count = (answer: 'served' | 'refused') => () => { fleet[answer]++ }
-  function request ({ store }: Instance, kid: string): void {
+  function request (instance: Instance, kid: string): void {
+    const serve = () => {
+      fleet.served++
+      if (instance.hasKeys) return
+      instance.hasKeys = true
+      fleet.startedAfter.push(elapsed())
+    }
+    const refuse = () => {
+      fleet.refusals.push(elapsed())
+      if (instance.hasKeys) fleet.refusedLater++
+    }
     try {
-      const key = store.get(kid)
-      if (key instanceof Promise) key.then(count('served'), count('refused'))
-      else fleet.served++
+      const key = instance.store.get(kid, 'EdDSA')
+      if (key instanceof Promise) key.then(serve, refuse)
+      else serve()
     } catch {
-      fleet.refused++
+      refuse()
     }
   }
 
@@ -118,49 +154,59 @@ async function simulate (instances: number, seed = 1): Promise<Fleet> {
     return random() < (elapsed() - ROTATION) / TOKEN_LIFETIME ? 'new' : 'old'
   }
 
-  /** Requests that find a key that is fresh in any case are left out, for they cost nothing. */
+  /** Requests that find keys that are fresh in any case are left out, for they cost nothing. */
   function live (instance: Instance): void {
     request(instance, pickKid())
     const time = elapsed()
-    const next = BUSY_TIMES.find(({ to }) => time < to)
+    const next = busyTimes.find(({ to }) => time < to)
     if (next !== undefined && time >= next.from) {
       queue.add(clock.now() + BUSY, () => live(instance))
       return
     }
-    const confirmedAt = instance.confirmedAt.get(time < ROTATION ? 'old' : 'new') ?? -Infinity
-    const wait = Math.max(2 * CALM * random(), confirmedAt + FRESH_AT_LEAST - clock.now())
-    const until = Math.min(wait, next === undefined ? Infinity : next.from + random() * BUSY - time)
-    if (time + until < DAY) queue.add(clock.now() + until, () => live(instance))
+    const wait = Math.max(2 * CALM * random(), instance.confirmedAt + FRESH_AT_LEAST - clock.now())
+    const pause = Math.min(wait, next === undefined ? Infinity : next.from + random() * BUSY - time)
+    if (time + pause < until) queue.add(clock.now() + pause, () => live(instance))
   }
 
   for (let i = 0; i < instances; i++) {
-    const confirmedAt = new Map<string, number>()
-    const { log } = recordLog()
-    const store = createKeyStore({
-      authUrl: AUTH_URL, source: createSource(clock, confirmedAt), policy: DEFAULT_POLICY, log, now: clock.now, random
-    })
+    const instance: Instance = {
+      store: createKeyStore({
+        authUrl: AUTH_URL,
+        source: createSource(i, () => instance),
+        policy,
+        log: recordLog().log,
+        now: clock.now,
+        random
+      }),
+      confirmedAt: -Infinity,
+      hasKeys: false
+    }
     queue.add(start + random() * SECOND, () => {
-      store.ready().catch(() => {})
-      live({ store, confirmedAt })
+      instance.store.ready().catch(() => {})
+      live(instance)
     })
   }
 
-  function createSource ({ now }: Clock, confirmedAt: Map<string, number>): JwksSource {
+  function createSource (index: number, instance: () => Instance): JwksSource {
     return {
-      url: 'https://id.example.com/api/auth/jwks',
-      fetchJwk (kid) {
-        const startedAt = now()
+      url: `${AUTH_URL}/api/auth/jwks`,
+      fetchJwks () {
+        const startedAt = clock.now()
         const time = elapsed()
         fleet.fetches.push(time)
+        const error = server(time, index)
         return new Promise((resolve, reject) => {
           queue.add(startedAt + LATENCY, () => {
             settled = false
-            if (time >= OUTAGE && time < OUTAGE_END) {
-              reject(new JwksFetchError('ECONNREFUSED'))
-              return
+            if (error === undefined) {
+              instance().confirmedAt = startedAt
+              resolve([oldKey, ...time >= ROTATION ? [newKey] : []].map(({ jwk }) => jwk))
+            } else {
+              reject(error)
+              notePause = () => {
+                fleet.pauses.push(Date.parse(instance().store.status().nextTryAt!) - clock.now())
+              }
             }
-            if (kid !== '') confirmedAt.set(kid, startedAt)
-            resolve([oldKey, ...time >= ROTATION ? [newKey] : []].find(key => key.kid === kid)?.jwk)
           })
         })
       }
@@ -168,6 +214,7 @@ async function simulate (instances: number, seed = 1): Promise<Fleet> {
   }
 
   let settled = true
+  let notePause: (() => void) | undefined
   while (queue.size > 0) {
     const { time, run } = queue.next()
     clock.set(time)
@@ -175,6 +222,8 @@ async function simulate (instances: number, seed = 1): Promise<Fleet> {
     if (!settled) {
       await turn()
       settled = true
+      notePause?.()
+      notePause = undefined
     }
   }
   return fleet
@@ -200,42 +249,45 @@ function total ({ fetches }: Fleet, from: number, to: number): number {
 
 for (const instances of [1, 10, 1000]) {
   t.test(`a day of ${instances} instances, with a rotation and an outage of ten minutes`, async t => {
-    const fleet = await simulate(instances)
+    const fleet = await simulate({ instances })
     const perMinute = (from: number, to: number) => total(fleet, from, to) / instances / ((to - from) / MINUTE)
     const atStart = peak(fleet, 0, 10 * SECOND)
     const afterStart = peak(fleet, 10 * SECOND, ROTATION)
     const calm = perMinute(HOUR, ROTATION)
     const atRotation = peak(fleet, ROTATION, ROTATION + TOKEN_LIFETIME)
     const rotating = perMinute(ROTATION, ROTATION + TOKEN_LIFETIME)
+    const twoKeys = perMinute(OUTAGE_END + HOUR, DAY)
     const inOutage = peak(fleet, OUTAGE, OUTAGE_END)
     const trying = perMinute(OUTAGE, OUTAGE_END)
     const afterOutage = peak(fleet, OUTAGE_END, OUTAGE_END + 30 * SECOND)
     const later = peak(fleet, OUTAGE_END + 30 * SECOND, DAY)
     t.comment(
       `${instances} instances, ${fleet.fetches.length} fetches in the day ` +
-      `(${(fleet.fetches.length / instances).toFixed(1)} each), ${fleet.refused} refused`
+      `(${(fleet.fetches.length / instances).toFixed(1)} each), ${fleet.refusals.length} refused`
     )
     t.comment(
-      `  fetches a minute of each instance and key: ${calm.toFixed(4)} with one key; ` +
-      `with two keys ${rotating.toFixed(4)} for both; in the outage ${trying.toFixed(2)}`
+      `  fetches a minute of each instance: ${calm.toFixed(4)} with one key, ${twoKeys.toFixed(4)} with two; ` +
+      `in the rotation ${rotating.toFixed(4)}, in the outage ${trying.toFixed(2)}`
     )
     t.comment(
       `  most in one second: ${atStart} at the start, ${afterStart} until the rotation, ` +
       `${atRotation} at the rotation, ${inOutage} in the outage, ${afterOutage} within 30 s after it, ${later} later`
     )
 
-    t.equal(fleet.refused, 0, 'no request was refused: not at the start, not at the rotation, not in the outage')
-    t.ok(calm >= MINUTE / (maxAge + 2 * CALM), `${calm}`)
-    t.ok(calm <= MINUTE / FRESH_AT_LEAST, `${calm}`)
-    // At most what is due from each key, and one fetch to find the new one.
-    const due = instances * (1 + 2 * Math.ceil(TOKEN_LIFETIME / FRESH_AT_LEAST))
+    t.same(fleet.refusals, [], 'no request was refused: not at the start, not at the rotation, not in the outage')
+    for (const rate of [calm, twoKeys]) {
+      t.ok(rate >= MINUTE / (maxAge + 2 * CALM) * 0.99, `${rate}, however many keys there are`)
+      t.ok(rate <= MINUTE / FRESH_AT_LEAST, `${rate}`)
+    }
+    // At most what is due, and one fetch to find the new key.
+    const due = instances * (1 + Math.ceil(TOKEN_LIFETIME / FRESH_AT_LEAST))
     t.ok(total(fleet, ROTATION, ROTATION + TOKEN_LIFETIME) <= due)
     // A try each 12 to 15 seconds at the end of the back-off, and six to get there.
     t.ok(total(fleet, OUTAGE, OUTAGE_END) <= instances * (6 + (OUTAGE_END - OUTAGE) / 12_000))
     t.ok(OUTAGE_END - OUTAGE < staleIfError - maxAge - staleWhileRevalidate)
 
     if (instances === 1000) {
-      t.equal(atStart, 2 * instances, 'a start costs each instance its check and its key')
+      t.equal(atStart, instances, 'a start costs each instance one fetch')
       // Spread over a tenth of maxAge they are 17 a second.
       t.ok(afterStart <= 50, `${afterStart} in one second after the start`)
       t.ok(atRotation <= 60, `${atRotation} in one second at the rotation`)
@@ -248,8 +300,69 @@ for (const instances of [1, 10, 1000]) {
 }
 
 t.test('an outage leaves no trace in the rate of fetches', async t => {
-  const fleet = await simulate(100, 2)
+  const fleet = await simulate({ instances: 100, seed: 2 })
   const before = total(fleet, OUTAGE - 4 * HOUR, OUTAGE)
   const after = total(fleet, OUTAGE_END + HOUR, OUTAGE_END + 5 * HOUR)
   t.ok(Math.abs(after - before) <= before * 0.1, `${before} in four hours before it, ${after} after it`)
 })
+
+/** Better Auth's default rate limit. */
+const WINDOW = 10 * SECOND
+const MAX_IN_WINDOW = 100
+const JITTER = 0.2
+
+/**
+ * A server with Better Auth's rate limiter. It counts anew once a whole window has passed since the last request that
+ * it accepted; a request that it refuses does not matter.
+ */
+function createLimited (bucketOf: (instance: number) => number): Server {
+  const buckets = new Map<number, { count: number, lastAt: number }>()
+  return (time, instance) => {
+    const bucket = bucketOf(instance)
+    const { count, lastAt } = buckets.get(bucket) ?? { count: 0, lastAt: -Infinity }
+    const isOver = time - lastAt >= WINDOW
+    if (!isOver && count >= MAX_IN_WINDOW) {
+      return new JwksFetchError('rate_limited', Math.ceil((lastAt + WINDOW - time) / SECOND) * SECOND)
+    }
+    buckets.set(bucket, { count: isOver ? 1 : count + 1, lastAt: time })
+    return undefined
+  }
+}
+
+const RATE_LIMITS: Record<string, Server> = {
+  'which Better Auth limits together': createLimited(() => 0),
+  'which Better Auth limits one by one, for a proxy forwards their addresses': createLimited(instance => instance),
+  'whose fetches are exempt from the rate limit': () => undefined
+}
+
+for (const [name, server] of Object.entries(RATE_LIMITS)) {
+  t.test(`1000 instances that start in one second, ${name}`, async t => {
+    const instances = 1000
+    const until = 30 * MINUTE
+    const fleet = await simulate({ instances, server, until, busyTimes: [{ from: 0, to: 5 * MINUTE }] })
+    const after = (share: number) => fleet.startedAfter.toSorted((a, b) => a - b)[share * instances - 1]! / SECOND
+    const longest = Math.max(0, ...fleet.pauses)
+    const toStart = total(fleet, 0, after(1) * SECOND)
+    t.comment(
+      `keys after ${[0.1, 0.5, 0.9, 1].map(share => `${after(share).toFixed(1)} s (${share * 100} %)`).join(', ')}`
+    )
+    t.comment(`${toStart} fetches until then, ${fleet.fetches.length} in ${until / MINUTE} minutes`)
+    t.comment(
+      `${fleet.pauses.length} pauses, the longest ${(longest / SECOND).toFixed(1)} s; ` +
+      `${fleet.refusals.length} of ${fleet.refusals.length + fleet.served} requests refused`
+    )
+
+    t.equal(fleet.startedAfter.length, instances, 'all get their keys')
+    t.equal(fleet.refusedLater, 0, 'nobody is refused after that')
+    t.ok(longest <= (WINDOW + SECOND) * (1 + JITTER), 'nobody is told to wait longer than the window')
+    if (server !== RATE_LIMITS['which Better Auth limits together']) {
+      t.same(fleet.refusals, [], 'nobody is refused at the start either')
+      t.equal(toStart, instances)
+    } else {
+      const least = (instances / MAX_IN_WINDOW - 1) * WINDOW / SECOND
+      t.ok(after(1) >= least, `${after(1)} s: the server cannot do it in less than ${least}`)
+      t.ok(after(1) <= 1.5 * least, `${after(1)} s`)
+      t.ok(toStart <= instances * 8, `${toStart}`)
+    }
+  })
+}

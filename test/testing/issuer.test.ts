@@ -11,8 +11,8 @@ import { segment, startIssuer, USER } from '../fixtures/test-issuer.js'
 
 const EVERY_ALGORITHM = [...ALGORITHMS, 'HS256'] as const
 const HOUR = 3600
-/** No key is trusted without a look, and a failed look stands in the way of no other. */
-const ALWAYS_LOOK = { maxAge: 0, staleWhileRevalidate: 0, staleIfError: 0 }
+/** No key is trusted without a fetch, and an unknown `kid` always leads to one. */
+const ALWAYS_LOOK = { maxAge: 0, staleWhileRevalidate: 0, staleIfError: 0, requestsPerMinute: 1_000_000 }
 const LONGEST_PAUSE = 15_000
 
 type Fields = Record<string, unknown>
@@ -276,7 +276,8 @@ for (const [kind, { status, lastError }] of Object.entries(FAULTS) as Array<[Fau
     const { requests } = issuer
     t.equal((await api.call(issuer.token())).status, status)
     t.match(api.app.betterAuth.status().lastError, lastError)
-    t.ok(issuer.requests > requests, 'it was asked')
+    // A slow response arrived when the API started to listen: its keys are known.
+    t.equal(issuer.requests - requests, status === 200 ? 0 : 1)
 
     issuer.recover()
     clock.advance(LONGEST_PAUSE)
