@@ -41,7 +41,7 @@ export function createBackoff (now: () => number, random: () => number): Backoff
       const pause = retryAfter > 0
         ? Math.max(FIRST_PAUSE, Math.min(MAX_RETRY_AFTER, retryAfter)) * (1 + jitter)
         : Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** failures) * (1 - jitter)
-      nextTryAt = failedAt + pause
+      nextTryAt = failedAt + Math.ceil(pause)
       failures++
     },
     succeed () { failures = 0 }

@@ -25,27 +25,37 @@ export async function searchJwks (
   urls: readonly string[], headers: JwksRequest['headers'], timeout: number
 ): Promise<Search> {
   const end = new AbortController()
-  const timer = setTimeout(() => { end.abort() }, timeout).unref()
   const { signal } = end
+  AbortSignal.timeout(Math.max(0, timeout)).addEventListener('abort', () => { end.abort() })
   const attempts: Array<Promise<JwksResponse>> = []
+  let isClear = true
   try {
     for (const url of urls) {
       const attempt = fetchJwks(url, { headers, signal })
       attempts.push(attempt)
       const share = sleep(timeout / urls.length, undefined, { signal, ref: false })
       const early = await Promise.race([attempt, share.catch(() => {})])
-      if (early !== undefined && endsSearch(early)) break
+      if (early !== undefined && endsSearch(early, isClear)) break
+      isClear &&= early !== undefined && !early.isTrouble
     }
     return await choose(attempts)
   } finally {
-    clearTimeout(timer)
     end.abort()
   }
 }
 
-/** A JWKS, or a failure that the other URLs share: the server refuses connections, or asks to wait. */
-function endsSearch ({ entries, status, code }: JwksResponse): boolean {
-  return entries !== undefined || code === 'rate_limited' || (status === null && code !== 'timeout')
+/**
+ * A JWKS that counts, or a failure that the other URLs share: the server refuses connections, or asks to wait.
+ *
+ * @param isClear - whether each URL before this one has said that it has no JWKS.
+ */
+function endsSearch ({ url, entries, status, code }: JwksResponse, isClear: boolean): boolean {
+  if (entries !== undefined) return isClear || !isShared(url)
+  return code === 'rate_limited' || (status === null && code !== 'timeout')
+}
+
+function isShared (url: string): boolean {
+  return SHARED_PATHS.includes(new URL(url).pathname)
 }
 
 async function choose (attempts: ReadonlyArray<Promise<JwksResponse>>): Promise<Search> {
@@ -53,7 +63,7 @@ async function choose (attempts: ReadonlyArray<Promise<JwksResponse>>): Promise<
   for (const attempt of attempts) {
     const response = await attempt
     const { url, entries } = response
-    const mayBeForeign = SHARED_PATHS.includes(new URL(url).pathname) && tried.some(({ isTrouble }) => isTrouble)
+    const mayBeForeign = isShared(url) && tried.some(({ isTrouble }) => isTrouble)
     if (entries !== undefined && mayBeForeign) {
       tried.push({ ...response, entries: undefined, code: 'no_jwks', text: 'a JWKS that may be of somebody else' })
     } else {

@@ -6,6 +6,9 @@ import {
 import type { VerificationKey } from './jwk.js'
 import { MAX_ENTRIES, NO_KEYS, type EntryFault, type KeySet } from './key-set.js'
 
+/** How many unusable entries of one JWKS get a line each. */
+const MAX_LINES = 20
+
 /** Logs what happens to the keys of an auth server, once per change, and publishes it to the diagnostics channels. */
 export interface KeyEvents extends FetchObserver {
   /** Another JWKS takes the place of the one before. */
@@ -53,12 +56,16 @@ export function createKeyEvents (authUrl: string, log: FastifyBaseLogger, countK
   }
 
   function reportFaults (before: KeySet, after: KeySet): void {
-    for (const { kid, fault } of newFaults(before.faults, after.faults)) {
+    const faults = newFaults(before.faults, after.faults)
+    for (const { kid, fault } of faults.slice(0, MAX_LINES)) {
       if (fault === 'private') {
         log.error({ kid }, 'the auth server publishes a private key: anyone who has read it can sign tokens')
       } else {
         log.warn({ kid, fault }, 'a key in the JWKS of the auth server is not usable')
       }
+    }
+    if (faults.length > MAX_LINES) {
+      log.warn({ entries: faults.length - MAX_LINES }, 'more entries in the JWKS of the auth server are not usable')
     }
     const isTooLong = ({ size }: KeySet) => size > MAX_ENTRIES
     if (isTooLong(after) && !isTooLong(before)) {

@@ -72,8 +72,13 @@ for (const [failure, respond] of Object.entries(FAILURES)) {
     const search = await searchJwks(urls, {}, 600)
     t.equal(search.found, undefined)
     const theirs = 'a JWKS that may be of somebody else'
-    t.strictSame(textsOf(search), [failure, theirs])
+    t.strictSame(textsOf(search), [failure, theirs, 'HTTP 404', theirs])
     t.match(search.tried[1], { entries: undefined, code: 'no_jwks', isTrouble: false })
+  })
+
+  t.test(`nor does it end the search for one that is Better Auth's (${failure})`, async t => {
+    const { urls } = await startPaths(t, { [OWN]: respond, [SHARED]: foreign, [OWN_WELL_KNOWN]: jwks })
+    t.equal(pathOf(await searchJwks(urls, {}, 600)), OWN_WELL_KNOWN)
   })
 
   t.test(`but a JWKS at another URL of Better Auth does (${failure})`, async t => {

@@ -100,6 +100,14 @@ t.test('a key that nobody needed for long is not reported as new', async t => {
   t.same(await fetchThrice(setup, [k1.jwk]), [])
 })
 
+t.test('of many unusable entries the first 20 have a line each', async t => {
+  const setup = createTestStore([])
+  const entries = Array.from({ length: 25 }, () => null)
+  const lines = await fetchThrice(setup, [k1.jwk, ...entries])
+  t.equal(lines.filter(([, msg]) => msg === UNUSABLE).length, 20)
+  t.same(lines.at(-1), ['warn', 'more entries in the JWKS of the auth server are not usable', { entries: 5 }])
+})
+
 t.test('a JWKS without a usable key is one error line', async t => {
   const setup = createTestStore([])
   t.same(await fetchThrice(setup, []), [['error', EMPTY, { entries: 0 }]], 'at the first fetch')
