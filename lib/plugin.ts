@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createJwksSource } from './auth-server/find-jwks.js'
 import { AlreadyRegisteredError } from './contract/errors.js'
+import { isPrivate } from './contract/hosts.js'
 import type { BetterAuthOptions } from './contract/options.js'
 import { resolveOptions, type ResolvedOptions } from './contract/resolve-options.js'
 import type { Guard } from './guards/clauses.js'
@@ -31,8 +32,8 @@ export interface BetterAuth {
   /**
    * Fetches the JWKS, and resolves if that succeeds: then all its keys are known. Use it as a startup probe, not as a
    * continuous readiness probe, which would take instances out of rotation during an outage that their known keys would
-   * have survived. Each call fetches the JWKS, except while another fetch is in progress and during the pause after a
-   * failure. `jwks.requestsPerMinute` does not limit it, so do not expose it publicly.
+   * have survived. It fetches the JWKS at most once in 5 seconds, whoever calls it: a success is reused, and a failure
+   * is followed by a pause.
    *
    * @throws JwksUnavailableError if it cannot be fetched, and at once during the pause after a failure.
    *
@@ -42,16 +43,20 @@ export interface BetterAuth {
   ready (): Promise<void>
 }
 
+/** Not `Date.now` itself: fake timers replace it later. */
+const now = () => Date.now()
+
 async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptions): Promise<void> {
   const options = resolveOptions(rawOptions)
   assertNamesAreFree(fastify, options)
 
   const { authUrl, jwks: policy } = options
+  warnOfAuthUrl(fastify, options, rawOptions)
   const source = createJwksSource(options, fastify.log)
-  const keys = createKeyStore({ authUrl, source, policy, log: fastify.log, now: Date.now, random: Math.random })
+  const keys = createKeyStore({ authUrl, source, policy, log: fastify.log, now, random: Math.random })
   const readUser = createUserReader(options.userSchema)
   const schemes = createSchemes(options, keys, readUser)
-  const checkStatus = createStatusCheck(options, Date.now)
+  const checkStatus = createStatusCheck(options, now)
   const authenticate = createAuthenticator(schemes, checkStatus, authUrl)
   const authenticateOptional = createAuthenticator(schemes, checkStatus, authUrl, true)
 
@@ -68,23 +73,46 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },
     status: keys.status,
-    ready: keys.ready
+    ready: reuseSuccess(keys.ready)
   } satisfies BetterAuth)
 
   // Not awaited: an API starts, and returns 503, while its auth server is down. The key store logs a failure.
   fastify.addHook('onListen', async () => { keys.ready().catch(() => {}) })
 }
 
+/** For how long a success answers `ready()`: a probe that anybody can reach must not cost a fetch for each call. */
+const READY_FOR = 5000
+
+function reuseSuccess (ready: () => Promise<void>): () => Promise<void> {
+  let readyAt = -Infinity
+  return async () => {
+    const elapsed = now() - readyAt
+    if (elapsed >= 0 && elapsed < READY_FOR) return
+    await ready()
+    readyAt = now()
+  }
+}
+
 /** The schemes in the order in which they are tried. Bearer tokens come first. */
 function createSchemes (options: ResolvedOptions, keys: KeyStore, readUser: UserReader): [Scheme, ...Scheme[]] {
   const { extractToken, sessionCookie } = options
-  const bearer = createVerifier(accessTokenProfile(options, readUser), options, keys, Date.now)
+  const bearer = createVerifier(accessTokenProfile(options, readUser), options, keys, now)
   const schemes: [Scheme, ...Scheme[]] = [bearerScheme(bearer, extractToken)]
   if (sessionCookie !== false) {
-    const cookie = createVerifier(sessionCookieProfile(options, sessionCookie, readUser), options, keys, Date.now)
+    const cookie = createVerifier(sessionCookieProfile(options, sessionCookie, readUser), options, keys, now)
     schemes.push(sessionCookieScheme(cookie, sessionCookie))
   }
   return schemes
+}
+
+function warnOfAuthUrl ({ log }: FastifyInstance, { authUrl }: ResolvedOptions, given: BetterAuthOptions): void {
+  const { protocol, hostname } = new URL(authUrl)
+  if (protocol === 'http:' && !isPrivate(hostname)) {
+    log.warn({ authUrl }, 'the keys are fetched over http: anyone on the network path can replace them')
+  }
+  if ('authUrl' in given && given.authUrl === undefined) {
+    log.warn({ authUrl }, 'the option "authUrl" is given, but undefined: is the variable misspelt?')
+  }
 }
 
 function assertNamesAreFree (fastify: FastifyInstance, { sessionCookie }: ResolvedOptions): void {

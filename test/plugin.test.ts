@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import fastifyJwt from '@fastify/jwt'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -230,12 +231,50 @@ t.test('fastify.betterAuth', async t => {
     t.equal(await app.betterAuth.ready(), undefined)
     for (const call of Object.values(TRANSPORTS)) isSuccess(t, await call(app, { url: '/ready' }), { ready: true })
     await jwks.stop()
+    t.teardown(() => { mock.timers.reset() })
+    // A success is reused for 5 seconds.
+    mock.timers.enable({ apis: ['Date'], now: Date.now() + 5000 })
     await t.rejects(app.betterAuth.ready(), { statusCode: 503, code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' })
     t.match(app.betterAuth.status(), {
       keys: [{ kid: KEY.kid }], lastError: 'ECONNREFUSED', nextTryAt: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/
     })
     for (const call of Object.values(TRANSPORTS)) isRefusal(t, await call(app, { url: '/ready' }), UNAVAILABLE)
   })
+})
+
+t.test('ready() costs one fetch in 5 seconds, whoever calls it', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startApi(t, { authUrl: jwks.origin })
+  t.teardown(() => { mock.timers.reset() })
+  mock.timers.enable({ apis: ['Date'], now: Date.now() })
+  for (let i = 0; i < 5; i++) await app.betterAuth.ready()
+  t.equal(jwks.hits, 1)
+  mock.timers.tick(4999)
+  await app.betterAuth.ready()
+  t.equal(jwks.hits, 1)
+  mock.timers.tick(1)
+  await app.betterAuth.ready()
+  t.equal(jwks.hits, 2)
+  mock.timers.setTime(Date.now() - 60_000)
+  await app.betterAuth.ready()
+  t.equal(jwks.hits, 3, 'a clock that was set back')
+})
+
+t.test('a boot that may be a mistake is one line in the log', async t => {
+  const warnings = async (options: object) => {
+    const log = captureLog()
+    await startApi(t, options, log)
+    return log.lines.filter(({ level }) => level === 40).map(({ msg }) => msg)
+  }
+  const OPEN = 'the keys are fetched over http: anyone on the network path can replace them'
+  t.same(await warnings({ authUrl: 'http://id.example.com' }), [OPEN])
+  t.same(await warnings({ authUrl: undefined }), [
+    'the option "authUrl" is given, but undefined: is the variable misspelt?'
+  ])
+  for (const authUrl of ['https://id.example.com', 'http://localhost:3000', 'http://auth:3000', 'http://10.1.2.3']) {
+    t.same(await warnings({ authUrl }), [], authUrl)
+  }
+  t.same(await warnings({}), [])
 })
 
 t.test('closing the API lets a request that waits for its key finish', async t => {

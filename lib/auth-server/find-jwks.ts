@@ -72,7 +72,8 @@ export function createJwksSource (
     reported = text
     log.error({ tried }, responses.some(({ isTrouble }) => isTrouble)
       ? `the auth server does not serve its keys: ${text}`
-      : `no JWKS found: ${text}. If the auth server has its keys elsewhere, set the option "jwksPath"`)
+      : `no JWKS found: ${text}. Add the plugin jwt() to the Better Auth server; if it has a base path other than ` +
+        '/api/auth, add that to "authUrl"; if it has its keys elsewhere, set the option "jwksPath"')
   }
 
   return {

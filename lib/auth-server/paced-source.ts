@@ -6,7 +6,7 @@ import { JwksFetchError, type JwksSource } from './find-jwks.js'
 export interface FetchObserver {
   /** @param code - why the fetch failed, or `null`. */
   fetched (url: string | null, code: string | null, duration: number): void
-  unreachable (since: number, code: string): void
+  unreachable (url: string | null, since: number, code: string): void
   reachable (downFor: number): void
 }
 
@@ -46,7 +46,7 @@ export function createPacedSource (
     lastError = code
     if (!backoff.failing) {
       failingSince = startedAt
-      observer.unreachable(startedAt, code)
+      observer.unreachable(source.url, startedAt, code)
     }
     backoff.fail(retryAfter)
     observer.fetched(source.url, code, now() - startedAt)

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import type { Static, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { InvalidOptionError } from './errors.js'
+import { suggestOption } from './suggest-option.js'
 
 /** What an option may be, what an error says it must be, and its default. */
 export interface OptionSchema<T = unknown> {
@@ -48,7 +49,8 @@ export function readOptions<Schemas extends Readonly<Record<string, OptionSchema
     const known = Object.hasOwn(schemas, name) ? schemas[name]! : undefined
     if (known === undefined) {
       const names = Object.keys(schemas).map(name => prefix + name)
-      throw new InvalidOptionError(`Unknown option "${prefix}${name}". Known options: ${names.join(', ')}`)
+      throw new InvalidOptionError(`Unknown option "${prefix}${name}". Known options: ${names.join(', ')}` +
+        suggestOption(name, names))
     }
     if (!Value.Check(known.schema, value)) throw invalid(prefix + name, known.expects, value)
     values[name] = value

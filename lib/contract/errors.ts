@@ -12,6 +12,14 @@ export interface RefusalDetails {
   expected?: readonly string[]
   /** What the token contains instead; set only for a token whose signature is valid. */
   received?: unknown
+  /** In what alone `received` differs from what is expected, such as `a slash at its end`. */
+  difference?: string
+  /** For how many seconds the token has expired, or until it becomes active. */
+  seconds?: number
+  /** The URL of the JWKS that lacks the key. */
+  jwksUrl?: string | null
+  /** The `kid`s that it has, at most 10 of them. */
+  kids?: readonly string[]
 }
 
 interface Details {
@@ -99,7 +107,7 @@ export class RequestInvalidError extends BetterAuthError<'FST_BETTER_AUTH_REQUES
 
 /** 401: the token has expired, and nothing else is wrong with it (RFC 6750 §3.1, `invalid_token`). */
 export class TokenExpiredError extends BetterAuthError<'FST_BETTER_AUTH_TOKEN_EXPIRED'> {
-  constructor () { super('FST_BETTER_AUTH_TOKEN_EXPIRED', 'token_expired') }
+  constructor (details: RefusalDetails = {}) { super('FST_BETTER_AUTH_TOKEN_EXPIRED', 'token_expired', { details }) }
 }
 
 /** 401: the token is refused for any other reason (RFC 6750 §3.1, `invalid_token`). */

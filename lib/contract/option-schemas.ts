@@ -71,7 +71,8 @@ export const SESSION_COOKIE_OPTIONS = {
 
 /** The same for {@link TokenCacheOptions}. */
 export const TOKEN_CACHE_OPTIONS = {
-  max: option(Type.Integer({ minimum: 1, maximum: 10_000_000 }), 'a whole number of tokens, 1 or more', 10_000)
+  max: option(Type.Integer({ minimum: 1, maximum: 10_000_000 }), 'a whole number of tokens, 1 or more', 10_000),
+  maxBytes: option(Type.Integer({ minimum: 1, maximum: 2 ** 40 }), 'a whole number of bytes, 1 or more', 2 ** 25)
 } satisfies Record<keyof TokenCacheOptions, OptionSchema>
 
 /** The same for {@link JwksOptions}. */

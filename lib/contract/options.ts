@@ -22,7 +22,7 @@ export interface BetterAuthOptions {
    * (`https://id.example.com/api/auth`). Trailing slashes are ignored. A URL with credentials, a query or a fragment is
    * refused.
    *
-   * Default: `BETTER_AUTH_URL` from the environment, else `http://localhost:3000`.
+   * Default: `BETTER_AUTH_URL` from the environment, else `http://localhost:3000`; required with `NODE_ENV=production`.
    */
   authUrl?: string | undefined
   /**
@@ -48,7 +48,8 @@ export interface BetterAuthOptions {
    */
   audience?: string | readonly string[] | false | undefined
   /**
-   * The algorithms that keys of the JWKS may be used for (RFC 8725 §3.1).
+   * The algorithms that keys of the JWKS may be used for (RFC 8725 §3.1). `EdDSA` includes its newer names `Ed25519`
+   * and `Ed448` (RFC 9864).
    *
    * Default: all of `EdDSA`, `ES256`, `ES384`, `ES512`, `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`.
    */
@@ -151,6 +152,13 @@ export interface TokenCacheOptions {
    * Default: `10000`.
    */
   max?: number | undefined
+  /**
+   * How much memory the kept tokens may take together, in bytes, as estimated from their lengths. Tokens over 4 kB are
+   * never kept.
+   *
+   * Default: `33554432` (32 MB).
+   */
+  maxBytes?: number | undefined
 }
 
 /** How keys are fetched, and how long they are trusted. Durations are milliseconds. */

@@ -47,7 +47,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
   const sessionCookie = cookieOptions && readOptions(SESSION_COOKIE_OPTIONS, cookieOptions, 'sessionCookie.')
 
   const isFromEnv = options.authUrl === undefined && env.BETTER_AUTH_URL !== undefined
-  const authUrl = parseAuthUrl(options.authUrl ?? env.BETTER_AUTH_URL ?? DEFAULT_AUTH_URL, isFromEnv)
+  const authUrl = parseAuthUrl(options.authUrl ?? env.BETTER_AUTH_URL ?? defaultAuthUrl(given, env), isFromEnv)
   const base = authUrl.href.replace(/\/+$/, '')
 
   return {
@@ -68,12 +68,26 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
   }
 }
 
+/** For development only: in production, an API without `authUrl` would trust whatever listens on its own machine. */
+function defaultAuthUrl (given: BetterAuthOptions, { NODE_ENV }: NodeJS.ProcessEnv): string {
+  if (NODE_ENV !== 'production') return DEFAULT_AUTH_URL
+  const mistake = 'authUrl' in given ? 'is given, but undefined' : 'is missing'
+  throw new InvalidOptionError(`Option "authUrl" ${mistake}, and BETTER_AUTH_URL is not set: with ` +
+    'NODE_ENV=production there is no default')
+}
+
 function parseAuthUrl (text: string, isFromEnv: boolean): URL {
   // The URL parser accepts mistakes: missing slashes, back slashes, surrounding spaces, an empty query.
   const url = /^https?:\/\/[^\s/?#\\][^\s?#\\]*$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.username !== '' || url.password !== '' || text.split('/', 3)[2]?.includes('@')) {
     const source = isFromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : ''
     throw invalid('authUrl', OPTIONS.authUrl.expects, text, source)
+  }
+  const [, base, path] = /^(.*?)((?:\/\.well-known)?\/jwks(?:\.json)?|\/\.well-known\/[^/]*)\/*$/.exec(text) ?? []
+  if (base !== undefined) {
+    const source = isFromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : ''
+    throw new InvalidOptionError(`Option "authUrl"${source} must be the URL of the auth server, not of its JWKS: ` +
+      `set it to "${base}", and if the keys are not found "jwksPath" to "${path}"`)
   }
   return url
 }

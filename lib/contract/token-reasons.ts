@@ -12,8 +12,10 @@ export const TOKEN_REASONS = {
   token_malformed: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the token is not a JWT: its segments, base64url or JSON are malformed',
-    cause: 'The client sends the session token of the sign-up response, or another opaque token.',
-    fix: 'the client: fetch a JWT at `GET /api/auth/token`'
+    cause: 'The client sends an opaque token: the session token of a sign-in, an API key, or the access token of an ' +
+      'OAuth client that named no `resource`.',
+    fix: 'the client: fetch a JWT at `GET /api/auth/token`, with the session cookie, with the session token (plugin ' +
+      '`bearer()`) or with the API key (`enableSessionForAPIKeys`); an OAuth client: name the `resource`'
   },
   token_encrypted: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
@@ -50,7 +52,7 @@ export const TOKEN_REASONS = {
   // The key and the signature.
   unknown_key: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the JWKS has no key with this `kid`',
+    meaning: 'the JWKS has no key with this `kid`; `kids` shows those that it has, `jwksUrl` where it is',
     cause: '`authUrl` is another Better Auth server than the one that signed the token, such as staging; or the keys ' +
       'of the auth server were deleted; or the key is a few seconds old, and other tokens had an unknown `kid` just ' +
       'before.',
@@ -92,26 +94,28 @@ export const TOKEN_REASONS = {
   },
   token_expired: {
     code: 'FST_BETTER_AUTH_TOKEN_EXPIRED',
-    meaning: 'the token has expired, and nothing else is wrong with it',
+    meaning: 'the token has expired, and nothing else is wrong with it; `seconds` shows for how long',
     cause: 'The client keeps a token for too long. Better Auth\'s tokens live for 15 minutes.',
     fix: 'the client: fetch a new token on 401'
   },
   token_not_active: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the `nbf` or `iat` of the token is in the future',
+    meaning: 'the `nbf` or `iat` of the token is in the future; `seconds` shows by how much',
     cause: 'The clocks of the two servers differ.',
     fix: 'synchronise the clocks; the option `clockTolerance` covers a few seconds'
   },
   issuer_mismatch: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the `iss` of the token is not in `issuer`; `expected` and `received` show both',
+    meaning: 'the `iss` of the token is not in `issuer`; `expected` and `received` show both, and `difference` in ' +
+      'what alone they differ',
     cause: 'The API reaches the auth server at another URL (`http://auth:3000`) than users do. Tokens contain the ' +
       'public URL.',
     fix: 'the option `issuer`: set it to `received`, if that is your own auth server'
   },
   audience_mismatch: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the `aud` of the token matches nothing in `audience`; `expected` and `received` show both',
+    meaning: 'the `aud` of the token matches nothing in `audience`; `expected` and `received` show both, and ' +
+      '`difference` in what alone they differ',
     cause: 'See `issuer_mismatch`; or Better Auth sets its own `jwt: { audience }`.',
     fix: 'the option `audience`: set it to `received`, if that names this API'
   },

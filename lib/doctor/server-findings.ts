@@ -1,3 +1,4 @@
+import { isLoopback } from '../contract/hosts.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { DoctorFinding, DoctorJwks, DoctorKey, DoctorKeyFault, DoctorSearchResult } from './report.js'
 import { duration, printable } from './terminal.js'
@@ -84,8 +85,7 @@ const FIXES: ReadonlyArray<readonly [response: RegExp, fix: string]> = [
 /** Warns about http to another machine. */
 export function aboutAuthUrl ({ authUrl }: ResolvedOptions): DoctorFinding[] {
   const { protocol, hostname } = new URL(authUrl)
-  const isLoopback = /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname)
-  if (protocol === 'https:' || isLoopback) return []
+  if (protocol === 'https:' || isLoopback(hostname)) return []
   return [{
     level: 'warning',
     about: 'auth server',

@@ -32,7 +32,9 @@ export function responseHeaders (error: BetterAuthError): Record<string, string>
 
 function renderChallenge (errorCode: string, scopes: readonly string[]): string {
   if (errorCode === 'none') return 'Bearer'
-  const scope = scopes.length === 0 ? '' : `, scope="${scopes.join(' ')}"`
+  // A handler may take the scopes from anywhere: whatever is no scope (RFC 6749 §3.3) could end the quoted string.
+  const valid = scopes.filter(scope => /^[\x21\x23-\x5B\x5D-\x7E]+$/.test(scope))
+  const scope = valid.length === 0 ? '' : `, scope="${valid.join(' ')}"`
   return `Bearer error="${errorCode}"${scope}`
 }
 

@@ -1,14 +1,18 @@
 import fastifyJwt, { type TokenOrHeader } from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { TokenMissingError } from '../contract/errors.js'
+import { TokenInvalidError, TokenMissingError } from '../contract/errors.js'
 import type { Claims } from '../contract/identity.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { bearerToken } from '../schemes/bearer.js'
+import type { JsonObject } from '../tokens/jws.js'
 import type { UserReader } from '../tokens/user-reader.js'
 import type { Verifier } from '../tokens/verifier.js'
 import type { StatusCheck } from './account-status.js'
 
 interface JwtParts { readonly verifier: Verifier, readonly checkStatus: StatusCheck, readonly readUser: UserReader }
+
+/** Newer names of EdDSA (RFC 9864). `authenticate` accepts them; the verifier of @fastify/jwt does not know them. */
+const UNKNOWN_TO_FAST_JWT: readonly unknown[] = ['Ed25519', 'Ed448']
 
 /**
  * Registers @fastify/jwt: `request.jwtVerify()` and `fastify.jwt` for code written against it. It accepts nothing that
@@ -21,7 +25,8 @@ export async function registerJwt (
 
   async function secretProvider (request: FastifyRequest, decoded: TokenOrHeader): Promise<string> {
     // The types describe only a part of what `decode: { complete: true }` passes.
-    const { input, signature } = decoded as unknown as { input: string, signature: string }
+    const { header, input, signature } = decoded as unknown as { header: JsonObject, input: string, signature: string }
+    if (UNKNOWN_TO_FAST_JWT.includes(header.alg)) throw new TokenInvalidError('algorithm_not_allowed')
     const verified = await verifier.verify(`${input}.${signature}`)
     await checkStatus(request, verified)
     return verified.key?.pem ?? secret!

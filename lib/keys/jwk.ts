@@ -50,6 +50,10 @@ const KINDS: ReadonlyArray<{
 const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 
 const MIN_RSA_BITS = 2048
+/** RSA: the largest modulus that OpenSSL verifies with has 16,384 bits. Every other member is shorter. */
+const MAX_MEMBER_LENGTH = Math.ceil((16_384 / 8 + 1) * 4 / 3)
+/** Four bytes: a check costs more with each bit of the exponent, and 65537 has 17. */
+const MAX_EXPONENT_LENGTH = 6
 const MAX_KID_LENGTH = 512
 
 /**
@@ -92,7 +96,8 @@ export function importJwk (jwk: Jwk): VerificationKey {
   const kind = KINDS.find(known => known.kty === kty && known.crv === crv)
   if (kind === undefined) throw new UnusableJwkError('kty')
 
-  const { alg: named } = jwk
+  // An Edwards curve has two names for its one algorithm: `EdDSA`, and that of the curve (RFC 9864 §2.2).
+  const named = kty === 'OKP' && jwk.alg === crv ? 'EdDSA' : jwk.alg
   const algorithms = named === undefined ? kind.algorithms : kind.algorithms.filter(algorithm => algorithm === named)
   if (algorithms.length === 0) throw new UnusableJwkError('alg')
 
@@ -120,7 +125,11 @@ function pick (jwk: Jwk, members: readonly string[]): Record<string, string> {
   const picked: Record<string, string> = {}
   for (const member of members) {
     const value = jwk[member]
-    if (typeof value !== 'string' || !/^[\w-]+$/.test(value)) throw new UnusableJwkError('malformed')
+    // Measured before anything parses it: OpenSSL takes seconds for a number of 200 kB.
+    if (typeof value !== 'string' || value.length > MAX_MEMBER_LENGTH || !/^[\w-]+$/.test(value)) {
+      throw new UnusableJwkError('malformed')
+    }
+    if (member === 'e' && value.length > MAX_EXPONENT_LENGTH) throw new UnusableJwkError('weak')
     picked[member] = value
   }
   return picked

@@ -80,8 +80,9 @@ export function createKeyEvents (authUrl: string, log: FastifyBaseLogger, countK
       const outcome = code === null ? 'ok' : 'error'
       jwksFetchChannel.publish({ authUrl, url, outcome, code, duration } satisfies JwksFetchMessage)
     },
-    unreachable (since, code) {
-      log.warn({ code, keys: countKeys() }, `the JWKS has been unreachable since ${new Date(since).toISOString()}`)
+    unreachable (url, since, code) {
+      const line = { code, jwksUrl: url ?? authUrl, keys: countKeys() }
+      log.warn(line, `the JWKS has been unreachable since ${new Date(since).toISOString()}`)
     },
     reachable (downFor) {
       log.info({ downFor }, 'the JWKS of the auth server is back')

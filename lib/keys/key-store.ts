@@ -52,13 +52,19 @@ export interface KeyStore {
   get (kid: string, alg: Algorithm): VerificationKey | Promise<VerificationKey>
   /** Whether a key that `get` returned before may be used without a wait. */
   isTrusted (key: VerificationKey): boolean
-  /** Fetches the JWKS, and resolves if that succeeds. @throws JwksUnavailableError if it does not. */
+  /**
+   * Resolves if the JWKS was fetched within the last 5 seconds, or else can be fetched now.
+   *
+   * @throws JwksUnavailableError if it cannot.
+   */
   ready (): Promise<void>
   status (): KeyStatus
 }
 
 /** How much earlier the keys may be refreshed, as a share of `maxAge`, so that instances do not refresh all at once. */
 const REFRESH_JITTER = 0.1
+/** How many `kid`s a log line about an unknown one lists. */
+const MAX_LOGGED_KIDS = 10
 
 export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, random }: KeyStoreContext): KeyStore {
   let set = NO_KEYS
@@ -124,7 +130,10 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
   }
 
   function refusal (kid: string): TokenInvalidError {
-    return new TokenInvalidError(set.faults.some(entry => entry.kid === kid) ? 'unusable_key' : 'unknown_key')
+    const kids = [...set.keys.keys()].slice(0, MAX_LOGGED_KIDS)
+    return set.faults.some(entry => entry.kid === kid)
+      ? new TokenInvalidError('unusable_key')
+      : new TokenInvalidError('unknown_key', { kids, jwksUrl: source.url })
   }
 
   /** The keys that are trusted now, or would be in an outage. */

@@ -1,4 +1,5 @@
-import { TokenExpiredError, TokenInvalidError } from '../contract/errors.js'
+import { TokenExpiredError, TokenInvalidError, type RefusalDetails } from '../contract/errors.js'
+import { findDifference } from './difference.js'
 import type { JsonObject } from './jws.js'
 
 /** The audience of Better Auth's session cookie, where a key of the JWKS signs it. */
@@ -21,8 +22,11 @@ export function checkTimes (payload: JsonObject, clockTolerance: number, now: nu
   if (exp === undefined) throw new TokenInvalidError('claim_missing', { claim: 'exp' })
   const notBefore = Math.max(nbf, iat) - clockTolerance
   const expiresAt = exp + clockTolerance
-  if (now < notBefore) throw new TokenInvalidError('token_not_active', { claim: nbf >= iat ? 'nbf' : 'iat' })
-  if (now >= expiresAt) throw new TokenExpiredError()
+  if (now < notBefore) {
+    const claim = nbf >= iat ? 'nbf' : 'iat'
+    throw new TokenInvalidError('token_not_active', { claim, seconds: toSeconds(Math.max(nbf, iat) - now) })
+  }
+  if (now >= expiresAt) throw new TokenExpiredError({ seconds: toSeconds(now - exp) })
   return { notBefore, expiresAt }
 }
 
@@ -31,7 +35,7 @@ export function checkIssuer (iss: unknown, expected: readonly string[] | false):
   if (iss !== undefined && typeof iss !== 'string') throw new TokenInvalidError('claim_invalid', { claim: 'iss' })
   if (expected === false) return
   if (iss === undefined || !expected.includes(iss)) {
-    throw new TokenInvalidError('issuer_mismatch', { claim: 'iss', expected, received: iss ?? null })
+    throw new TokenInvalidError('issuer_mismatch', { claim: 'iss', ...compare(expected, iss) })
   }
 }
 
@@ -42,8 +46,17 @@ export function checkAudience (aud: unknown, expected: readonly string[] | false
   if (!isAudience) throw new TokenInvalidError('claim_invalid', { claim: 'aud' })
   if (expected === false) return
   if (!expected.some(audience => namesAudience(aud, audience))) {
-    throw new TokenInvalidError('audience_mismatch', { claim: 'aud', expected, received: aud ?? null })
+    throw new TokenInvalidError('audience_mismatch', { claim: 'aud', ...compare(expected, aud) })
   }
+}
+
+function compare (expected: readonly string[], received: unknown): RefusalDetails {
+  const difference = findDifference(expected, received)
+  return { expected, received: received ?? null, ...difference !== undefined && { difference } }
+}
+
+function toSeconds (milliseconds: number): number {
+  return Math.round(milliseconds / 1000)
 }
 
 /** One audience is a string, several are an array of strings (RFC 7519 §4.1.3). */

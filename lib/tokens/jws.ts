@@ -10,6 +10,8 @@ export type JsonObject = Readonly<Record<string, unknown>>
 /** The header of a token that may be verified (RFC 7515 §4.1). */
 export interface JwsHeader {
   readonly alg: Algorithm | 'HS256'
+  /** The curve that the key must be on; `undefined` if the algorithm implies none, as `EdDSA` does. */
+  readonly curve: string | undefined
   /** The key that the token names. HS256 tokens have none: there is one secret. */
   readonly kid: string | undefined
   /** In lower case and without `application/`. */
@@ -33,6 +35,9 @@ export interface Jws extends JwsHeader {
   readonly signature: Buffer
 }
 
+/** The algorithms of one curve, each the same as `EdDSA` with a key on that curve (RFC 9864 §2.2). */
+const CURVES = ['Ed25519', 'Ed448']
+
 /**
  * Parses a compact JWS and judges its header.
  *
@@ -47,9 +52,10 @@ export function parseJws (token: string, policy: HeaderPolicy, known?: ReadonlyM
     throw new TokenInvalidError(token.split('.', 6).length === 5 ? 'token_encrypted' : 'token_malformed')
   }
   const headerSegment = token.slice(0, headerEnd)
-  const { alg, kid, typ } = known?.get(headerSegment) ?? parseHeader(headerSegment, policy)
+  const { alg, curve, kid, typ } = known?.get(headerSegment) ?? parseHeader(headerSegment, policy)
   return {
     alg,
+    curve,
     kid,
     typ,
     headerSegment,
@@ -62,7 +68,9 @@ export function parseJws (token: string, policy: HeaderPolicy, known?: ReadonlyM
 /** Keys that a header contains or links to (`jku`, `jwk`, `x5u`, `x5c`) are ignored. */
 function parseHeader (segment: string, { algorithms, types }: HeaderPolicy): JwsHeader {
   const header = parseObject(decodeSegment(segment))
-  const { alg, kid, typ } = header
+  const { kid, typ } = header
+  const curve = CURVES.find(name => name === header.alg)
+  const alg = curve === undefined ? header.alg : 'EdDSA'
   if (typeof alg !== 'string' || !algorithms.has(alg)) throw new TokenInvalidError('algorithm_not_allowed')
   if (header.enc !== undefined) throw new TokenInvalidError('token_encrypted')
   // No extension is implemented here, so none may be critical (RFC 7515 §4.1.11); `b64` works only as one (RFC 7797
@@ -71,7 +79,7 @@ function parseHeader (segment: string, { algorithms, types }: HeaderPolicy): Jws
   const type = typeof typ === 'string' ? mediaType(typ) : undefined
   if ((typ !== undefined && type === undefined) || !types.includes(type)) throw new TokenInvalidError('typ_not_allowed')
   if (alg === 'HS256' ? kid !== undefined : !isKid(kid)) throw new TokenInvalidError('kid_invalid')
-  return { alg: alg as JwsHeader['alg'], kid: kid as string | undefined, typ: type }
+  return { alg: alg as JwsHeader['alg'], curve: curve?.toLowerCase(), kid: kid as string | undefined, typ: type }
 }
 
 /** Parses the JSON of a header or a payload: anything but an object in valid UTF-8 is refused (RFC 7519 §7.2). */

@@ -17,10 +17,30 @@ export interface TokenCache {
  * also compares the whole token.
  */
 const KEY_LENGTH = 32
+/** A longer token is verified each time, so that no client can fill the memory with a few. */
+const MAX_TOKEN_LENGTH = 4096
+/** What an entry takes in addition to its token and to the user in it, in bytes. */
+const OVERHEAD = 1024
 
-/** @param max - how many tokens are kept; the least recently used are dropped first. */
-export function createTokenCache (max: number, keys: KeyStore, now: () => number): TokenCache {
-  const cache = new LRUCache<string, VerifiedToken>({ max })
+/** The memory of an entry: the token, and its payload again as objects, which take about three times their JSON. */
+function estimateBytes ({ token }: VerifiedToken): number {
+  return OVERHEAD + 3 * token.length
+}
+
+/** The limits drop the least recently used tokens first. */
+export function createTokenCache (
+  { max, maxBytes }: { readonly max: number, readonly maxBytes: number }, keys: KeyStore, now: () => number
+): TokenCache {
+  const cache = new LRUCache<string, VerifiedToken>({ max, maxSize: maxBytes, sizeCalculation: estimateBytes })
+
+  /** Looks at the two tokens that were unused for longest. Each new token takes up to two expired ones with it. */
+  function dropExpired (time: number): void {
+    let left = 2
+    for (const key of cache.rkeys()) {
+      if (left-- === 0) break
+      if (time >= cache.peek(key)!.expiresAt) cache.delete(key)
+    }
+  }
 
   return {
     get (token) {
@@ -33,7 +53,8 @@ export function createTokenCache (max: number, keys: KeyStore, now: () => number
       return verified.key === undefined || keys.isTrusted(verified.key) ? verified : undefined
     },
     set (verified) {
-      cache.set(verified.token.slice(-KEY_LENGTH), verified)
+      dropExpired(now())
+      if (verified.token.length <= MAX_TOKEN_LENGTH) cache.set(verified.token.slice(-KEY_LENGTH), verified)
     }
   }
 }

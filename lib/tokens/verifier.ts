@@ -33,10 +33,11 @@ export function createVerifier (
   const secretKey = profile.secret === undefined ? undefined : createSecretKey(profile.secret, 'utf8')
   // Only headers of tokens with a valid signature, so that no attacker can fill it.
   const headers = new Map<string, JwsHeader>()
-  const cache = options.tokenCache === false ? undefined : createTokenCache(options.tokenCache.max, keys, now)
+  const cache = options.tokenCache === false ? undefined : createTokenCache(options.tokenCache, keys, now)
 
   function verifyWith (token: string, jws: Jws, key: VerificationKey | undefined): VerifiedToken {
-    if (key !== undefined && !(key.algorithms as readonly string[]).includes(jws.alg)) {
+    const isOnCurve = jws.curve === undefined || jws.curve === key?.publicKey.asymmetricKeyType
+    if (key !== undefined && !(isOnCurve && (key.algorithms as readonly string[]).includes(jws.alg))) {
       throw new TokenInvalidError('algorithm_mismatch')
     }
     const isSigned = isSignedBy(jws, key === undefined ? secretKey! : key.publicKey)
@@ -62,10 +63,10 @@ export function createVerifier (
     return verified
   }
 
-  function remember ({ headerSegment, alg, kid, typ }: Jws): void {
+  function remember ({ headerSegment, alg, curve, kid, typ }: Jws): void {
     if (headers.has(headerSegment)) return
     if (headers.size === MAX_HEADERS) headers.clear()
-    headers.set(headerSegment, { alg, kid, typ })
+    headers.set(headerSegment, { alg, curve, kid, typ })
   }
 
   return {

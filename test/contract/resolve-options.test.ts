@@ -33,7 +33,7 @@ t.test('defaults', async t => {
     algorithms: ['EdDSA', 'ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
     secret: undefined,
     clockTolerance: 5000,
-    tokenCache: { max: 10_000 },
+    tokenCache: { max: 10_000, maxBytes: 33_554_432 },
     userSchema: undefined,
     sessionCookie: false,
     extractToken: undefined,
@@ -415,7 +415,7 @@ t.test('options that do not exist', async t => {
   const known = new RegExp(`\\. Known options: ${[
     'authUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks', 'tokenCache',
     'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi'
-  ].join(', ')}$`)
+  ].join(', ')}(?:\\. Did you mean "[\\w.]+"\\?)?$`)
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',
     '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'prototype'
@@ -430,16 +430,13 @@ t.test('options that do not exist', async t => {
   for (const name of [
     'maxage', 'max_age', 'url', 'authUrl', 'prefix', 'logLevel', 'constructor', '__proto__', 'toString'
   ]) {
-    t.equal(
-      messageOf({ jwks: JSON.parse(`{ "${name}": 1 }`) }),
-      `Unknown option "jwks.${name}". ` +
-        'Known options: jwks.maxAge, jwks.staleWhileRevalidate, jwks.staleIfError, ' +
-        'jwks.requestsPerMinute, jwks.timeout, jwks.headers'
-    )
-    t.equal(
-      messageOf({ tokenCache: JSON.parse(`{ "${name}": 1 }`) }),
-      `Unknown option "tokenCache.${name}". Known options: tokenCache.max`
-    )
+    const [jwks, tokenCache] = ['jwks', 'tokenCache'].map(option => {
+      return messageOf({ [option]: JSON.parse(`{ "${name}": 1 }`) }).replace(/\. Did you mean "[\w.]+"\?$/, '')
+    })
+    t.equal(jwks, `Unknown option "jwks.${name}". ` +
+      'Known options: jwks.maxAge, jwks.staleWhileRevalidate, jwks.staleIfError, ' +
+      'jwks.requestsPerMinute, jwks.timeout, jwks.headers')
+    t.equal(tokenCache, `Unknown option "tokenCache.${name}". Known options: tokenCache.max, tokenCache.maxBytes`)
   }
 })
 
@@ -535,4 +532,42 @@ t.test('callbacks are functions', async t => {
     t.equal(resolve({ [name]: Boolean })[name as 'isRevoked'], Boolean)
     t.equal(messageOf({ [name]: 'Boolean' }), `Option "${name}" must be a function, got 'Boolean'`)
   }
+})
+
+t.test('in production there is no default for authUrl', async t => {
+  const NODE_ENV = 'production'
+  t.throws(() => resolveOptions({}, { NODE_ENV }), {
+    code: 'FST_BETTER_AUTH_INVALID_OPTION',
+    message: 'Option "authUrl" is missing, and BETTER_AUTH_URL is not set: with NODE_ENV=production there is no default'
+  })
+  t.throws(() => resolveOptions({ authUrl: undefined }, { NODE_ENV }), {
+    message: 'Option "authUrl" is given, but undefined, and BETTER_AUTH_URL is not set: with NODE_ENV=production ' +
+      'there is no default'
+  }, 'a misspelt variable')
+  t.equal(resolveOptions({}, { NODE_ENV, BETTER_AUTH_URL: 'https://id.example.com' }).authUrl, 'https://id.example.com')
+  t.equal(resolveOptions({ authUrl: 'https://id.example.com' }, { NODE_ENV }).authUrl, 'https://id.example.com')
+  for (const other of [undefined, 'development', 'test', 'Production']) {
+    t.equal(resolveOptions({}, { NODE_ENV: other }).authUrl, 'http://localhost:3000', String(other))
+  }
+})
+
+t.test('authUrl as the URL of the JWKS', async t => {
+  for (const [authUrl, base, path] of [
+    ['https://id.example.com/api/auth/jwks', 'https://id.example.com/api/auth', '/jwks'],
+    ['https://id.example.com/api/auth/jwks/', 'https://id.example.com/api/auth', '/jwks'],
+    ['https://id.example.com/.well-known/jwks.json', 'https://id.example.com', '/.well-known/jwks.json'],
+    ['https://id.example.com/jwks.json', 'https://id.example.com', '/jwks.json'],
+    ['https://id.example.com/.well-known/openid-configuration', 'https://id.example.com',
+      '/.well-known/openid-configuration']
+  ] as const) {
+    t.throws(() => resolveOptions({ authUrl }, {}), {
+      message: 'Option "authUrl" must be the URL of the auth server, not of its JWKS: set it to ' +
+        `"${base}", and if the keys are not found "jwksPath" to "${path}"`
+    }, authUrl)
+  }
+  t.throws(() => resolveOptions({}, { BETTER_AUTH_URL: 'https://id.example.com/api/auth/jwks' }), {
+    message: /^Option "authUrl" \(from the environment variable BETTER_AUTH_URL\) must be the URL of the auth server/
+  })
+  t.equal(resolveOptions({ authUrl: 'https://jwks.example.com/jwks-server' }, {}).authUrl,
+    'https://jwks.example.com/jwks-server')
 })

@@ -175,6 +175,16 @@ t.test('any other error gets neither', async t => {
   t.strictSame(log.refusals(), [])
 })
 
+t.test('what is no scope is not in the challenge', async t => {
+  const challengeOf = (...scopes: string[]) => {
+    return responseHeaders(new ForbiddenError('forbidden', scopes))['WWW-Authenticate']
+  }
+  t.equal(challengeOf('read', 'a" error="x', 'write'), 'Bearer error="insufficient_scope", scope="read write"')
+  for (const scope of ['', ' ', 'a b', 'a\\b', 'a\r\nSet-Cookie: x=1', 'é', '\u0000']) {
+    t.equal(challengeOf(scope), 'Bearer error="insufficient_scope"', JSON.stringify(scope))
+  }
+})
+
 t.test('each code has the challenge of RFC 6750 §3.1', async t => {
   const challenges: Record<ErrorCode, string | undefined> = {
     FST_BETTER_AUTH_TOKEN_MISSING: 'Bearer',

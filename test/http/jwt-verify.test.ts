@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, randomUUID, sign, type KeyObject } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { ALGORITHMS, type BetterAuthOptions } from '../../lib/index.js'
@@ -183,3 +183,38 @@ function pss (key: SigningKey, origin: string): string {
   const input = `${encode({ alg: 'PS256', kid: key.kid })}.${encode(createClaims(origin))}`
   return `${input}.${encode(signBytes({ ...key, alg: 'PS256' }, Buffer.from(input)))}`
 }
+
+t.test('Ed25519 and Ed448, the new names of EdDSA', async t => {
+  const ed25519 = generateKeyPairSync('ed25519')
+  const ed448 = generateKeyPairSync('ed448')
+  const publish = ({ publicKey }: { publicKey: KeyObject }, alg: string | undefined, kid: string) => {
+    return { ...publicKey.export({ format: 'jwk' }), ...alg !== undefined && { alg }, kid }
+  }
+  const jwks = await startJwks(t)
+  jwks.keys = [
+    publish(ed25519, 'EdDSA', 'old-25519'), publish(ed25519, 'Ed25519', 'new-25519'),
+    publish(ed25519, undefined, '25519'), publish(ed25519, 'Ed448', 'wrong'),
+    publish(ed448, 'EdDSA', 'old-448'), publish(ed448, 'Ed448', 'new-448')
+  ]
+  const app = await startApi(t, { authUrl: jwks.origin })
+  app.get('/authenticate', { onRequest: [app.authenticate] }, async () => 'in')
+  app.get('/jwtVerify', async request => { await request.jwtVerify(); return 'in' })
+  const statusOf = async (
+    alg: string, kid: string, { privateKey }: { privateKey: KeyObject }, url = '/authenticate'
+  ) => {
+    const input = `${encode({ alg, kid })}.${encode(createClaims(jwks.origin))}`
+    const token = `${input}.${encode(sign(null, Buffer.from(input), privateKey))}`
+    return (await app.inject({ url, headers: bearer(token) })).statusCode
+  }
+  for (const kid of ['old-25519', 'new-25519', '25519']) {
+    for (const alg of ['EdDSA', 'Ed25519']) t.equal(await statusOf(alg, kid, ed25519), 200, `${alg} with ${kid}`)
+    t.equal(await statusOf('Ed448', kid, ed25519), 401, `Ed448 with ${kid}`)
+    t.equal(await statusOf('EdDSA', kid, ed25519, '/jwtVerify'), 200)
+    t.equal(await statusOf('Ed25519', kid, ed25519, '/jwtVerify'), 401, 'a name that fast-jwt does not know')
+  }
+  for (const kid of ['old-448', 'new-448']) {
+    for (const alg of ['EdDSA', 'Ed448']) t.equal(await statusOf(alg, kid, ed448), 200, `${alg} with ${kid}`)
+    t.equal(await statusOf('Ed25519', kid, ed448), 401, `Ed25519 with ${kid}`)
+  }
+  t.equal(await statusOf('EdDSA', 'wrong', ed25519), 401, 'a JWK with the name of the other curve')
+})

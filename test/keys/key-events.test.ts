@@ -59,7 +59,8 @@ t.test('the log tells what happened, once for each change', async t => {
   source.fault = DOWN
   const downSince = clock.now() + staleAfter
   const since = new Date(downSince).toISOString()
-  const down = ['warn', `the JWKS has been unreachable since ${since}`, { code: 'ECONNREFUSED', keys: 2 }]
+  const fields = { code: 'ECONNREFUSED', jwksUrl: source.url, keys: 2 }
+  const down = ['warn', `the JWKS has been unreachable since ${since}`, fields]
   for (const step of [staleAfter, 500, 1000, 15_000, 15_000]) {
     clock.advance(step)
     t.same(await news(), step === staleAfter ? [down] : [])

@@ -101,7 +101,7 @@ t.test('issuer', async t => {
   ]) {
     const error = await refusal({ claims: { iss } })
     t.equal(error.reason, 'issuer_mismatch', iss)
-    t.strictSame(error.details, {
+    t.match(error.details, {
       claim: 'iss', expected: [ISSUER], received: iss
     }, 'names what was expected and what came')
   }
@@ -131,7 +131,7 @@ t.test('audience', async t => {
   ]) {
     const error = await refusal({ claims: { aud } })
     t.equal(error.reason, 'audience_mismatch', JSON.stringify(aud))
-    t.strictSame(error.details, {
+    t.match(error.details, {
       claim: 'aud', expected: [ISSUER], received: aud
     }, 'names what was expected and what came')
   }
@@ -189,4 +189,20 @@ t.test('takes no claim from the prototype of the payload', async t => {
     await reasonOf(() => { validateClaims(inherited, undefined, { ...RULES, ...UNCHECKED }, CLOCK) }),
     'claim_missing exp'
   )
+})
+
+t.test('the log says by how much a token is too old or too young', async t => {
+  const rules = { clockTolerance: 5000 }
+  const expired = await refusal({ claims: { exp: NOW - 3600 }, rules })
+  t.strictSame(expired.details, { seconds: 3600 })
+  for (const claim of ['nbf', 'iat']) {
+    const young = await refusal({ claims: { [claim]: NOW + 90 }, rules })
+    t.strictSame(young.details, { claim, seconds: 90 })
+  }
+})
+
+t.test('the log says in what alone an issuer or audience differs', async t => {
+  t.equal((await refusal({ claims: { iss: `${ISSUER}/` } })).details.difference, 'a slash at its end')
+  t.equal((await refusal({ claims: { aud: [`${ISSUER}/api/auth`] } })).details.difference, 'the path')
+  t.notOk('difference' in (await refusal({ claims: { iss: 'https://evil.example' } })).details)
 })

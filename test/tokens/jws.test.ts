@@ -23,7 +23,8 @@ const withHeader = (header: unknown) => signJws(KEY, { sub: 'u_1' }, header)
 t.test('takes a token apart', async t => {
   const token = withHeader({ typ: 'JWT' })
   const { payload, signature, signingInput, ...header } = parseJws(token, ALL)
-  t.strictSame(header, { alg: 'EdDSA', kid: KEY.kid, typ: 'jwt', headerSegment: token.split('.')[0] })
+  const curve = undefined
+  t.strictSame(header, { alg: 'EdDSA', curve, kid: KEY.kid, typ: 'jwt', headerSegment: token.split('.')[0] })
   t.strictSame(parseObject(payload), { sub: 'u_1' })
   t.equal(`${signingInput.toString()}.${encode(signature)}`, token)
   t.strictSame(parseJws(signHmac(SECRET, {}), ALL).kid, undefined)
@@ -201,6 +202,7 @@ for (const { name, jwk, alg, input, signature } of VECTORS) {
     const [headerSegment, payload] = input.split('.') as [string, string]
     const jws: Jws = {
       alg,
+      curve: undefined,
       kid: 'rfc',
       typ: undefined,
       headerSegment,
@@ -229,7 +231,7 @@ t.test('verifies the example of RFC 7515 A.1, HS256', async t => {
 
 t.test('algorithms', async t => {
   const names = [
-    'none', 'None', 'NONE', 'nOnE', '', 'HS384', 'HS512', 'ES256K', 'Ed25519', 'eddsa', 'es256', 'RS1', 'dir',
+    'none', 'None', 'NONE', 'nOnE', '', 'HS384', 'HS512', 'ES256K', 'ed25519', 'eddsa', 'es256', 'RS1', 'dir',
     'constructor', '__proto__', null, 1, true, [], ['EdDSA'], {}, undefined
   ]
   for (const alg of names) t.equal(await reason(withHeader({ alg })), 'algorithm_not_allowed', JSON.stringify(alg))
@@ -303,8 +305,8 @@ t.test('names of keys', async t => {
 
 t.test('a header that was judged before is not judged again', async t => {
   const token = withHeader({ typ: 'JWT' })
-  const { alg, kid, typ, headerSegment } = parseJws(token, ALL)
-  const known = new Map([[headerSegment, { alg, kid, typ }]])
+  const { alg, curve, kid, typ, headerSegment } = parseJws(token, ALL)
+  const known = new Map([[headerSegment, { alg, curve, kid, typ }]])
   t.strictSame(parseJws(token, new Set(), known), parseJws(token, ALL))
   t.equal(
     await reasonOf(() => parseJws(withHeader({}), new Set(), known)), 'algorithm_not_allowed', 'another header is'
@@ -388,4 +390,16 @@ t.test('a signature over other bytes of the same meaning does not count', async 
   const input = `${encode({ kid: KEY.kid, alg: 'EdDSA' })}.${encode({})}`
   const signature = signBytes(KEY, Buffer.from(`${encode({ alg: 'EdDSA', kid: KEY.kid })}.${encode({})}`))
   t.notOk(isSignedBy(parseJws(`${input}.${encode(signature)}`, ALL), KEY.publicKey))
+})
+
+t.test('Ed25519 and Ed448 are EdDSA on one curve', async t => {
+  for (const name of ['Ed25519', 'Ed448']) {
+    t.match(parseJws(withHeader({ alg: name }), ALL), { alg: 'EdDSA', curve: name.toLowerCase() })
+    const refused = await reason(withHeader({ alg: name }), new Set(['ES256']))
+    t.equal(refused, 'algorithm_not_allowed', `${name} where EdDSA is not accepted`)
+  }
+  t.equal(parseJws(withHeader({ alg: 'EdDSA' }), ALL).curve, undefined)
+  for (const alg of ['ed25519', 'ED448', 'Ed25519 ', 'X25519', ['Ed25519']]) {
+    t.equal(await reasonOf(() => parseJws(withHeader({ alg }), ALL)), 'algorithm_not_allowed', JSON.stringify(alg))
+  }
 })

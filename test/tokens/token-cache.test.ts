@@ -157,7 +157,7 @@ t.test('a token that shares its end with a cached one is another token', async t
 })
 
 t.test('two tokens that end alike do not disturb each other', t => {
-  const cache = createTokenCache(10, fakeKeys().keys, () => 0)
+  const cache = createTokenCache({ max: 10, maxBytes: 2 ** 20 }, fakeKeys().keys, () => 0)
   const end = 'x'.repeat(40)
   const entry = (token: string): VerifiedToken => ({
     token,
@@ -264,4 +264,46 @@ t.test('request.claims is one object for all who ask in a request, and may be se
   const headers = { authorization: `Bearer ${signJws(signer, createClaims(jwks.origin))}` }
   t.same((await app.inject({ url: '/', headers })).json(), { isOne: true, claims: { exp: 1 } })
   t.same((await app.inject({ url: '/open', headers })).json(), { claims: null, user: null })
+})
+
+const signFor = (sub: string, claims: object = {}) => signJws(signer, createClaims(ISSUER, { sub, ...claims }))
+
+t.test('its memory is bounded: a few users cannot fill it with long tokens', async t => {
+  const token = signFor('a')
+  // Room for the token itself, and for the first of the others.
+  const { verifier } = setUp({ tokenCache: { maxBytes: 2 * (1024 + 3 * token.length) + 100 } })
+  const first = await verifier.verify(token)
+  t.equal(await verifier.verify(token), first)
+  for (const sub of ['b', 'c', 'd']) await verifier.verify(signFor(sub))
+  t.not(await verifier.verify(token), first)
+})
+
+t.test('a token over 4 kB is verified each time', async t => {
+  const { verifier } = setUp()
+  for (const [length, isKept] of [[1500, true], [6000, false]] as const) {
+    const token = signFor('a', { pad: 'x'.repeat(length) })
+    t.equal(token.length > 4096, !isKept)
+    const first = await verifier.verify(token)
+    t.equal(await verifier.verify(token) === first, isKept, `${token.length} characters`)
+  }
+})
+
+t.test('expired tokens go without being asked for', async t => {
+  const keys = fakeKeys().keys
+  const clock = { now: 0 }
+  const cache = createTokenCache({ max: 100, maxBytes: 2 ** 20 }, keys, () => clock.now)
+  const registry = { dropped: 0 }
+  const entry = (token: string, expiresAt: number) => ({
+    token, key, notBefore: -1, get expiresAt () { registry.dropped++; return expiresAt }
+  }) as unknown as VerifiedToken
+  for (let i = 0; i < 10; i++) cache.set(entry(`old-${i}`.padStart(40, 'x'), 1000))
+  registry.dropped = 0
+  clock.now = 1000
+  for (let i = 0; i < 10; i++) cache.set(entry(`new-${i}`.padStart(40, 'x'), 9000))
+  const looked = registry.dropped
+  clock.now = 0
+  t.equal(cache.get('old-0'.padStart(40, 'x')), undefined, 'the clock was set back, and it is gone all the same')
+  t.equal(cache.get('old-9'.padStart(40, 'x')), undefined)
+  t.ok(cache.get('new-0'.padStart(40, 'x')))
+  t.ok(looked <= 20, `each new token looks at two others: ${looked}`)
 })

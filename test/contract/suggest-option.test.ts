@@ -1,0 +1,41 @@
+import t from 'tap'
+import { suggestOption } from '../../lib/contract/suggest-option.js'
+import { JWKS_OPTIONS, OPTIONS, SESSION_COOKIE_OPTIONS } from '../../lib/contract/option-schemas.js'
+
+const namesOf = (schemas: object, prefix = '') => Object.keys(schemas).map(name => prefix + name)
+
+for (const [given, names, meant] of [
+  ['baseURL', namesOf(OPTIONS), 'authUrl'],
+  ['basePath', namesOf(OPTIONS), 'authUrl'],
+  ['jwksUrl', namesOf(OPTIONS), 'jwksPath'],
+  ['JWKS_URI', namesOf(OPTIONS), 'jwksPath'],
+  ['trustedOrigins', namesOf(OPTIONS), 'sessionCookie.trustedOrigins'],
+  ['AuthURL', namesOf(OPTIONS), 'authUrl'],
+  ['session-cookie', namesOf(OPTIONS), 'sessionCookie'],
+  ['allowedAud', namesOf(OPTIONS), 'audience'],
+  ['maxage', namesOf(JWKS_OPTIONS, 'jwks.'), 'jwks.maxAge'],
+  ['trustedorigins', namesOf(SESSION_COOKIE_OPTIONS, 'sessionCookie.'), 'sessionCookie.trustedOrigins'],
+  ['role', ['authorize.roles', 'authorize.scopes'], 'authorize.roles']
+] as const) {
+  t.test(`"${given}" is probably "${meant}"`, async t => {
+    t.equal(suggestOption(given, names), `. Did you mean "${meant}"?`)
+  })
+}
+
+t.test('nothing is suggested for a name that is like none', async t => {
+  for (const given of ['', 'x', 'constructor', '__proto__', 'toString', 'role']) {
+    t.equal(suggestOption(given, namesOf(OPTIONS)), '', given)
+  }
+  t.equal(suggestOption('baseURL', ['authorize.roles']), '', 'an option of the plugin, for a guard')
+})
+
+t.test('every suggestion is an option', async t => {
+  const known = [
+    ...namesOf(OPTIONS), ...namesOf(JWKS_OPTIONS, 'jwks.'), ...namesOf(SESSION_COOKIE_OPTIONS, 'sessionCookie.')
+  ]
+  for (const given of ['baseURL', 'jwksUrl', 'iss', 'aud', 'alg', 'schema', 'cache', 'cookie', 'cookiePrefix',
+    'trustedOrigins', 'timeout', 'headers']) {
+    const meant = /"(.*)"/.exec(suggestOption(given, namesOf(OPTIONS)))?.[1]
+    t.ok(known.includes(meant!), `${given}: ${meant}`)
+  }
+})
