@@ -40,7 +40,7 @@ function membersOf (path: string, interfaceName: string): Member[] {
 /** Each option may be `undefined`, which says nothing. */
 function typeOf ({ type, questionToken }: ts.PropertySignature): string {
   const text = type!.getText()
-  return questionToken === undefined ? text : text.replace(/^\(?(.*?)\)? \| undefined$/s, '$1')
+  return questionToken === undefined ? text : text.replace(/^(?:\((.*)\)|(.*)) \| undefined$/s, '$1$2')
 }
 
 /** Doc comments name pages of docs as seen from the root of the package; the pages are in docs/reference. */
@@ -59,8 +59,10 @@ function table (head: Row, rows: readonly Row[]): string {
   return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n')
 }
 
-function optionRows (interfaceName: string, schemas: Record<string, { default?: unknown }>, prefix = ''): Row[] {
-  return membersOf('lib/contract/options.ts', interfaceName).map(({ name, type, text, byDefault }) => {
+function optionRows (
+  interfaceName: string, schemas: Record<string, { default?: unknown }>, prefix = '', file = 'options'
+): Row[] {
+  return membersOf(`lib/contract/${file}.ts`, interfaceName).map(({ name, type, text, byDefault }) => {
     const inSchema = schemas[name]!.default
     const isPlain = ['number', 'string', 'boolean'].includes(typeof inSchema)
     if (isPlain && !byDefault?.includes(code(String(inSchema)))) {
@@ -85,7 +87,8 @@ const BLOCKS: ReadonlyArray<readonly [page: string, name: string, text: string]>
   ['options', 'jwks', table(OPTION_HEAD, optionRows('JwksOptions', JWKS_OPTIONS, 'jwks.'))],
   ['options', 'tokenCache', table(OPTION_HEAD, optionRows('TokenCacheOptions', TOKEN_CACHE_OPTIONS, 'tokenCache.'))],
   ['options', 'sessionCookie', table(
-    OPTION_HEAD, optionRows('SessionCookieOptions', SESSION_COOKIE_OPTIONS, 'sessionCookie.')
+    OPTION_HEAD,
+    optionRows('SessionCookieOptions', SESSION_COOKIE_OPTIONS, 'sessionCookie.', 'session-cookie-options')
   )],
   ['errors', 'errors', table(
     ['code', 'status', 'message', 'header'],

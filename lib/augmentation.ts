@@ -22,7 +22,7 @@ declare module 'fastify' {
     authenticate: Authenticate
     /**
      * Like `authenticate`, but also accepts anonymous requests: without a credential, `request.user` is `null`. An
-     * invalid credential is refused.
+     * invalid credential is refused. A password for a proxy (`Authorization: Basic …`) is not a credential here.
      *
      * @example
      * app.get('/articles', { onRequest: [app.authenticateOptional] }, async request => getUser(request)?.id ?? null)

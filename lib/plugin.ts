@@ -9,6 +9,7 @@ import type { Guard } from './guards/clauses.js'
 import { createGuard, snapshotGuard } from './guards/guard.js'
 import { createStatusCheck } from './http/account-status.js'
 import { createAuthenticator } from './http/authenticate.js'
+import { protectCookieResponses } from './http/cookie-response.js'
 import { decorateErrorResponses } from './http/error-response.js'
 import { createHook } from './http/hook.js'
 import { registerJwt } from './http/jwt-verify.js'
@@ -63,6 +64,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   await registerJwt(fastify, options, { verifier: schemes[0].verifier, checkStatus, readUser })
   decorateRequests(fastify, options.sessionCookie !== false)
   decorateErrorResponses(fastify)
+  if (options.sessionCookie !== false) protectCookieResponses(fastify, options)
   const describe = documentRoutes(fastify, options)
   fastify.decorate('authenticate', describe(createHook(authenticate), { isOptional: false }))
   fastify.decorate('authenticateOptional', describe(createHook(authenticateOptional), { isOptional: true }))
@@ -141,4 +143,4 @@ function assertNamesAreFree (fastify: FastifyInstance, { sessionCookie }: Resolv
  * await fastify.register(betterAuthPlugin, { authUrl: 'https://id.example.com' })
  * fastify.get('/me', { onRequest: [fastify.authenticate] }, async request => request.user)
  */
-export const betterAuthPlugin = fp<BetterAuthOptions>(betterAuth, { name: 'better-auth-fastify', fastify: '5.x' })
+export const betterAuthPlugin = fp<BetterAuthOptions>(betterAuth, { name: 'better-auth-fastify', fastify: '^5.8.3' })

@@ -70,7 +70,7 @@ function describe (name: string, value: unknown): string {
   const mayHoldSecret = ['sessionCookie', 'jwks', 'jwks.headers'].includes(name) ||
     (name.startsWith('sessionCookie.') && typeof value === 'object')
   if (mayHoldSecret) return `a value of type ${value === null ? 'null' : typeof value}`
-  if (!isSecret && name !== 'authUrl') return inspect(value, { breakLength: Infinity })
+  if (!isSecret && name !== 'authUrl' && name !== 'publicUrl') return inspect(value, { breakLength: Infinity })
   if (typeof value !== 'string') return `a value of type ${typeof value}`
   return isSecret ? `${Buffer.byteLength(value)} bytes` : inspect(value.replace(/^(\w+:\/\/)?.*@/s, '$1***@'))
 }

@@ -20,6 +20,10 @@ export interface RefusalDetails {
   jwksUrl?: string | null
   /** The `kid`s that it has, at most 10 of them. */
   kids?: readonly string[]
+  /** The `Origin` header of a request with a cookie, or `null` without one. It is shortened, as is `site`. */
+  origin?: string | null
+  /** Its `Sec-Fetch-Site` header, or `null` without one. */
+  site?: string | null
 }
 
 interface Details {
@@ -142,9 +146,14 @@ export class ForbiddenError extends BetterAuthError<'FST_BETTER_AUTH_FORBIDDEN'>
   }
 }
 
-/** 403: an untrusted page made a browser send an unsafe request with the session cookie. */
+/**
+ * 403: an untrusted page made a browser send an unsafe request with the session cookie. `cause` is what a function as
+ * `trustedOrigins` threw.
+ */
 export class CsrfError extends BetterAuthError<'FST_BETTER_AUTH_CSRF'> {
-  constructor () { super('FST_BETTER_AUTH_CSRF', 'origin_not_trusted') }
+  constructor (details: RefusalDetails = {}, cause?: unknown) {
+    super('FST_BETTER_AUTH_CSRF', 'origin_not_trusted', { details, cause })
+  }
 }
 
 /** 503: the application's `isRevoked` failed. `cause` is what it threw. */

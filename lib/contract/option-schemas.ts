@@ -33,6 +33,7 @@ function callback<T> () {
 /** Every option of {@link BetterAuthOptions}: what it may be, and its default. */
 export const OPTIONS = {
   authUrl: option(Type.String(), 'an absolute http(s) URL without credentials, query or fragment'),
+  publicUrl: option(Type.String(), 'an absolute http(s) URL without credentials, query or fragment'),
   jwksPath: option(Type.String(), 'a path that starts with "/", such as "/api/auth/jwks"'),
   issuer: oneOrMore,
   audience: oneOrMore,
@@ -63,9 +64,14 @@ export const OPTIONS = {
 export const SESSION_COOKIE_OPTIONS = {
   prefix: option(CookieName, 'the name of a cookie', 'better-auth'),
   name: option(CookieName, 'the name of a cookie'),
+  secure: option(Type.Boolean(), 'true or false'),
   secret: sharedSecret,
   trustedOrigins: option(
-    typed<readonly string[]>(Type.Array(NonEmpty)), 'an array of origins such as "https://app.example.com"', []
+    typed<NonNullable<SessionCookieOptions['trustedOrigins']>>(
+      Type.Union([Type.Array(Type.String()), Type.Function([], Type.Unknown())])
+    ),
+    'an array of origins such as "https://app.example.com", or a function',
+    []
   )
 } satisfies Record<keyof SessionCookieOptions, OptionSchema>
 

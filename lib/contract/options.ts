@@ -1,6 +1,9 @@
 import type { TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { Claims } from './identity.js'
+import type { SessionCookieOptions } from './session-cookie-options.js'
+
+export type { SessionCookieOptions } from './session-cookie-options.js'
 
 /** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
 export const ALGORITHMS = [
@@ -26,6 +29,13 @@ export interface BetterAuthOptions {
    */
   authUrl?: string | undefined
   /**
+   * The URL at which browsers reach the Better Auth server, its `baseURL`, where this API reaches it at another
+   * `authUrl`. Only the origin counts. `issuer`, `audience` and the session cookie follow from it.
+   *
+   * Default: `authUrl`.
+   */
+  publicUrl?: string | undefined
+  /**
    * The path of the JWKS below `authUrl`. Without it, the plugin searches: below an origin `/api/auth/jwks`,
    * `/.well-known/jwks.json`, `/api/auth/.well-known/jwks.json` and `/jwks`; below a base path `/jwks` and
    * `/.well-known/jwks.json`. It keeps the first URL that returns a JWKS.
@@ -37,14 +47,14 @@ export interface BetterAuthOptions {
    * The `iss` that a token must have (RFC 7519 §4.1.1): a string, an array of accepted values, or `false` to accept
    * any.
    *
-   * Default: the origin of `authUrl`.
+   * Default: the origin of `publicUrl`.
    */
   issuer?: string | readonly string[] | false | undefined
   /**
    * The `aud` that a token must contain (RFC 7519 §4.1.3): a string, an array of accepted values, or `false` to accept
    * any.
    *
-   * Default: the origin of `authUrl`.
+   * Default: the origin of `publicUrl`.
    */
   audience?: string | readonly string[] | false | undefined
   /**
@@ -111,37 +121,6 @@ export interface BetterAuthOptions {
    * Default: `true`.
    */
   openapi?: boolean | undefined
-}
-
-/** How Better Auth's session cookie is found and verified, and which pages may send it. */
-export interface SessionCookieOptions {
-  /**
-   * Better Auth's `advanced.cookiePrefix`.
-   *
-   * Default: `better-auth`.
-   */
-  prefix?: string | undefined
-  /**
-   * The full name of the cookie without `__Secure-` or `__Host-`: Better Auth's `advanced.cookies.session_data.name`.
-   *
-   * Default: `<prefix>.session_data`.
-   */
-  name?: string | undefined
-  /**
-   * The secret of the Better Auth server, 32 bytes or more, for cookies signed with HS256, as Better Auth signs them
-   * without `jwt({ sessionCookieCache: true })`. This secret verifies cookies only. Prefer the keys of the JWKS: anyone
-   * who has this secret can sign in as any user.
-   *
-   * Default: unset; only cookies signed with a key of the JWKS are accepted.
-   */
-  secret?: string | undefined
-  /**
-   * Origins (`https://app.example.com`) of the pages that may send unsafe requests with the cookie, in addition to the
-   * API's own origin.
-   *
-   * Default: `[]`.
-   */
-  trustedOrigins?: readonly string[] | undefined
 }
 
 /** The cache of verified tokens. */

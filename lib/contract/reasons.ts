@@ -62,6 +62,13 @@ export const REASONS = {
     cause: 'The browser lost a part of the cookie.',
     fix: 'the client: call `getSession()` at the auth server'
   },
+  cookie_ambiguous: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the request has valid session cookies of several sessions, or more than 4 session cookies of one name',
+    cause: 'Another host of the domain sets a cookie of this name, or `crossSubDomainCookies` was switched on or off ' +
+      'and the browser kept the cookie from before.',
+    fix: 'the browser: delete the cookies of the domain; the other hosts of the domain: see whether one sets the cookie'
+  },
   session_invalid: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the user, the session, `sub` and `sid` of the session cookie do not belong together; `claim` names one',
@@ -77,8 +84,11 @@ export const REASONS = {
   origin_not_trusted: {
     code: 'FST_BETTER_AUTH_CSRF',
     meaning: 'a page outside `sessionCookie.trustedOrigins` sent an unsafe request with the cookie',
-    cause: 'The page has another origin; or a proxy terminates TLS, and Fastify sees the request as `http`.',
-    fix: 'the option `sessionCookie.trustedOrigins`; behind a proxy Fastify\'s `trustProxy`'
+    cause: 'The page has another origin, which `origin` shows; or a proxy terminates TLS, and Fastify sees the ' +
+      'request as `http`; or the client is not a browser, and sends no `Origin`; or `trustedOrigins` is a function ' +
+      'that throws or is `async`.',
+    fix: 'the option `sessionCookie.trustedOrigins`; behind a proxy Fastify\'s `trustProxy`; a client that is ' +
+      'not a browser: send a bearer token'
   },
 
   // The callbacks of the application.

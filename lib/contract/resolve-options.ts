@@ -6,7 +6,8 @@ import { UserSchema } from './identity.js'
 import {
   JWKS_OPTIONS, MIN_SECRET_BYTES, OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from './option-schemas.js'
-import type { BetterAuthOptions } from './options.js'
+import type { BetterAuthOptions, SessionCookieOptions } from './options.js'
+import { readTrustedOrigins } from './trusted-origins.js'
 
 const DEFAULT_AUTH_URL = 'http://localhost:3000'
 
@@ -17,6 +18,8 @@ export interface ResolvedOptions extends Pick<AsRead,
   'algorithms' | 'secret' | 'clockTolerance' | 'userSchema' | 'extractToken' | 'isRevoked' | 'openapi'> {
   /** Origin and base path of the Better Auth server, without a slash at its end. */
   readonly authUrl: string
+  /** The origin of the auth server as browsers see it. */
+  readonly publicUrl: string
   /** Where the JWKS may be, in the order in which the URLs are tried. */
   readonly jwksUrls: readonly string[]
   readonly issuer: readonly string[] | false
@@ -31,7 +34,7 @@ export interface ResolvedSessionCookie {
   /** The names that the cookie may have, the safest first. */
   readonly names: readonly string[]
   readonly secret: string | undefined
-  readonly trustedOrigins: readonly string[]
+  readonly trustedOrigins: NonNullable<SessionCookieOptions['trustedOrigins']>
 }
 
 /**
@@ -47,21 +50,25 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
   const sessionCookie = cookieOptions && readOptions(SESSION_COOKIE_OPTIONS, cookieOptions, 'sessionCookie.')
 
   const isFromEnv = options.authUrl === undefined && env.BETTER_AUTH_URL !== undefined
-  const authUrl = parseAuthUrl(options.authUrl ?? env.BETTER_AUTH_URL ?? defaultAuthUrl(given, env), isFromEnv)
+  const source = isFromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : ''
+  const authUrl = parseUrl('authUrl', options.authUrl ?? env.BETTER_AUTH_URL ?? defaultAuthUrl(given, env), source)
   const base = authUrl.href.replace(/\/+$/, '')
+  const publicUrl = options.publicUrl === undefined ? undefined : parseUrl('publicUrl', options.publicUrl)
+  const { origin } = publicUrl ?? authUrl
 
   return {
     authUrl: base,
+    publicUrl: origin,
     jwksUrls: options.jwksPath === undefined ? discoveryUrls(authUrl, base) : [jwksUrl(base, options.jwksPath)],
-    issuer: toList(options.issuer, authUrl.origin),
-    audience: toList(options.audience, authUrl.origin),
+    issuer: toList(options.issuer, origin),
+    audience: toList(options.audience, origin),
     algorithms: [...options.algorithms],
     secret: checkSecret('secret', options.secret),
     clockTolerance: options.clockTolerance,
     jwks: { ...jwks, headers: checkHeaders(jwks.headers) },
     tokenCache,
     userSchema: checkUserSchema(options.userSchema),
-    sessionCookie: sessionCookie && resolveSessionCookie(sessionCookie, authUrl.protocol === 'https:'),
+    sessionCookie: sessionCookie && resolveSessionCookie(sessionCookie, isHttps(publicUrl, options.issuer, authUrl)),
     extractToken: options.extractToken,
     isRevoked: options.isRevoked,
     openapi: options.openapi
@@ -76,20 +83,26 @@ function defaultAuthUrl (given: BetterAuthOptions, { NODE_ENV }: NodeJS.ProcessE
     'NODE_ENV=production there is no default')
 }
 
-function parseAuthUrl (text: string, isFromEnv: boolean): URL {
+function parseUrl (name: 'authUrl' | 'publicUrl', text: string, source = ''): URL {
   // The URL parser accepts mistakes: missing slashes, back slashes, surrounding spaces, an empty query.
   const url = /^https?:\/\/[^\s/?#\\][^\s?#\\]*$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.username !== '' || url.password !== '' || text.split('/', 3)[2]?.includes('@')) {
-    const source = isFromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : ''
-    throw invalid('authUrl', OPTIONS.authUrl.expects, text, source)
+    throw invalid(name, OPTIONS[name].expects, text, source)
   }
   const [, base, path] = /^(.*?)((?:\/\.well-known)?\/jwks(?:\.json)?|\/\.well-known\/[^/]*)\/*$/.exec(text) ?? []
   if (base !== undefined) {
-    const source = isFromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : ''
-    throw new InvalidOptionError(`Option "authUrl"${source} must be the URL of the auth server, not of its JWKS: ` +
+    throw new InvalidOptionError(`Option "${name}"${source} must be the URL of the auth server, not of its JWKS: ` +
       `set it to "${base}", and if the keys are not found "jwksPath" to "${path}"`)
   }
   return url
+}
+
+/** Whether browsers reach the auth server over https: by the first option that says so. */
+function isHttps (publicUrl: URL | undefined, issuer: AsRead['issuer'], authUrl: URL): boolean {
+  if (publicUrl !== undefined) return publicUrl.protocol === 'https:'
+  const urls = [issuer].flat().filter(value => typeof value === 'string' && /^https?:\/\//i.test(value))
+  if (urls.length === 0) return authUrl.protocol === 'https:'
+  return urls.some(url => /^https:/i.test(String(url)))
 }
 
 function discoveryUrls (authUrl: URL, base: string): string[] {
@@ -135,20 +148,18 @@ function checkUserSchema (schema: TObject | undefined): TObject | undefined {
 }
 
 function resolveSessionCookie (
-  { prefix, name, secret, trustedOrigins }: Resolved<typeof SESSION_COOKIE_OPTIONS>, isHttps: boolean
+  { prefix, name, secure, secret, trustedOrigins }: Resolved<typeof SESSION_COOKIE_OPTIONS>, isHttps: boolean
 ): ResolvedSessionCookie {
-  for (const origin of trustedOrigins) {
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin || origin.includes('*')) {
-      throw invalid('sessionCookie.trustedOrigins', SESSION_COOKIE_OPTIONS.trustedOrigins.expects, origin)
-    }
-  }
-  const plain = name ?? `${prefix}.session_data`
-  const names = [`__Host-${plain}`, `__Secure-${plain}`]
-  // On https Better Auth writes only the names that a sibling host cannot set.
-  const isPlainRead = !isHttps || name !== undefined
   return {
-    names: isPlainRead ? [...names, plain] : names,
+    names: cookieNames(name ?? `${prefix}.session_data`, secure ?? isHttps),
     secret: checkSecret('sessionCookie.secret', secret),
-    trustedOrigins: [...trustedOrigins]
+    trustedOrigins: typeof trustedOrigins === 'function' ? trustedOrigins : readTrustedOrigins(trustedOrigins)
   }
+}
+
+/** The names of the cookie, the safest first: an http page can set a name without a prefix. */
+function cookieNames (name: string, isSecure: boolean): readonly string[] {
+  if (/^__(?:Secure|Host)-/.test(name)) return [name]
+  const names = [`__Host-${name}`, `__Secure-${name}`]
+  return isSecure ? names : [...names, name]
 }

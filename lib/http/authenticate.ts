@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { FastifyRequest } from 'fastify'
 import { verificationChannel, type VerificationMessage } from '../contract/channels.js'
 import { isBetterAuthError, TokenMissingError } from '../contract/errors.js'
@@ -29,16 +30,17 @@ export function createAuthenticator (
 ): Authenticator {
   function authenticate (request: FastifyRequest, trace?: Trace): void | Promise<void> {
     for (const scheme of schemes) {
-      const token = scheme.find(request)
-      if (token === undefined) continue
+      const found = scheme.find(request)
+      if (found === undefined) continue
       if (trace !== undefined) trace.credential = scheme.name
-      const verified = scheme.verifier.verify(token, trace)
+      const verified = typeof found === 'string' ? scheme.verifier.verify(found, trace) : found.verify(trace)
       return verified instanceof Promise
-        ? verified.then(found => accept(scheme, request, found))
+        ? verified.then(token => accept(scheme, request, token))
         : accept(scheme, request, verified)
     }
+    const { authorization } = request.headers
     // A header with another scheme is a credential, too.
-    if (isOptional && request.headers.authorization === undefined) return
+    if (isOptional && (authorization === undefined || isPassword(authorization))) return
     throw new TokenMissingError()
   }
 
@@ -79,4 +81,14 @@ function publishVerification (
   }
   if (pending !== undefined) return pending.then(accepted, refused)
   accepted()
+}
+
+/**
+ * A name and a password (RFC 7617 §2) are for a proxy in front of the API: no token looks like them, and without the
+ * header the request would be anonymous as well. JSON is a credential of another kind.
+ */
+function isPassword (authorization: string): boolean {
+  const text = /^basic +([a-z0-9+/]+={0,2})[ \t]*$/i.exec(authorization)?.[1]
+  const bytes = Buffer.from(text ?? '', 'base64')
+  return isUtf8(bytes) && /^(?!\{)[^\p{Cc}:]*:\P{Cc}*$/u.test(bytes.toString())
 }

@@ -145,8 +145,8 @@ t.test('an error that is no refusal is rethrown as it is, and is published witho
   const { sessionCookie } = resolveOptions({ authUrl: AUTH_URL, sessionCookie: true }, {})
   const schemes = [bearerScheme(verifier, undefined), sessionCookieScheme(verifier, sessionCookie || t.fail() as never)]
   const check = createAuthenticator(schemes, () => {}, AUTH_URL)
-  const broken = new Error('of a cookie parser')
-  const request = { headers: {}, raw: { rawHeaders: [] }, get cookies () { throw broken } }
+  const broken = new Error('of an odd request')
+  const request = { headers: { get cookie () { throw broken } }, raw: { rawHeaders: [] } }
   t.throws(() => check(request as unknown as Parameters<typeof check>[0]), broken)
   t.strictSame(messages, [{ authUrl: AUTH_URL, credential: null, outcome: 'refused', reason: null, cached: false }])
 })

@@ -28,6 +28,7 @@ t.test('defaults', async t => {
       'http://localhost:3000/api/auth/jwks', 'http://localhost:3000/.well-known/jwks.json',
       'http://localhost:3000/api/auth/.well-known/jwks.json', 'http://localhost:3000/jwks'
     ],
+    publicUrl: 'http://localhost:3000',
     issuer: ['http://localhost:3000'],
     audience: ['http://localhost:3000'],
     algorithms: ['EdDSA', 'ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
@@ -50,8 +51,8 @@ t.test('defaults', async t => {
   }
   t.strictSame(resolve({}), defaults)
   const names = [
-    'authUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache', 'jwks',
-    'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi'
+    'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache',
+    'jwks', 'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi'
   ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
   const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
@@ -413,8 +414,8 @@ t.test('jwks.headers is read once, and its values are in no message', async t =>
 
 t.test('options that do not exist', async t => {
   const known = new RegExp(`\\. Known options: ${[
-    'authUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks', 'tokenCache',
-    'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi'
+    'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks',
+    'tokenCache', 'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi'
   ].join(', ')}(?:\\. Did you mean "[\\w.]+"\\?)?$`)
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',
@@ -510,7 +511,10 @@ t.test('sessionCookie', async t => {
   }, 'on https not the plain name')
   const rest = { secret: undefined, trustedOrigins: [] }
   t.strictSame(https(true), { names: names('better-auth.session_data').slice(0, 2), ...rest })
-  t.strictSame(https({ name: 'sid' }), { names: names('sid'), ...rest }, 'unless it is asked for')
+  t.strictSame(https({ name: 'sid' }), { names: names('sid').slice(0, 2), ...rest })
+  for (const secure of ['true', 1, null]) {
+    t.match(messageOf({ sessionCookie: { secure } }), 'Option "sessionCookie.secure" must be true or false, got')
+  }
   for (const sessionCookie of ['yes', 1, null]) {
     t.match(messageOf({ sessionCookie }), 'Option "sessionCookie" must be an object, true or false')
   }
@@ -518,6 +522,66 @@ t.test('sessionCookie', async t => {
     t.match(messageOf({ sessionCookie: { prefix } }), 'Option "sessionCookie.prefix" must be the name of a cookie')
   }
   t.match(messageOf({ sessionCookie: { trustedOrigin: [] } }), 'Unknown option "sessionCookie.trustedOrigin"')
+})
+
+t.test('the name without a prefix is read where browsers reach the auth server over http', async t => {
+  const HTTP = 'http://auth.internal:3000'
+  const PUBLIC = 'https://id.example.com'
+  const isPlainRead = (options: object, secure?: boolean) => {
+    const { sessionCookie } = resolve({ ...options, sessionCookie: { name: 'sid', secure } })
+    const names = sessionCookie === false ? [] : sessionCookie.names
+    t.strictSame(names.slice(0, 2), ['__Host-sid', '__Secure-sid'])
+    return names.includes('sid')
+  }
+  for (const [options, expected] of [
+    [{ authUrl: HTTP }, true],
+    [{ authUrl: PUBLIC }, false],
+    [{ authUrl: HTTP, publicUrl: PUBLIC }, false],
+    [{ authUrl: PUBLIC, publicUrl: 'http://localhost:3000' }, true],
+    [{ authUrl: HTTP, issuer: PUBLIC }, false],
+    [{ authUrl: HTTP, issuer: 'HTTPS://id.example.com' }, false],
+    [{ authUrl: PUBLIC, issuer: 'http://localhost:3000' }, true],
+    [{ authUrl: HTTP, issuer: [HTTP, PUBLIC] }, false],
+    [{ authUrl: HTTP, issuer: 'urn:example:issuer' }, true],
+    [{ authUrl: PUBLIC, issuer: 'urn:example:issuer' }, false],
+    [{ authUrl: PUBLIC, issuer: false }, false],
+    [{ authUrl: HTTP, issuer: false }, true],
+    [{ authUrl: HTTP, issuer: PUBLIC, publicUrl: 'http://localhost:3000' }, true],
+    [{ authUrl: HTTP, issuer: 'http://localhost:3000', publicUrl: PUBLIC }, false]
+  ] as Array<[object, boolean]>) {
+    t.equal(isPlainRead(options), expected, JSON.stringify(options))
+    t.equal(isPlainRead(options, true), false, 'never, if it has to be secure')
+    t.equal(isPlainRead(options, false), true, 'always, if it need not be secure')
+  }
+})
+
+t.test('a name as the browser shows it is the only one', async t => {
+  for (const name of ['__Secure-better-auth.session_data', '__Host-sid', '__Host-__Secure-sid']) {
+    for (const secure of [undefined, true, false]) {
+      t.strictSame(resolve({ sessionCookie: { name, secure } }).sessionCookie, {
+        names: [name], secret: undefined, trustedOrigins: []
+      })
+    }
+  }
+})
+
+t.test('publicUrl', async t => {
+  const authUrl = 'http://auth.internal:3000/auth'
+  for (const publicUrl of [ORIGIN, `${ORIGIN}/`, 'HTTPS://ID.example.com:443/api/auth']) {
+    t.match(resolve({ authUrl, publicUrl }), {
+      authUrl, publicUrl: ORIGIN, issuer: [ORIGIN], audience: [ORIGIN]
+    }, publicUrl)
+  }
+  t.match(resolve({ authUrl, publicUrl: ORIGIN, issuer: 'a', audience: 'b' }), { issuer: ['a'], audience: ['b'] })
+  t.equal(resolve({ authUrl }).publicUrl, 'http://auth.internal:3000')
+  t.equal(resolve({ publicUrl: ORIGIN }, { BETTER_AUTH_URL: authUrl }).authUrl, authUrl)
+  const expected = 'Option "publicUrl" must be an absolute http(s) URL without credentials, query or fragment, got'
+  for (const publicUrl of ['id.example.com', 'ftp://id.example.com', '', `${ORIGIN}?x`, 'https://a:b@c.d']) {
+    const message = messageOf({ publicUrl })
+    t.match(message, expected)
+    t.notMatch(message, 'a:b')
+  }
+  t.equal(messageOf({ publicUrl: 7 }), `${expected} a value of type number`)
 })
 
 t.test('openapi is true or false', async t => {

@@ -107,6 +107,13 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
       },
       { request: 'POST /orders', claims: {}, status: 200, match: { by: 'token' } }
     ]],
+    'Native apps and servers': [[
+      { request: 'POST /orders', cookie: {}, status: 403 },
+      { request: 'POST /orders', cookie: {}, headers: { origin: 'https://evil.example.com' }, status: 403 },
+      { request: 'POST /orders', cookie: {}, headers: { origin: 'null', 'x-client': 'shop-app' }, status: 403 },
+      { request: 'POST /orders', cookie: {}, headers: { origin: 'capacitor://localhost' }, status: 200 },
+      { request: 'POST /orders', cookie: {}, headers: { 'x-client': 'shop-app' }, status: 200 }
+    ]],
     'Cookies signed with HS256': [[
       { request: 'GET /me', status: 401 },
       { request: 'GET /me', cookie: {}, status: 200 }

@@ -141,8 +141,10 @@ describe('the options', () => {
     expect<SessionCookieOptions>().type.toBe<{
       prefix?: string | undefined
       name?: string | undefined
+      secure?: boolean | undefined
       secret?: string | undefined
-      trustedOrigins?: readonly string[] | undefined
+      trustedOrigins?: readonly string[] |
+        ((origin: string | undefined, request: FastifyRequest) => boolean) | undefined
     }>()
     expect<NonNullable<BetterAuthOptions['extractToken']>>().type
       .toBe<(request: FastifyRequest) => string | undefined>()
@@ -156,6 +158,9 @@ describe('the options', () => {
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { userSchema: { type: 'object' } })
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, {
       sessionCookie: { trustedOrigin: 'https://app.example.com' }
+    })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, {
+      sessionCookie: { trustedOrigins: async () => true }
     })
   })
 })

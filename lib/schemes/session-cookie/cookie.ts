@@ -1,48 +1,54 @@
 import type { FastifyRequest } from 'fastify'
-import { TokenInvalidError } from '../../contract/errors.js'
+import { joinChunks, MAX_CANDIDATES, MAX_CHUNKS } from './chunks.js'
 
-/** Better Auth's own limit (`MAX_COOKIE_CHUNKS`). */
-const MAX_CHUNKS = 100
+/** What the cookies of one name may be: tokens, or the reason why none of them can be verified. */
+export type Candidates = readonly string[] | 'cookie_malformed' | 'cookie_ambiguous'
 
 /**
- * Reads the cookie, whole or in chunks (`.0`, `.1`, … in any order).
+ * Creates a function that reads the cookie, whole or in chunks (`.0`, `.1`, … in any order), from the `Cookie` header.
+ * A parsed object would hide that a name came several times.
  *
- * @param names - the names it may have, the safest first; the first one that is present is used.
- * @returns `undefined` if there is none.
- * @throws TokenInvalidError if chunks are missing, or there are too many.
+ * @param names - the names that it may have, the safest first.
+ * @returns for each name that is present, its candidates.
  */
-export function readSessionCookie (request: FastifyRequest, names: readonly string[]): string | undefined {
-  const cookies = parseCookies(request)
-  for (const name of names) {
-    const value = cookies.get(name) ?? joinChunks(cookies, name)
-    if (value !== undefined && value !== '') return value
+export function createCookieReader (names: readonly string[]): (request: FastifyRequest) => Candidates[] {
+  const patterns = names.map(name => ({ name, pattern: patternOf(name) }))
+  return ({ headers: { cookie } }) => {
+    const found: Candidates[] = []
+    for (const { name, pattern } of patterns) {
+      const candidates = cookie?.includes(name) === true ? readCandidates(cookie, pattern) : []
+      if (candidates.length > 0) found.push(candidates)
+    }
+    return found
   }
 }
 
-function joinChunks (cookies: ReadonlyMap<string, string>, name: string): string | undefined {
-  const chunks: string[] = []
-  let count = 0
-  for (const [key, value] of cookies) {
-    if (!key.startsWith(`${name}.`)) continue
-    const suffix = key.slice(name.length + 1)
-    if (!/^(?:0|[1-9]\d{0,3})$/.test(suffix)) continue
-    if (++count > MAX_CHUNKS || Number(suffix) >= MAX_CHUNKS) throw new TokenInvalidError('cookie_malformed')
-    chunks[Number(suffix)] = value
-  }
-  if (count === 0) return undefined
-  if (chunks.length !== count) throw new TokenInvalidError('cookie_malformed')
-  return chunks.join('')
+/** Around names and values, only spaces and tabs are removed, as browsers do (RFC 6265 §5.2). */
+function patternOf (name: string): RegExp {
+  const escaped = name.replace(/[.*+?^$|]/g, '\\$&')
+  return new RegExp(`(?:^|;)[ \\t]*${escaped}(?:\\.(0|[1-9]\\d*))?[ \\t]*=[ \\t]*([^;]*)`, 'g')
 }
 
-/** The cookies by name; of several with one name, the first. @fastify/cookie parsed them if it is registered. */
-function parseCookies (request: FastifyRequest): ReadonlyMap<string, string> {
-  const parsed = (request as { cookies?: Record<string, string | undefined> | null }).cookies
-  if (parsed !== undefined && parsed !== null) return new Map(Object.entries(parsed) as Array<[string, string]>)
-  const cookies = new Map<string, string>()
-  for (const pair of request.headers.cookie?.split(';') ?? []) {
-    const equals = pair.indexOf('=')
-    const name = pair.slice(0, equals).trim()
-    if (equals > 0 && !cookies.has(name)) cookies.set(name, pair.slice(equals + 1).trim())
+function readCandidates (header: string, pattern: RegExp): Candidates {
+  const whole: string[] = []
+  const chunks: string[][] = []
+  for (const [, number, text] of header.matchAll(pattern)) {
+    const value = trimEnd(text!)
+    if (value === '') continue
+    const values = number === undefined ? whole : (chunks[Math.min(Number(number), MAX_CHUNKS)] ??= [])
+    // One more than can be verified says that there are too many.
+    if (values.length <= MAX_CANDIDATES && !values.includes(value)) values.push(value)
   }
-  return cookies
+  const joined = chunks.length === 0 ? [] : joinChunks(chunks, whole.length > 0)
+  if (joined === 'cookie_ambiguous') return joined
+  if (joined === 'cookie_malformed') return whole.length === 0 ? joined : whole
+  const candidates = joined.length === 0 ? whole : [...new Set([...whole, ...joined])]
+  return candidates.length > MAX_CANDIDATES ? 'cookie_ambiguous' : candidates
+}
+
+/** Not by a regular expression: it would take quadratic time for a value full of spaces. */
+function trimEnd (text: string): string {
+  let end = text.length
+  while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end--
+  return text.slice(0, end)
 }

@@ -20,7 +20,7 @@ export function sessionCookieProfile (
 ): TokenProfile {
   const { algorithms } = options
   // Better Auth signs the cookie as the origin of its `baseURL`, whatever issuer its access tokens have.
-  const issuer = options.issuer && Object.freeze([...options.issuer, new URL(options.authUrl).origin])
+  const issuer = options.issuer && Object.freeze([...options.issuer, options.publicUrl])
 
   return {
     algorithms: new Set(secret === undefined ? algorithms : [...algorithms, 'HS256']),

@@ -3,9 +3,9 @@ import type { BetterAuthOptions as ServerOptions } from 'better-auth'
 import { jwt } from 'better-auth/plugins'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { captureLog, TRANSPORTS } from '../../fixtures/api.js'
+import { bearer, captureLog, TRANSPORTS } from '../../fixtures/api.js'
 import { cookieHeader, startCookieServer, type CookieServer, type CookieUser } from '../../fixtures/cookie-server.js'
-import { getWith, NAME, startCookieApi, type Body } from '../../fixtures/session-cookie.js'
+import { get, getWith, NAME, startCookieApi, type Body } from '../../fixtures/session-cookie.js'
 
 const SECRET = randomBytes(32).toString('hex')
 
@@ -90,8 +90,36 @@ t.test('a browser that signed up at a real Better Auth server', async t => {
     const server = await startServer(t, {
       plugins: [jwt({ sessionCookieCache: true, jwt: { issuer, audience: 'https://api.example.com' } })]
     })
-    const app = await startCookieApi(t, { authUrl: server.origin, issuer, audience: 'https://api.example.com' })
-    await accepts(t, app, await server.signUp())
+    const options = { authUrl: server.origin, issuer, audience: 'https://api.example.com' }
+    const signedUp = await server.signUp()
+    // Without either of them, an issuer on https means that no name without a prefix is safe.
+    for (const more of [{ publicUrl: server.origin }, { sessionCookie: { secure: false } }]) {
+      await accepts(t, await startCookieApi(t, { ...options, ...more }), signedUp)
+    }
+    t.equal((await getWith(await startCookieApi(t, options), [...signedUp.cookies])).status, 401)
+  })
+
+  await t.test('is known where the API reaches that server at an inside address', async t => {
+    const publicUrl = 'https://id.example.com'
+    const inside = { baseURL: publicUrl, trustedOrigins: ['http://localhost:*'] }
+    const issuer = 'https://tokens.example.com'
+    const plain = await startServer(t, inside)
+    const custom = await startServer(t, { ...inside, plugins: [jwt({ sessionCookieCache: true, jwt: { issuer } })] })
+    for (const [server, options] of [
+      [plain, { publicUrl }], [plain, { publicUrl: `${publicUrl}/api/auth` }],
+      [plain, { issuer: publicUrl, audience: publicUrl }], [custom, { publicUrl, issuer }]
+    ] as const) {
+      const signedUp = await server.signUp()
+      t.ok(signedUp.cookies.has(`__Secure-${NAME}`))
+      const app = await startCookieApi(t, { authUrl: server.origin, ...options })
+      await accepts(t, app, signedUp)
+      const response = await fetch(`${server.origin}/api/auth/token`, { headers: cookieHeader(signedUp.cookies) })
+      const { token } = await response.json() as { token: string }
+      const { status, body } = await get(app, bearer(token))
+      t.match({ status, user: body.user }, { status: 200, user: { id: signedUp.user.id } })
+      const unsafe = [...signedUp.cookies].map(([name, value]) => [name.replace('__Secure-', ''), value] as const)
+      t.equal((await getWith(app, unsafe)).status, 401, 'a name that any page of the domain can set is not read')
+    }
   })
 
   await t.test('is known where baseURL has the base path in it', async t => {

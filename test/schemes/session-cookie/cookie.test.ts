@@ -22,6 +22,7 @@ t.test('chunks', async t => {
     `${NAME}. 1`, `${NAME}.١`
   ]
     .map(name => [name, 'garbage'] as const)
+  const tooMany = Array.from({ length: 101 }, (_, index) => [`${NAME}.${index}`, 'eyJ'] as const)
   const rename = ([, value]: readonly [string, string], suffix: string) => [`${NAME}.${suffix}`, value] as const
 
   const cases: Array<[name: string, cookies: Cookies, outcome: 'accepted' | 'missing' | RefusalReason]> = [
@@ -45,17 +46,14 @@ t.test('chunks', async t => {
     ['one that is 01', [zero, rename(one, '01'), two], 'cookie_malformed'],
     ['one that is 1e0', [zero, rename(one, '1e0'), two], 'cookie_malformed'],
     ['one that is -1', [rename(zero, '-1'), one, two], 'cookie_malformed'],
-    ['a hundred and one', split(cookie, 101), 'cookie_malformed'],
-    ['a hundred and one, the last first', split(cookie, 101).reverse(), 'cookie_malformed'],
-    ['a number that is too high', [zero, one, two, [`${NAME}.9999`, 'x']], 'cookie_malformed'],
+    ['a hundred and one', tooMany, 'cookie_malformed'],
+    ['a hundred and one, the last first', [...tooMany].reverse(), 'cookie_malformed'],
     ['swapped', [rename(one, '0'), rename(zero, '1'), two], 'token_malformed'],
-    ['a foreign one behind', [zero, one, two, [`${NAME}.3`, 'AAAA']], 'signature_invalid'],
-    ['two of a name, the right one first', [zero, one, [one[0], 'garbage'], two], 'accepted'],
-    ['two of a name, the right one last', [zero, [one[0], 'A'.repeat(one[1].length)], one, two], 'signature_invalid'],
-    ['the whole cookie beside chunks', [[`${NAME}.0`, 'garbage'], [NAME, cookie]], 'accepted'],
-    ['a bad whole cookie beside good chunks', [zero, one, two, [NAME, 'a.b']], 'token_malformed'],
+    ['a whole cookie as well', [...split(cookie, 3), [NAME, cookie]], 'accepted'],
+    ['no chunk 0, beside the whole cookie', [one, two, [NAME, cookie]], 'accepted'],
     ['nothing but names that are no numbers', garbage, 'missing'],
-    ['empty', [[`${NAME}.0`, '']], 'missing']
+    ['empty', [[`${NAME}.0`, ''], [`${NAME}.1`, '']], 'missing'],
+    ['one of which is empty', [zero, [one[0], ''], two], 'cookie_malformed']
   ]
   for (const withPlugin of [false, true]) {
     const log = captureLog()
@@ -115,10 +113,10 @@ t.test('of several names the safest wins', async t => {
   ] as Array<[Cookies, string]>) {
     t.equal((await getWith(app, cookies)).body.user?.id, id, cookies.map(([name]) => name).join(', '))
   }
-  t.equal(
-    (await getWith(app, [[`__Host-${NAME}`, 'a.b.c'], secure, plain])).status, 401, 'a bad one is not passed over'
-  )
-  t.equal((await getWith(app, [secureChunks[1]!, plain])).status, 401, 'nor are chunks that are not whole')
+  for (const bad of ['a.b.c', createCookie('https://evil.example.com')]) {
+    t.equal((await getWith(app, [[`__Host-${NAME}`, bad], secure, plain])).body.user?.id, 'secure', 'of the valid ones')
+  }
+  t.equal((await getWith(app, [secureChunks[1]!, plain])).body.user?.id, 'plain', 'beside chunks that are not whole')
   for (const name of [
     `__secure-${NAME}`, `__Secure${NAME}`, `__Host-__Secure-${NAME}`, NAME.toUpperCase(), `${NAME}x`, `x${NAME}`
   ]) {
@@ -148,8 +146,18 @@ t.test('@fastify/cookie is not required, and may be registered before or after',
       t.equal(status, 200, order)
       t.strictSame(body.user, USER)
     }
-    t.equal((await getWith(app, [[NAME, 'x'], [NAME, cookie]])).status, 401, 'the first of a name counts')
+    t.equal((await getWith(app, [[NAME, 'x'], [NAME, cookie]])).status, 200, 'whatever @fastify/cookie keeps of it')
     t.match(await get(app, { cookie: '' }), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
-    t.equal((await get(app, { cookie: `;; a ;=b; ${NAME} = ${cookie} ;` })).status, 200, 'spaces are no part of it')
+    for (const space of [' ', '\t', ' \t ', ' '.repeat(200)]) {
+      const padded = `;; a ;=b;${space}${NAME}${space}=${space}${cookie}${space};`
+      t.equal((await get(app, { cookie: padded })).status, 200, `${JSON.stringify(space)} is no part of it`)
+    }
+    // A browser lets a page of any host set such a name: it does not start with the prefix.
+    for (const space of ['\u00a0', '\u000b', '\u000c', '\u0085', '\ufeff']) {
+      const header = Buffer.from(`${space}__Secure-${NAME}=${cookie}`).toString('latin1')
+      t.match(await get(app, { cookie: header }), {
+        status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' }
+      }, `${JSON.stringify(space)} is part of it`)
+    }
   }
 })

@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, type HTTPMethods } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions, type SessionCookieOptions } from '../../../lib/index.js'
@@ -61,6 +62,14 @@ const PLACES: Array<[headers: Record<string, string>, isTrusted: boolean]> = [
   [{ origin: OWN, 'sec-fetch-site': 'same-origin' }, true],
   [{ origin: APP, 'sec-fetch-site': 'cross-site' }, true],
   [{ 'sec-fetch-site': 'same-origin' }, true],
+  [{ origin: 'http://api.example.com:80' }, true],
+  [{ origin: 'HTTP://API.EXAMPLE.COM' }, true],
+  [{ origin: 'HTTPS://APP.EXAMPLE.COM' }, true],
+  [{ origin: 'https://App.example.com:443' }, true],
+  // The browser reports that page and API have one origin: a proxy has dropped the port, or terminates TLS.
+  [{ origin: 'http://api.example.com:8080', 'sec-fetch-site': 'same-origin' }, true],
+  [{ origin: 'https://api.example.com:8443', 'sec-fetch-site': 'same-origin' }, true],
+  [{ origin: 'https://api.example.com', 'sec-fetch-site': 'same-origin' }, true],
 
   [{}, false],
   [{ origin: '' }, false],
@@ -69,7 +78,36 @@ const PLACES: Array<[headers: Record<string, string>, isTrusted: boolean]> = [
   [{ origin: 'undefined' }, false],
   [{ origin: 'https://evil.example.com' }, false],
   [{ origin: 'http://api.example.com:8080' }, false],
-  [{ origin: 'http://api.example.com:80' }, false],
+  [{ origin: 'http://api.example.com:443' }, false],
+  [{ origin: 'http://api.example.com:080' }, false],
+  [{ origin: 'http://api.example.com:' }, false],
+  [{ origin: 'http://api.example.com:8080', 'sec-fetch-site': 'same-site' }, false],
+  [{ origin: 'https://api.example.com', 'sec-fetch-site': 'same-site' }, false],
+  [{ origin: 'https://api.example.com', 'sec-fetch-site': 'cross-site' }, false],
+  [{ origin: 'https://evil-api.example.com:8080', 'sec-fetch-site': 'same-origin' }, false],
+  [{ origin: 'http://api.example.com.evil.com:8080', 'sec-fetch-site': 'same-origin' }, false],
+  [{ origin: 'capacitor://api.example.com', 'sec-fetch-site': 'same-origin' }, false],
+  [{ origin: 'capacitor://localhost' }, false],
+  [{ origin: 'https://app.example.com@evil.com' }, false],
+  [{ origin: 'https://evil.com@app.example.com' }, false],
+  [{ origin: 'https://app.example.com:443@evil.com' }, false],
+  [{ origin: 'https://evil.com#.app.example.com' }, false],
+  [{ origin: 'https://evil.com?app.example.com' }, false],
+  [{ origin: 'https://evil.com\\app.example.com' }, false],
+  [{ origin: 'https:\\\\app.example.com' }, false],
+  [{ origin: 'https:/app.example.com' }, false],
+  [{ origin: 'https:app.example.com' }, false],
+  [{ origin: 'https:///app.example.com' }, false],
+  [{ origin: 'https://app.example.com%00.evil.com' }, false],
+  [{ origin: 'https://app%2eexample.com' }, false],
+  [{ origin: 'https://app.example.com\tx' }, false],
+  [{ origin: 'https://\u00e4pp.example.com' }, false],
+  [{ origin: 'https://app.example.com\u00a0' }, false],
+  [{ origin: 'https://.app.example.com' }, false],
+  [{ origin: 'https://app..example.com' }, false],
+  [{ origin: 'https://' }, false],
+  [{ origin: 'NULL' }, false],
+  [{ origin: `https://${'a'.repeat(8000)}.app.example.com` }, false],
   [{ origin: 'https://api.example.com' }, false],
   [{ origin: 'http://app.example.com' }, false],
   [{ origin: 'https://app.example.com:8443' }, false],
@@ -84,8 +122,6 @@ const PLACES: Array<[headers: Record<string, string>, isTrusted: boolean]> = [
   [{ origin: 'http://api.example.com@evil.com' }, false],
   [{ origin: 'http://evil.com/api.example.com' }, false],
   [{ origin: 'http://evil.com#http://api.example.com' }, false],
-  [{ origin: 'HTTPS://APP.EXAMPLE.COM' }, false],
-  [{ origin: 'https://App.example.com' }, false],
   [{ origin: `${APP}/` }, false],
   [{ origin: `${OWN}/` }, false],
   [{ origin: `${APP}/path` }, false],
@@ -131,6 +167,9 @@ t.test('an unsafe request with the cookie must come from the API\'s own origin o
       t.notOk('www-authenticate' in answered, what)
       t.equal(lines.length, 1, what)
       t.match(lines[0], { reason: 'origin_not_trusted', msg: 'request refused', level: 30 }, what)
+      const origin = headers.origin?.slice(0, 300).replace(/\/\/.*@/, '//***@') ?? null
+      t.strictSame([lines[0]!.origin, lines[0]!.site], [origin, headers['sec-fetch-site'] ?? null], what)
+      t.strictSame(lines[0]!.expected, [OWN, APP], what)
     }
   }
 })
@@ -299,6 +338,11 @@ t.test('the API\'s own origin is its host with its port', async t => {
     ['api.example.com:8080', 'http://api.example.com', 403],
     ['api.example.com:8080', 'http://api.example.com:8081', 403],
     ['[::1]:3000', 'http://[::1]:3000', 200],
+    ['API.Example.com:80', OWN, 200],
+    ['api.example.com', 'http://API.example.com:80', 200],
+    ['', 'http://', 403],
+    ['api example.com', 'http://api example.com', 403],
+    ['evil.com#', 'http://evil.com#', 403],
     ['other.example.com', OWN, 403]
   ] as const) {
     t.equal((await send('POST', { host, origin })).status, status, `${origin} at ${host}`)
@@ -314,6 +358,12 @@ t.test('behind a proxy its own origin is what the proxy says, if it is trusted',
     t.equal((await trusting.send('POST', { ...forwarded, origin })).status, 403, origin)
   }
 
+  for (const trustProxy of ['10.0.0.1', 1, () => false] as string[]) {
+    const { send } = await createApi(t, true, { trustProxy })
+    t.equal((await send('POST', { ...forwarded, origin: 'https://www.example.com' })).status, 403, 'not from anyone')
+    t.equal((await send('POST', { ...forwarded, origin: OWN })).status, 200)
+  }
+
   const wary = await createApi(t)
   for (const origin of ['https://www.example.com', 'http://www.example.com', `https://${HOST}`]) {
     t.equal((await wary.send('POST', { ...forwarded, origin })).status, 403, `${origin}, without trustProxy`)
@@ -321,29 +371,151 @@ t.test('behind a proxy its own origin is what the proxy says, if it is trusted',
   t.equal((await wary.send('POST', { ...forwarded, origin: OWN })).status, 200)
 })
 
-t.test('trustedOrigins that are no origins fail the boot', async t => {
+t.test('the pages of an app, and origins by pattern', async t => {
+  const EXTENSION = `chrome-extension://${'abcdefghijklmnop'.repeat(2)}`
+  const { send } = await createApi(t, {
+    trustedOrigins: [
+      'capacitor://localhost', 'ionic://localhost', 'tauri://localhost', EXTENSION, 'exp://192.168.0.7:8081', 'shop://',
+      'https://*.example.com', 'https://preview-*.shop.example', 'https://**.example.net', 'http://localhost:*',
+      'https://*.*.example.org:8443', 'http://*.localhost:3000'
+    ]
+  })
   for (const origin of [
-    'https://app.example.com/', 'https://app.example.com/path',
-    'https://app.example.com?x', 'https://app.example.com#x',
-    'HTTPS://app.example.com', 'https://App.example.com', 'https://app.example.com:443', 'http://app.example.com:80',
-    'https://user@app.example.com', 'https://user:password@app.example.com', ' https://app.example.com',
-    'https://app.example.com ', 'app.example.com', '//app.example.com', 'app.example.com:443', 'localhost:3000',
-    'https://', 'https:app.example.com', 'https:\\\\app.example.com', 'https://*.example.com', 'https://*', '*', 'null',
-    'undefined', '', 'file:///', 'data:,x', 'about:blank', 'javascript:0', 'https://bücher.example'
+    'capacitor://localhost', 'ionic://localhost', 'tauri://localhost', EXTENSION, 'exp://192.168.0.7:8081', 'shop://',
+    'https://app.example.com', 'https://APP.example.com:443', 'https://x_1-y.example.com',
+    'https://preview-42.shop.example', 'https://a.example.net', 'https://a.b.c.example.net',
+    'http://localhost', 'http://localhost:80', 'http://localhost:5173', 'https://a.b.example.org:8443',
+    'http://shop.localhost:3000'
   ]) {
+    t.equal((await send('POST', { origin })).status, 200, origin)
+  }
+  for (const origin of [
+    'capacitor://localhost:3000', 'capacitor://localhost/', 'capacitor://localhos', 'capacitor://',
+    'xcapacitor://localhost',
+    'chrome-extension://ponmlkjihgfedcbaponmlkjihgfedcba', 'exp://192.168.0.7', 'exp://192.168.0.8:8081', 'shop://evil',
+    'https://example.com', 'https://.example.com', 'https://a.b.example.com', 'http://app.example.com',
+    'https://app.example.com:8443', 'https://app.example.com.evil.com', 'https://evil.com#.example.com',
+    'https://evil.com?.example.com', 'https://evil.com/.example.com', 'https://evil.com\\.example.com',
+    'https://evil.com@a.example.com', 'https://a@b.example.com', 'https://appXexample.com',
+    'https://evil.com%23.example.com',
+    'https://*.example.com', 'https://\u00e4.example.com', 'https://a.example.com.', 'https://evilexample.com',
+    'https://preview-.shop.example', 'https://preview-1.evil.shop.example', 'https://xpreview-1.shop.example',
+    'https://example.net', 'https://evilexample.net', 'https://a..example.net', 'http://a.example.net',
+    'https://localhost:5173', 'http://localhost:', 'http://localhost:123456', 'http://localhost.evil.com:5173',
+    'http://evil.localhost', 'https://b.example.org:8443', 'https://a.b.c.example.org:8443', 'https://a.b.example.org'
+  ]) {
+    t.equal((await send('POST', { origin })).status, 403, origin)
+  }
+})
+
+t.test('a function decides, and only about what a browser can send', async t => {
+  const asked: unknown[] = []
+  const { send, log } = await createApi(t, {
+    trustedOrigins: (origin, request) => {
+      asked.push(origin)
+      if (origin === undefined) return request.headers['x-client'] === 'shop-app'
+      return origin.endsWith('.example.com')
+    }
+  })
+  for (const [headers, status, origins] of [
+    [{ origin: 'https://App.Example.com:443' }, 200, ['https://app.example.com']],
+    [{ origin: 'https://evil.com' }, 403, ['https://evil.com']],
+    [{ 'x-client': 'shop-app' }, 200, [undefined]],
+    [{ 'sec-fetch-site': 'same-site' }, 403, [undefined]],
+    [{}, 403, [undefined]],
+    [{ origin: OWN }, 200, []],
+    [{ 'sec-fetch-site': 'same-origin' }, 200, []],
+    [{ origin: 'null', 'x-client': 'shop-app' }, 403, []],
+    [{ origin: '', 'x-client': 'shop-app' }, 403, []],
+    [{ origin: 'https://evil.com#.example.com' }, 403, []],
+    [{ origin: 'https://evil.com\\.example.com' }, 403, []],
+    [{ origin: 'https://evil.com/.example.com' }, 403, []],
+    [{ origin: 'https://a@.example.com' }, 403, []]
+  ] as Array<[Record<string, string>, number, unknown[]]>) {
+    t.equal((await send('POST', headers)).status, status, JSON.stringify(headers))
+    t.strictSame(asked.splice(0), origins, JSON.stringify(headers))
+  }
+  t.strictSame(log.refusals().at(-1)!.expected, [OWN], 'no list is known')
+  t.equal((await send('GET', { origin: 'https://evil.com' })).status, 200)
+  t.strictSame(asked, [], 'a safe request asks nobody')
+})
+
+t.test('a function that does not return true trusts nobody', async t => {
+  const broken = new Error('broken')
+  for (const trust of [
+    () => 'true', () => 1, () => {}, () => null, async () => true, async () => { throw broken }, () => { throw broken }
+  ] as Array<() => unknown>) {
+    const { send, log } = await createApi(t, { trustedOrigins: trust as () => boolean })
+    t.match(await send('POST', { origin: APP }), { status: 403, body: REFUSAL }, String(trust))
+    t.match(await send('POST'), { status: 403, body: REFUSAL }, String(trust))
+    t.match(log.refusals(), [{ reason: 'origin_not_trusted' }, { reason: 'origin_not_trusted' }])
+    if (/^\(\) => \{\s*throw/.test(String(trust))) t.match(log.refusals()[0]!.err, { message: 'broken' })
+  }
+})
+
+t.test('trustedOrigins that are no origins fail the boot, and the error says why', async t => {
+  for (const [origin, problem] of [
+    ['https://app.example.com/', 'ends with a slash'],
+    ['capacitor://localhost/', 'ends with a slash'],
+    ['https://*.example.com/', 'ends with a slash'],
+    ['file:///', 'no browser sends: the origin of a file is null'],
+    ['https://app.example.com/path', 'has a path'],
+    ['exp://192.168.*.*:*/**', 'has a path'],
+    ['https://app.example.com?x', 'has a query or a fragment'],
+    ['https://app.example.com#x', 'has a query or a fragment'],
+    ['https://preview-?.example.com', 'has a query or a fragment'],
+    ['https://user@app.example.com', 'has credentials'],
+    ['https://user:hunter2@app.example.com', 'has credentials'],
+    [' https://app.example.com', 'has a character that no origin has'],
+    ['https://app.example.com\n', 'has a character that no origin has'],
+    ['https://bücher.example', 'no browser sends: it sends https://xn--bcher-kva.example'],
+    ['http://127.1', 'no browser sends: it sends http://127.0.0.1'],
+    ['http://[0:0::1]:3000', 'no browser sends: it sends http://[::1]:3000'],
+    ['https://app.example.com:99999', 'no browser sends: it sends nothing'],
+    ['app.example.com', 'has no scheme'],
+    ['*.example.com', 'has no scheme'],
+    ['*', 'has no scheme'],
+    ['//app.example.com', 'has no scheme'],
+    ['localhost:3000', 'has no scheme'],
+    ['https:app.example.com', 'has no scheme'],
+    ['https:\\\\app.example.com', 'has no scheme'],
+    ['undefined', 'has no scheme'],
+    ['about:blank', 'has no scheme'],
+    ['', 'has no scheme'],
+    ['null', 'is what every sandboxed page sends'],
+    ['https://', 'is not an origin such as'],
+    ['https://app.example.com:', 'is not an origin such as'],
+    ['https://[::1', 'is not an origin such as'],
+    ['chrome-extension://<id>', 'is not an origin such as'],
+    [`https://${'a'.repeat(400)}.com`, 'is not an origin such as'],
+    ['*://app.example.com', 'trusts too much: a scheme cannot have a wildcard'],
+    ['http*://app.example.com', 'trusts too much: a scheme cannot have a wildcard'],
+    ['chrome-extension://*', 'has a wildcard: only origins with http or https can have one'],
+    ['https://*', 'trusts too much'],
+    ['https://**', 'trusts too much'],
+    ['https://*:3000', 'trusts too much'],
+    ['https://*.com', 'trusts too much'],
+    ['https://**.com', 'trusts too much'],
+    ['https://example.*', 'trusts too much'],
+    ['https://ex*mple.com', 'trusts too much'],
+    ['https://*.*', 'trusts too much'],
+    ['http://192.168.0.*', 'trusts too much'],
+    ['http://*.168.0.1', 'trusts too much'],
+    ['https://a.**.example.com', 'is not a pattern such as'],
+    ['https://a*b*.example.com', 'is not a pattern such as'],
+    ['https://.*.example.com', 'is not a pattern such as'],
+    ['https://*.example.com:8*', 'is not a pattern such as']
+  ] as const) {
     const app = Fastify()
     t.teardown(() => app.close())
-    await t.rejects(
-      async () => { await app.register(betterAuthPlugin, { sessionCookie: { trustedOrigins: [APP, origin] } }) },
-      {
-        code: 'FST_BETTER_AUTH_INVALID_OPTION',
-        message: new RegExp([
-          '^Option "sessionCookie\\.trustedOrigins" must be ',
-          'an array of origins such as "https://app\\.example\\.com", got '
-        ].join(''))
-      },
-      JSON.stringify(origin)
+    const error = await app.register(betterAuthPlugin, { sessionCookie: { trustedOrigins: [APP, origin] } }).then(
+      () => t.fail(origin) as never, (error: Error & { code: string }) => error
     )
+    t.equal(error.code, 'FST_BETTER_AUTH_INVALID_OPTION')
+    const shown = inspect(origin.slice(0, 300).replace(/user.*@/, '***@'))
+    t.ok(error.message.startsWith(
+      `Option "sessionCookie.trustedOrigins" contains ${shown}, which ${problem}`
+    ), error.message)
   }
   for (const trustedOrigins of [
     APP, [1], [null], [[APP]], { 0: APP, length: 1 }, true, null, [new URL(APP)]
@@ -354,7 +526,10 @@ t.test('trustedOrigins that are no origins fail the boot', async t => {
       async () => {
         await app.register(betterAuthPlugin, { sessionCookie: { trustedOrigins: trustedOrigins as string[] } })
       },
-      { code: 'FST_BETTER_AUTH_INVALID_OPTION', message: /^Option "sessionCookie\.trustedOrigins" must be / },
+      {
+        code: 'FST_BETTER_AUTH_INVALID_OPTION',
+        message: /^Option "sessionCookie\.trustedOrigins" must be an array of origins such as .*, or a function, got /
+      },
       JSON.stringify(trustedOrigins)
     )
   }

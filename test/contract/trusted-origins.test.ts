@@ -1,0 +1,80 @@
+import t from 'tap'
+import { InvalidOptionError } from '../../lib/index.js'
+import { matchOrigins, normalizeOrigin, readTrustedOrigins, showOrigin } from '../../lib/contract/trusted-origins.js'
+
+t.test('each origin has one spelling', async t => {
+  for (const [text, origin] of [
+    ['https://app.example.com', 'https://app.example.com'],
+    ['HTTPS://App.Example.COM:443', 'https://app.example.com'],
+    ['http://app.example.com:80', 'http://app.example.com'],
+    ['http://app.example.com:443', 'http://app.example.com:443'],
+    ['https://app.example.com:80', 'https://app.example.com:80'],
+    ['http://[::1]:80', 'http://[::1]'],
+    ['http://[::FFFF]:3000', 'http://[::ffff]:3000'],
+    ['Capacitor://localhost', 'capacitor://localhost'],
+    ['exp://192.168.0.7:8081', 'exp://192.168.0.7:8081'],
+    ['exp://192.168.0.7:80', 'exp://192.168.0.7:80'],
+    ['com.example.shop://auth', 'com.example.shop://auth'],
+    ['shop://', 'shop://']
+  ] as const) t.equal(normalizeOrigin(text), origin, text)
+})
+
+t.test('what a URL parser would read in its own way is no origin', async t => {
+  for (const text of [
+    '', 'null', 'NULL', 'https://', 'http://:80', 'shop://:80', '://app.example.com', '//app.example.com',
+    'https:app.example.com', 'https:/app.example.com', 'https:///app.example.com', 'https:\\\\app.example.com',
+    'https://app.example.com/', 'https://app.example.com?', 'https://app.example.com#', 'https://app.example.com:',
+    'https://app.example.com:x', 'https://app.example.com:+443', 'https://app.example.com:443443',
+    'https://user@app.example.com', 'https://user:password@app.example.com', 'https://@app.example.com',
+    'https://app.example.com\\@evil.com', 'https://evil.com\\.example.com', 'https://app%2eexample.com',
+    'https://app.example.com evil.com', 'https://app.example.com\n', '\nhttps://app.example.com',
+    'https://*.example.com',
+    'https://app\u3002example.com', 'https://\uff41pp.example.com', 'https://app.example\u212aom', 'https://[::1',
+    'https://[::1]evil.com', 'https://[::1%25eth0]', '1https://app.example.com', 'ht tps://app.example.com',
+    `https://${'a'.repeat(300)}`
+  ]) t.equal(normalizeOrigin(text), undefined, JSON.stringify(text))
+})
+
+t.test('a list is one of normalized texts, and nobody can add to it', async t => {
+  const list = readTrustedOrigins(['https://App.example.com:443', 'HTTPS://*.Example.com', 'tauri://localhost'])
+  t.strictSame(list, ['https://app.example.com', 'https://*.example.com', 'tauri://localhost'])
+  t.ok(Object.isFrozen(list))
+  t.strictSame(readTrustedOrigins([]), [])
+  t.throws(() => readTrustedOrigins(['tauri://localhost', 'tauri://localhost/']), InvalidOptionError)
+})
+
+t.test('a pattern matches whole origins', async t => {
+  const cases: Array<[pattern: string, matching: string[], others: string[]]> = [
+    ['https://*.example.com', ['https://a.example.com'], [
+      'https://example.com', 'https://a.b.example.com', 'http://a.example.com', 'https://a.example.com:8443',
+      'https://aexample.com', 'https://a.example.com.evil.com', 'xhttps://a.example.com'
+    ]],
+    ['https://**.example.com', ['https://a.example.com', 'https://a.b.c.example.com'], [
+      'https://example.com', 'https://evilexample.com', 'https://a.example.com.evil.com'
+    ]],
+    ['https://**.a*.example.com', ['https://x.ab.example.com', 'https://x.y.abc.example.com'], [
+      'https://ab.example.com', 'https://x.a.example.com', 'https://x.ba.example.com'
+    ]],
+    ['https://a-*-b.example.com:443', ['https://a-1-b.example.com'], ['https://a--b.example.com']],
+    ['http://*.localhost:3000', ['http://shop.localhost:3000'], ['http://localhost:3000', 'http://shop.localhost']],
+    ['http://localhost:*', ['http://localhost', 'http://localhost:1'], ['http://a.localhost:1', 'https://localhost:1']]
+  ]
+  for (const [pattern, matching, others] of cases) {
+    const isTrusted = matchOrigins(readTrustedOrigins([pattern]))
+    for (const origin of matching) t.ok(isTrusted(origin), `${pattern} is ${origin}`)
+    for (const origin of [...others, pattern]) t.notOk(isTrusted(origin), `${pattern} is not ${origin}`)
+  }
+})
+
+t.test('long origins take no long time', async t => {
+  const isTrusted = matchOrigins(readTrustedOrigins(['https://**.a*.b*.example.com', 'https://**.example.org']))
+  const origin = normalizeOrigin(`https://${'a.'.repeat(140)}x`)!
+  const started = process.hrtime.bigint()
+  for (let i = 0; i < 100; i++) t.notOk(isTrusted(origin))
+  t.ok(process.hrtime.bigint() - started < 1_000_000_000n)
+})
+
+t.test('an origin in a log line is bounded, and without a password', async t => {
+  t.equal(showOrigin('https://user:hunter2@app.example.com'), 'https://***@app.example.com')
+  t.equal(showOrigin('x'.repeat(10_000)).length, 300)
+})
