@@ -8,6 +8,7 @@ export {
 export { UserSchema, type Claims, type Register, type Session, type User } from './contract/identity.js'
 export {
   AlreadyRegisteredError,
+  CheckUnavailableError,
   CsrfError,
   ForbiddenError,
   InvalidOptionError,

@@ -55,7 +55,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   warnOfAuthUrl(fastify, options, rawOptions)
   const source = createJwksSource(options, fastify.log)
   const keys = createKeyStore({ authUrl, source, policy, log: fastify.log, now, random: Math.random })
-  const readUser = createUserReader(options.userSchema)
+  const readUser = createUserReader(options.userSchema, options.userId)
   const schemes = createSchemes(options, keys, readUser)
   const checkStatus = createStatusCheck(options, now)
   const authenticate = createAuthenticator(schemes, checkStatus, authUrl)

@@ -34,7 +34,8 @@ export function option (schema: TSchema, expects: string, byDefault?: unknown): 
 const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
 
 /**
- * Checks options and fills in their defaults. It reads own properties only; inherited ones are ignored.
+ * Checks options and fills in their defaults. It reads each one once, from a plain object or from an instance of a
+ * class, and binds functions to that object. What `Object.prototype` has is never an option.
  *
  * @param prefix - the name of the option that contains these, followed by a dot.
  * @throws InvalidOptionError for an unknown option, or an invalid value.
@@ -42,20 +43,59 @@ const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
 export function readOptions<Schemas extends Readonly<Record<string, OptionSchema>>> (
   schemas: Schemas, given: object, prefix = ''
 ): Resolved<Schemas> {
+  // The entries of a Map, or of Headers, are not its properties.
+  if (Symbol.iterator in given && !Array.isArray(given)) {
+    const subject = prefix === '' ? 'The options' : `Option "${prefix.slice(0, -1)}"`
+    throw new InvalidOptionError(`${subject} must be an object, got a ${given.constructor.name}`)
+  }
+  const chain = prototypeChain(given)
+  const owners = chain.filter(object => object === given || !isRoot(object))
+  assertKnown(Object.keys(schemas), owners, prefix)
+
   const values: Record<string, unknown> = {}
-  for (const [name, { default: byDefault }] of Object.entries(schemas)) values[name] = byDefault
-  for (const [name, value] of Object.entries(given)) {
-    if (value === undefined || (prefix === '' && FASTIFY_OPTIONS.includes(name))) continue
-    const known = Object.hasOwn(schemas, name) ? schemas[name]! : undefined
-    if (known === undefined) {
-      const names = Object.keys(schemas).map(name => prefix + name)
-      throw new InvalidOptionError(`Unknown option "${prefix}${name}". Known options: ${names.join(', ')}` +
-        suggestOption(name, names))
-    }
-    if (!Value.Check(known.schema, value)) throw invalid(prefix + name, known.expects, value)
-    values[name] = value
+  for (const [name, { schema, expects, default: byDefault }] of Object.entries(schemas)) {
+    const isFromRoot = name in chain.at(-1)! && !owners.some(owner => Object.hasOwn(owner, name))
+    const value: unknown = isFromRoot ? undefined : Reflect.get(given, name)
+    if (value !== undefined && !Value.Check(schema, value)) throw invalid(prefix + name, expects, value)
+    values[name] = value === undefined ? byDefault : typeof value === 'function' ? value.bind(given) : value
   }
   return values as Resolved<Schemas>
+}
+
+function prototypeChain (object: object): object[] {
+  const prototype = Object.getPrototypeOf(object) as object | null
+  return prototype === null ? [object] : [object, ...prototypeChain(prototype)]
+}
+
+/** Whether it is `Object.prototype`, of this realm or another. */
+function isRoot (object: object): boolean {
+  return Object.getPrototypeOf(object) === null && Object.hasOwn(object, 'isPrototypeOf')
+}
+
+/**
+ * Instances may inherit helpers of their own, but not a misspelt option: nobody would notice that it is ignored.
+ *
+ * @param owners - the object with the options, and what it inherits from.
+ */
+function assertKnown (known: readonly string[], [given, ...inherited]: readonly object[], prefix: string): void {
+  const names = prefix === '' ? [...known, ...FASTIFY_OPTIONS] : known
+  const own = Object.keys(given!).filter(name => !names.includes(name) && Reflect.get(given!, name) !== undefined)
+  const misspelt = inherited.flatMap(object => Object.getOwnPropertyNames(object))
+    .filter(name => !names.includes(name) && names.some(option => isMisspelt(name, option)))
+  const [unknown] = [...own, ...misspelt]
+  if (unknown === undefined) return
+  const list = known.map(name => prefix + name)
+  throw new InvalidOptionError(`Unknown option "${prefix}${unknown}". Known options: ${list.join(', ')}` +
+    suggestOption(unknown, list))
+}
+
+/** Whether two names differ by case, or by one character that is wrong, missing or too much. */
+function isMisspelt (name: string, option: string): boolean {
+  const [a, b] = [name.toLowerCase(), option.toLowerCase()]
+  let same = 0
+  while (same < a.length && a[same] === b[same]) same++
+  const [restA, restB] = [a.slice(same), b.slice(same)]
+  return restA.slice(1) === restB.slice(1) || restA === restB.slice(1) || restA.slice(1) === restB
 }
 
 /** The error about one option: what it must be, and what it got. */

@@ -14,6 +14,9 @@ export const ERRORS = {
   FST_BETTER_AUTH_REVOCATION_UNAVAILABLE: {
     statusCode: 503, message: 'Revocation check unavailable', challenge: null
   },
+  FST_BETTER_AUTH_CHECK_UNAVAILABLE: {
+    statusCode: 503, message: 'Authorization check unavailable', challenge: null
+  },
   FST_BETTER_AUTH_JWKS_UNAVAILABLE: { statusCode: 503, message: 'Auth service unreachable', challenge: null }
 } as const satisfies Record<`FST_BETTER_AUTH_${string}`, ErrorRow>
 

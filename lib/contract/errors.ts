@@ -163,6 +163,13 @@ export class RevocationUnavailableError extends BetterAuthError<'FST_BETTER_AUTH
   }
 }
 
+/** 503: a guard's `check` did not settle in time. `cause` says so. */
+export class CheckUnavailableError extends BetterAuthError<'FST_BETTER_AUTH_CHECK_UNAVAILABLE'> {
+  constructor (cause: unknown) {
+    super('FST_BETTER_AUTH_CHECK_UNAVAILABLE', 'check_unavailable', { cause, retryAfter: 5000 })
+  }
+}
+
 /** 503: a key of the auth server is needed, and the JWKS cannot be fetched now. */
 export class JwksUnavailableError extends BetterAuthError<'FST_BETTER_AUTH_JWKS_UNAVAILABLE'> {
   /** @param retryAfter - milliseconds until another attempt makes sense. */

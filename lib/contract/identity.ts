@@ -10,7 +10,7 @@ const Nullable = (schema: ReturnType<typeof Type.String>) => Type.Union([schema,
  * app.get('/me', { onRequest: [app.authenticate], schema }, async request => request.user)
  */
 export const UserSchema = Type.Object({
-  /** Better Auth's user id: the claim `sub`, else `id`. */
+  /** Better Auth's user id: the claim `sub`, else `id`; the option `userId` chooses one. */
   id: Type.String({ minLength: 1 }),
   email: Nullable(Type.String()),
   name: Nullable(Type.String()),

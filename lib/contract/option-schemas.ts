@@ -9,17 +9,19 @@ import {
 export const MIN_SECRET_BYTES = 32
 
 const NonEmpty = Type.String({ minLength: 1 })
-const OneOrMore = typed<string | readonly string[] | false>(
-  Type.Union([NonEmpty, Type.Array(NonEmpty, { minItems: 1 }), Type.Literal(false)])
-)
+const OneOrMore = [NonEmpty, Type.Array(NonEmpty, { minItems: 1 }), Type.Literal(false)]
 const CookieName = Type.String({ pattern: "^[\\w!#$%&'*+.^`|~-]+$" })
 const Nested = Type.Object({})
 
-const oneOrMore = option(OneOrMore, 'a non-empty string, a non-empty array of them, or false')
 const sharedSecret = option(Type.String(), `a shared secret of at least ${MIN_SECRET_BYTES} bytes`)
 
 function milliseconds (byDefault: number) {
   return option(Type.Number({ minimum: 0 }), 'a number of milliseconds, 0 or more', byDefault)
+}
+
+function timeout (byDefault: number) {
+  const schema = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })
+  return option(schema, 'a whole number of milliseconds, 1 or more', byDefault)
 }
 
 function typed<T> (schema: TSchema) {
@@ -35,8 +37,14 @@ export const OPTIONS = {
   authUrl: option(Type.String(), 'an absolute http(s) URL without credentials, query or fragment'),
   publicUrl: option(Type.String(), 'an absolute http(s) URL without credentials, query or fragment'),
   jwksPath: option(Type.String(), 'a path that starts with "/", such as "/api/auth/jwks"'),
-  issuer: oneOrMore,
-  audience: oneOrMore,
+  issuer: option(
+    typed<NonNullable<BetterAuthOptions['issuer']>>(Type.Union([...OneOrMore, Type.Function([], Type.Unknown())])),
+    'a non-empty string, a non-empty array of them, a function, or false'
+  ),
+  audience: option(
+    typed<string | readonly string[] | false>(Type.Union(OneOrMore)),
+    'a non-empty string, a non-empty array of them, or false'
+  ),
   algorithms: option(
     typed<readonly Algorithm[]>(Type.Array(Type.Union(ALGORITHMS.map(name => Type.Literal(name))), { minItems: 1 })),
     `a non-empty array of ${ALGORITHMS.join(', ')} (HS256 is enabled by the option "secret")`,
@@ -52,11 +60,13 @@ export const OPTIONS = {
     typed<TObject>(Type.Object({ type: Type.Literal('object'), properties: Nested })),
     'a TypeBox object that has the properties of UserSchema'
   ),
+  userId: option(Type.Union([Type.Literal('sub'), Type.Literal('id')]), '"sub" or "id"'),
   sessionCookie: option(
     typed<SessionCookieOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', false
   ),
   extractToken: callback<NonNullable<BetterAuthOptions['extractToken']>>(),
   isRevoked: callback<NonNullable<BetterAuthOptions['isRevoked']>>(),
+  callbackTimeout: timeout(5000),
   openapi: option(Type.Boolean(), 'true or false', true)
 } satisfies Record<keyof BetterAuthOptions, OptionSchema>
 
@@ -87,9 +97,7 @@ export const JWKS_OPTIONS = {
   staleWhileRevalidate: milliseconds(60_000),
   staleIfError: milliseconds(3_600_000),
   requestsPerMinute: option(Type.Number({ exclusiveMinimum: 0 }), 'a number of requests a minute, more than 0', 20),
-  timeout: option(
-    Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }), 'a whole number of milliseconds, 1 or more', 5000
-  ),
+  timeout: timeout(5000),
   headers: option(
     typed<Readonly<Record<string, string>>>(Nested), 'a plain object with the names and values of headers', {}
   )

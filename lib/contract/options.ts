@@ -1,9 +1,10 @@
 import type { TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { Claims } from './identity.js'
+import type { JwksOptions } from './jwks-options.js'
 import type { SessionCookieOptions } from './session-cookie-options.js'
 
-export type { SessionCookieOptions } from './session-cookie-options.js'
+export type { JwksOptions, SessionCookieOptions }
 
 /** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
 export const ALGORITHMS = [
@@ -45,11 +46,12 @@ export interface BetterAuthOptions {
   jwksPath?: string | undefined
   /**
    * The `iss` that a token must have (RFC 7519 §4.1.1): a string, an array of accepted values, or `false` to accept
-   * any.
+   * any. Patterns are not supported; for many tenants, give a function. Only `true` accepts the issuer. The plugin
+   * calls it when it verifies a token, and not for tokens in its cache.
    *
    * Default: the origin of `publicUrl`.
    */
-  issuer?: string | readonly string[] | false | undefined
+  issuer?: string | readonly string[] | ((iss: string) => boolean) | false | undefined
   /**
    * The `aud` that a token must contain (RFC 7519 §4.1.3): a string, an array of accepted values, or `false` to accept
    * any.
@@ -93,6 +95,14 @@ export interface BetterAuthOptions {
    */
   userSchema?: TObject | undefined
   /**
+   * The claim that is `request.user.id`. Set it to `'id'` if your Better Auth server sets `jwt: { getSubject }`: then
+   * `sub` is not the id of the user's row, which is the id in a session cookie. A token without the claim is refused.
+   * See `docs/guides/users.md`.
+   *
+   * Default: unset; `sub`, else `id`. With `sessionCookie`, both must be the same.
+   */
+  userId?: 'sub' | 'id' | undefined
+  /**
    * Accepts Better Auth's signed session cookie from browsers that send no bearer token. See
    * `docs/guides/session-cookies.md`.
    *
@@ -114,6 +124,12 @@ export interface BetterAuthOptions {
    * Default: unset; no token is revoked.
    */
   isRevoked?: ((claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
+  /**
+   * How long `isRevoked`, and the `check` of a guard, may take before the response is 503.
+   *
+   * Default: `5000` (5 seconds).
+   */
+  callbackTimeout?: number | undefined
   /**
    * Documents in OpenAPI which routes are protected, and how they refuse a request, if `@fastify/swagger` is
    * registered. See `docs/guides/openapi.md`.
@@ -138,46 +154,4 @@ export interface TokenCacheOptions {
    * Default: `33554432` (32 MB).
    */
   maxBytes?: number | undefined
-}
-
-/** How keys are fetched, and how long they are trusted. Durations are milliseconds. */
-export interface JwksOptions {
-  /**
-   * For how long after a fetch began its keys are used without another fetch and without a wait.
-   *
-   * Default: `600000` (10 minutes).
-   */
-  maxAge?: number | undefined
-  /**
-   * For how much longer they are still used at once, while one refresh runs in the background.
-   *
-   * Default: `60000` (1 minute).
-   */
-  staleWhileRevalidate?: number | undefined
-  /**
-   * For how long after the last successful fetch began its keys are trusted while the JWKS cannot be fetched.
-   *
-   * Default: `3600000` (1 hour).
-   */
-  staleIfError?: number | undefined
-  /**
-   * How many fetches per minute tokens with an unknown `kid` may cause, evenly spaced. In a flood of such tokens, a new
-   * key is accepted after one such interval and one fetch at the latest.
-   *
-   * Default: `20` (every 3 seconds).
-   */
-  requestsPerMinute?: number | undefined
-  /**
-   * How long one fetch may take, including its body and the search for its URL.
-   *
-   * Default: `5000` (5 seconds).
-   */
-  timeout?: number | undefined
-  /**
-   * Headers of each fetch, for a gateway or a deployment protection in front of the auth server, such as
-   * `{ 'x-vercel-protection-bypass': secret }`. Their values are never logged.
-   *
-   * Default: `{}`; `User-Agent` is `better-auth-fastify/<version>`.
-   */
-  headers?: Readonly<Record<string, string>> | undefined
 }

@@ -106,9 +106,16 @@ export const REASONS = {
   },
   revocation_unavailable: {
     code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE',
-    meaning: '`isRevoked` threw, or returned neither `true` nor `false`; `err` shows what it threw',
+    meaning: '`isRevoked` threw, returned neither `true` nor `false`, or did not settle within `callbackTimeout`; ' +
+      '`err` shows which',
     cause: 'The list of revoked tokens cannot be reached.',
     fix: 'the store of revoked tokens; the option `isRevoked`: return `true` or `false`'
+  },
+  check_unavailable: {
+    code: 'FST_BETTER_AUTH_CHECK_UNAVAILABLE',
+    meaning: 'the `check` of `authorize` did not settle within `callbackTimeout`',
+    cause: 'What the `check` waits for does not respond.',
+    fix: 'the `check` of the guard: make it fail fast; the option `callbackTimeout`'
   },
 
   // The keys.

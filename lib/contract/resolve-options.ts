@@ -15,17 +15,20 @@ type AsRead = Resolved<typeof OPTIONS>
 
 /** Validated options with defaults applied; never modified afterwards. */
 export interface ResolvedOptions extends Pick<AsRead,
-  'algorithms' | 'secret' | 'clockTolerance' | 'userSchema' | 'extractToken' | 'isRevoked' | 'openapi'> {
+  'algorithms' | 'secret' | 'clockTolerance' | 'userSchema' | 'extractToken' | 'isRevoked' | 'callbackTimeout' |
+  'openapi'> {
   /** Origin and base path of the Better Auth server, without a slash at its end. */
   readonly authUrl: string
   /** The origin of the auth server as browsers see it. */
   readonly publicUrl: string
   /** Where the JWKS may be, in the order in which the URLs are tried. */
   readonly jwksUrls: readonly string[]
-  readonly issuer: readonly string[] | false
+  readonly issuer: readonly string[] | ((iss: string) => boolean) | false
   readonly audience: readonly string[] | false
   readonly jwks: Resolved<typeof JWKS_OPTIONS>
   readonly tokenCache: Resolved<typeof TOKEN_CACHE_OPTIONS> | false
+  /** The claim with the user's id; `either`: `sub`, else `id`; `equal`: the same, but both must not differ. */
+  readonly userId: 'sub' | 'id' | 'either' | 'equal'
   readonly sessionCookie: ResolvedSessionCookie | false
 }
 
@@ -60,7 +63,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     authUrl: base,
     publicUrl: origin,
     jwksUrls: options.jwksPath === undefined ? discoveryUrls(authUrl, base) : [jwksUrl(base, options.jwksPath)],
-    issuer: toList(options.issuer, origin),
+    issuer: typeof options.issuer === 'function' ? options.issuer : exact(toList(options.issuer, origin)),
     audience: toList(options.audience, origin),
     algorithms: [...options.algorithms],
     secret: checkSecret('secret', options.secret),
@@ -68,9 +71,11 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     jwks: { ...jwks, headers: checkHeaders(jwks.headers) },
     tokenCache,
     userSchema: checkUserSchema(options.userSchema),
+    userId: resolveUserId(options),
     sessionCookie: sessionCookie && resolveSessionCookie(sessionCookie, isHttps(publicUrl, options.issuer, authUrl)),
     extractToken: options.extractToken,
     isRevoked: options.isRevoked,
+    callbackTimeout: options.callbackTimeout,
     openapi: options.openapi
   }
 }
@@ -122,9 +127,17 @@ function jwksUrl (base: string, path: string): string {
   return url
 }
 
-function toList (value: AsRead['issuer'], origin: string): readonly string[] | false {
+function toList (value: AsRead['audience'], origin: string): readonly string[] | false {
   if (value === false) return false
   return Object.freeze(value === undefined ? [origin] : [value].flat())
+}
+
+/** A pattern would be compared as text, and match nothing. */
+function exact (issuers: readonly string[] | false): readonly string[] | false {
+  const pattern = issuers && issuers.find(issuer => issuer.includes('*'))
+  if (typeof pattern !== 'string') return issuers
+  throw new InvalidOptionError(`Option "issuer" must be exact, got '${pattern}': patterns are not supported. To ` +
+    'accept many issuers, give a function: iss => boolean')
 }
 
 function checkSecret (name: string, value: string | undefined): string | undefined {
@@ -145,6 +158,15 @@ function checkUserSchema (schema: TObject | undefined): TObject | undefined {
     throw new InvalidOptionError(`Option "userSchema" must have all properties of UserSchema, and lacks "${missing}"`)
   }
   return schema
+}
+
+function resolveUserId ({ userId, sessionCookie }: AsRead): ResolvedOptions['userId'] {
+  if (sessionCookie === false) return userId ?? 'either'
+  if (userId === 'sub') {
+    throw new InvalidOptionError('Option "userId" must be "id" or unset with "sessionCookie", got \'sub\': a session ' +
+      'cookie has the id of the user only')
+  }
+  return userId ?? 'equal'
 }
 
 function resolveSessionCookie (

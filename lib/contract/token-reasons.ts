@@ -92,6 +92,13 @@ export const TOKEN_REASONS = {
     cause: 'A custom `definePayload` puts another type into `email`, `name`, `image` or `emailVerified`.',
     fix: 'the signer, or `definePayload`: give the claim the right type'
   },
+  subject_ambiguous: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the `sub` and the `id` of the token differ, and session cookies, which are accepted too, have only the ' +
+      '`id`',
+    cause: 'The Better Auth server sets `jwt: { getSubject }`.',
+    fix: 'the option `userId`: set it to `\'id\'`'
+  },
   token_expired: {
     code: 'FST_BETTER_AUTH_TOKEN_EXPIRED',
     meaning: 'the token has expired, and nothing else is wrong with it; `seconds` shows for how long',
@@ -106,8 +113,8 @@ export const TOKEN_REASONS = {
   },
   issuer_mismatch: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the `iss` of the token is not in `issuer`; `expected` and `received` show both, and `difference` in ' +
-      'what alone they differ',
+    meaning: 'the `iss` of the token is not in `issuer`, or the function `issuer` did not return `true`; `expected` ' +
+      'and `received` show both, and `difference` in what alone they differ',
     cause: 'The API reaches the auth server at another URL (`http://auth:3000`) than users do. Tokens contain the ' +
       'public URL.',
     fix: 'the option `issuer`: set it to `received`, if that is your own auth server'

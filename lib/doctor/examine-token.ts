@@ -23,7 +23,7 @@ import type { DoctorPart, DoctorToken, DoctorVerdict } from './report.js'
 export async function examineToken (
   token: string, options: ResolvedOptions, keys: KeyStore
 ): Promise<Omit<DoctorToken, 'notes'>> {
-  const readUser = createUserReader(options.userSchema)
+  const readUser = createUserReader(options.userSchema, options.userId)
   const profile = accessTokenProfile(options, readUser)
   let isSigned = false
   const watched: TokenProfile = {
@@ -86,7 +86,7 @@ async function claimParts (
 ): Promise<DoctorPart[]> {
   const now = Date.now()
   const good = {
-    ...options.issuer !== false && { iss: options.issuer[0] },
+    ...typeof options.issuer === 'object' && { iss: options.issuer[0] },
     ...options.audience !== false && { aud: options.audience[0] },
     sub: 'sub',
     exp: Number.MAX_SAFE_INTEGER,
@@ -132,7 +132,8 @@ function judgePayload (
 ): void {
   const { authorization } = profile.read(payload, header, now)
   checkTimes(payload, options.clockTolerance, now)
-  createStatusCheck({ isRevoked: undefined }, () => now)(requestWith(''), { token: '', authorization })
+  const checkStatus = createStatusCheck({ ...options, isRevoked: undefined }, () => now)
+  checkStatus(requestWith(''), { token: '', authorization })
 }
 
 /** A request with everything that `bearerToken()` and a status check without `isRevoked` read. */

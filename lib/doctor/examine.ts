@@ -8,6 +8,7 @@ import { createUserReader } from '../tokens/user-reader.js'
 import { examineServer, listKeys } from './examine-server.js'
 import { examineToken } from './examine-token.js'
 import { findToken } from './pasted-token.js'
+import { shownIssuers } from './redact.js'
 import type { DoctorFinding, DoctorReport, DoctorToken } from './report.js'
 import { aboutAuthUrl, aboutJwks, aboutKeys, aboutSearch } from './server-findings.js'
 import { aboutToken } from './token-findings.js'
@@ -23,7 +24,8 @@ export async function examine (
   given: BetterAuthOptions, pasted: string | undefined, env: NodeJS.ProcessEnv
 ): Promise<DoctorReport> {
   const options = resolveOptions(given, env)
-  const { authUrl, issuer, audience, algorithms } = options
+  const { authUrl, audience, algorithms } = options
+  const issuer = shownIssuers(options.issuer)
   const fallback = env.BETTER_AUTH_URL !== undefined ? 'BETTER_AUTH_URL' : 'default'
   const authUrlFrom = given.authUrl !== undefined ? 'argument' : fallback
   const { tried, jwks, entries } = await examineServer(options)

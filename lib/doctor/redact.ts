@@ -1,3 +1,4 @@
+import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { duration, printable } from './terminal.js'
 
 /** Shown in full: values that users have to compare, and that are neither personal nor a credential. */
@@ -24,4 +25,9 @@ function formatTime (seconds: number): string {
   const left = seconds - Date.now() / 1000
   const distance = left >= 0 ? `in ${duration(left)}` : `${duration(-left)} ago`
   return `${time.toISOString().replace(/\.\d+Z$/, 'Z')}, ${distance}`
+}
+
+/** The issuers that the options accept, as the report shows them. */
+export function shownIssuers (issuer: ResolvedOptions['issuer']): readonly string[] | false {
+  return typeof issuer === 'function' ? ['a function'] : issuer
 }

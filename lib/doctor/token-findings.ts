@@ -2,6 +2,7 @@ import { ALGORITHMS } from '../contract/options.js'
 import { REASONS, type RefusalReason } from '../contract/reasons.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { openToken, type OpenToken } from './pasted-token.js'
+import { shownIssuers } from './redact.js'
 import type { DoctorFinding, DoctorToken, DoctorVerdict } from './report.js'
 import { printable } from './terminal.js'
 
@@ -47,7 +48,7 @@ function advise ({ reason, name, token, asCookie, options }: TokenContext): Advi
   const newToken = `fetch a new token: GET ${tokenUrl(options)} with the cookies of a sign-in`
   const value = name === undefined ? undefined : token.payload?.[name]
   switch (reason) {
-    case 'issuer_mismatch': return mismatch('iss', 'issuer', value, options.issuer as readonly string[])
+    case 'issuer_mismatch': return mismatch('iss', 'issuer', value, shownIssuers(options.issuer) as readonly string[])
     case 'audience_mismatch': return mismatch('aud', 'audience', value, options.audience as readonly string[])
     case 'algorithm_not_allowed': return aboutAlgorithm(token.header?.alg)
     case 'typ_not_allowed': return aboutType(asCookie, newToken)

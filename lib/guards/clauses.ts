@@ -1,8 +1,9 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { ForbiddenError } from '../contract/errors.js'
+import { CheckUnavailableError, ForbiddenError } from '../contract/errors.js'
 import type { Claims, User } from '../contract/identity.js'
 import { copyUser } from '../http/request-decorators.js'
+import { CallbackTimeoutError, isPending, settle } from '../http/settle.js'
 import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
 
 /**
@@ -19,7 +20,10 @@ export interface Guard {
   roles?: readonly string[] | undefined
   /** All of these scopes, in the claim `scope` (separated by spaces, RFC 8693 §4.2) or `scp` (an array). */
   scopes?: readonly string[] | undefined
-  /** Your own rule. Only `true`, or a promise of it, accepts the request. */
+  /**
+   * Your own rule. Only `true`, or a promise of it, accepts the request. A promise that is still pending after
+   * `callbackTimeout` ends in 503.
+   */
   check?: ((user: User, claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
 }
 
@@ -28,7 +32,7 @@ export interface Clause<Value> {
   readonly schema: TSchema
   /** Completes the sentence "Option "authorize.x" must be …". */
   readonly expects: string
-  /** @throws ForbiddenError, or rejects with it. */
+  /** @throws ForbiddenError or CheckUnavailableError, or rejects with one. */
   judge (value: Value, verified: VerifiedToken, request: FastifyRequest): void | Promise<void>
   /** What it requires, for the API docs. */
   describe (value: Value): string
@@ -57,17 +61,28 @@ export const CLAUSES: { readonly [Name in keyof Guard]-?: Clause<NonNullable<Gua
   check: {
     schema: Type.Function([], Type.Unknown()),
     expects: 'a function',
-    async judge (check, verified, request) {
-      let verdict: unknown
+    judge (check, verified, request) {
+      let returned: unknown
       try {
-        verdict = await check(copyUser(verified), decodeClaims(verified.token), request)
+        returned = check(copyUser(verified), decodeClaims(verified.token), request)
       } catch (error) {
-        throw new ForbiddenError('check_failed', [], error)
+        checkFailed(error)
       }
-      if (verdict !== true) throw new ForbiddenError('check_failed')
+      if (!isPending(returned)) return judgeVerdict(returned)
+      return settle('check', returned, verified.options.callbackTimeout).then(judgeVerdict, checkFailed)
     },
     describe: () => 'Needs to pass a check of the application'
   }
+}
+
+function judgeVerdict (verdict: unknown): void {
+  if (verdict !== true) throw new ForbiddenError('check_failed')
+}
+
+function checkFailed (cause: unknown): never {
+  throw cause instanceof CallbackTimeoutError
+    ? new CheckUnavailableError(cause)
+    : new ForbiddenError('check_failed', [], cause)
 }
 
 /** One clause of a given guard, and the value it was given. */
@@ -76,7 +91,7 @@ export interface GivenClause { readonly name: keyof Guard, readonly value: unkno
 /** The clauses that a guard uses, in the order in which they are judged. */
 export function givenClauses (guard: Guard): GivenClause[] {
   return Object.entries(CLAUSES).flatMap(([name, clause]) => {
-    const value = guard[name as keyof Guard]
+    const value = Object.hasOwn(guard, name) ? guard[name as keyof Guard] : undefined
     return value === undefined ? [] : [{ name: name as keyof Guard, value, clause: clause as Clause<unknown> }]
   })
 }

@@ -6,7 +6,7 @@ import type { RefusalReason } from '../contract/reasons.js'
 import type { Scheme } from '../schemes/scheme.js'
 import type { VerifiedToken } from '../tokens/verified-token.js'
 import type { StatusCheck } from './account-status.js'
-import { setIdentity } from './request-decorators.js'
+import { clearIdentity, setIdentity } from './request-decorators.js'
 
 /**
  * Authenticates a request. It is synchronous where possible, else it returns a promise, which rejects with the same
@@ -40,7 +40,10 @@ export function createAuthenticator (
     }
     const { authorization } = request.headers
     // A header with another scheme is a credential, too.
-    if (isOptional && (authorization === undefined || isPassword(authorization))) return
+    if (isOptional && (authorization === undefined || isPassword(authorization))) {
+      clearIdentity(request, schemes.some(({ name }) => name === 'cookie'))
+      return
+    }
     throw new TokenMissingError()
   }
 

@@ -11,7 +11,8 @@ import { logRefusal } from './error-response.js'
  * with `@fastify/auth`, or by hand.
  *
  * @throws TokenMissingError, RequestInvalidError, TokenExpiredError, TokenInvalidError, ForbiddenError,
- * JwksUnavailableError, and with the options that need them CsrfError, TokenRevokedError, RevocationUnavailableError
+ * JwksUnavailableError, and with the options that need them CsrfError, TokenRevokedError, RevocationUnavailableError,
+ * and from guards CheckUnavailableError
  *
  * @example
  * app.get('/me', { onRequest: [app.authenticate] }, async request => request.user)

@@ -40,7 +40,8 @@ export async function registerJwt (
       algorithms: secret === undefined ? [...algorithms] : [...algorithms, 'HS256'],
       requiredClaims: ['exp'],
       clockTolerance,
-      ...issuer && { allowedIss: [...issuer] },
+      // The secret provider has asked the function, if it is one.
+      ...typeof issuer === 'object' && { allowedIss: [...issuer] },
       ...audience && { allowedAud: [...audience] },
       extractToken (request) {
         const token = bearerToken(request)

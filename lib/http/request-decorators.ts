@@ -35,7 +35,16 @@ export function setIdentity (request: FastifyRequest, verified: VerifiedToken): 
   carrier.user = copyUser(verified)
   carrier[kClaims] = verified.token
   carrier[kVerified] = verified
-  if (verified.session !== null) carrier.session = structuredClone(verified.session)
+  if (verified.options.sessionCookie !== false) carrier.session = structuredClone(verified.session)
+}
+
+/**
+ * Makes a request anonymous, whatever other hooks wrote into it.
+ *
+ * @param withSession - whether `request.session` is this plugin's, and not, for example, that of @fastify/session.
+ */
+export function clearIdentity (request: FastifyRequest, withSession: boolean): void {
+  Object.assign(request, { user: null, [kClaims]: null, [kVerified]: null, ...withSession && { session: null } })
 }
 
 /**

@@ -1,4 +1,5 @@
 import { TokenInvalidError } from '../contract/errors.js'
+import { readFlag, readTime } from './columns.js'
 import type { JsonObject } from './jws.js'
 
 /** What a user may do, according to the auth server (RFC 9068 §2.2.3). */
@@ -13,7 +14,7 @@ export interface AuthorizationClaims {
  * Reads the roles and the ban of Better Auth's admin plugin, and the scopes of an OAuth access token.
  *
  * @param record - the claims of an access token, or the user in a session cookie.
- * @throws TokenInvalidError if `banned` is neither a boolean nor null.
+ * @throws TokenInvalidError if `banned` is neither a flag nor null.
  */
 export function readAuthorizationClaims (record: JsonObject): AuthorizationClaims {
   return { roles: readRoles(record.role), scopes: readScopes(record), bannedUntil: readBan(record) }
@@ -41,8 +42,9 @@ function isStrings (value: unknown): value is string[] {
 
 /** An unreadable `banExpires` means a permanent ban. */
 function readBan ({ banned, banExpires }: JsonObject): number | undefined {
-  if (banned === undefined || banned === null || banned === false) return undefined
-  if (banned !== true) throw new TokenInvalidError('claim_invalid', { claim: 'banned' })
-  const until = typeof banExpires === 'string' && /^\d{4}-\d\d-\d\dT/.test(banExpires) ? Date.parse(banExpires) : NaN
+  const isBanned = readFlag(banned)
+  if (isBanned === null) throw new TokenInvalidError('claim_invalid', { claim: 'banned' })
+  if (isBanned !== true) return undefined
+  const until = readTime(banExpires)
   return Number.isNaN(until) ? Infinity : until
 }

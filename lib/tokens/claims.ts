@@ -1,9 +1,13 @@
 import { TokenExpiredError, TokenInvalidError, type RefusalDetails } from '../contract/errors.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { findDifference } from './difference.js'
 import type { JsonObject } from './jws.js'
 
 /** The audience of Better Auth's session cookie, where a key of the JWKS signs it. */
 export const SESSION_COOKIE_AUDIENCE = 'better-auth:session-cache'
+
+/** The issuers whose tokens are accepted; `false` for any. */
+type AcceptedIssuers = ResolvedOptions['issuer']
 
 /** When a token may be used, in milliseconds since the epoch, including the clock tolerance. */
 export interface Lifetime { readonly notBefore: number, readonly expiresAt: number }
@@ -31,12 +35,33 @@ export function checkTimes (payload: JsonObject, clockTolerance: number, now: nu
 }
 
 /** @throws TokenInvalidError */
-export function checkIssuer (iss: unknown, expected: readonly string[] | false): void {
+export function checkIssuer (iss: unknown, expected: AcceptedIssuers): void {
   if (iss !== undefined && typeof iss !== 'string') throw new TokenInvalidError('claim_invalid', { claim: 'iss' })
   if (expected === false) return
-  if (iss === undefined || !expected.includes(iss)) {
-    throw new TokenInvalidError('issuer_mismatch', { claim: 'iss', ...compare(expected, iss) })
+  const isList = typeof expected !== 'function'
+  const isAccepted = iss !== undefined && (isList ? expected.includes(iss) : accepts(expected, iss))
+  if (!isAccepted) {
+    throw new TokenInvalidError('issuer_mismatch', { claim: 'iss', ...compare(isList ? expected : undefined, iss) })
   }
+}
+
+/** Only `true` accepts an issuer: not a promise, and not a function that throws. */
+function accepts (isIssuer: (iss: string) => unknown, iss: string): boolean {
+  try {
+    const verdict = isIssuer(iss)
+    // Nothing awaits the promise, and its rejection would end the process.
+    if (verdict instanceof Promise) verdict.catch(() => {})
+    return verdict === true
+  } catch {
+    return false
+  }
+}
+
+/** The same issuers, and one more. */
+export function alsoIssuer (accepted: AcceptedIssuers, issuer: string): AcceptedIssuers {
+  if (accepted === false) return false
+  if (typeof accepted === 'function') return iss => iss === issuer || accepted(iss)
+  return Object.freeze([...accepted, issuer])
 }
 
 /** @throws TokenInvalidError */
@@ -50,9 +75,14 @@ export function checkAudience (aud: unknown, expected: readonly string[] | false
   }
 }
 
-function compare (expected: readonly string[], received: unknown): RefusalDetails {
-  const difference = findDifference(expected, received)
-  return { expected, received: received ?? null, ...difference !== undefined && { difference } }
+/** @param expected - `undefined` if a function decides. */
+function compare (expected: readonly string[] | undefined, received: unknown): RefusalDetails {
+  const difference = expected && findDifference(expected, received)
+  return {
+    ...expected !== undefined && { expected },
+    received: received ?? null,
+    ...difference !== undefined && { difference }
+  }
 }
 
 function toSeconds (milliseconds: number): number {

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { invalid, option, readOptions } from '../../lib/contract/check-options.js'
@@ -6,6 +7,11 @@ const SCHEMAS = {
   size: option(Type.Integer({ minimum: 0 }), 'a whole number', 5),
   name: option(Type.String(), 'a string'),
   on: option(Type.Boolean(), 'true or false', true)
+}
+const WITH_METHOD = {
+  size: SCHEMAS.size,
+  name: SCHEMAS.name,
+  isOn: option(Type.Unsafe<() => unknown>(Type.Function([], Type.Unknown())), 'a function')
 }
 
 t.test('defaults are filled in where a value is missing or undefined', async t => {
@@ -53,9 +59,86 @@ t.test('the options of Fastify itself are ignored, but not within an option', as
   }
 })
 
-t.test('only own properties are read', async t => {
-  const inherited = Object.create({ size: 7, name: 'x', sise: 1 }) as object
-  t.strictSame(readOptions(SCHEMAS, inherited), readOptions(SCHEMAS, {}))
+t.test('what Object.prototype has is no option', async t => {
+  const { prototype } = Object as unknown as { prototype: Record<string, unknown> }
+  t.teardown(() => { delete prototype.size })
+  prototype.size = 7
+  class Plain { on = false }
+  for (const given of [{}, new Plain(), Object.create({ name: 'x' }) as object]) {
+    t.equal(readOptions(SCHEMAS, given).size, 5)
+  }
+  t.equal(readOptions(SCHEMAS, { size: 6 }).size, 6)
+  const foreign = runInNewContext('Object.prototype.size = 8; ({ name: "x" })') as object
+  t.match(readOptions(SCHEMAS, foreign), { size: 5, name: 'x' }, 'nor what that of another realm has')
+})
+
+t.test('an instance of a class gives its fields, its getters and its methods, and what it inherits', async t => {
+  class Base {
+    readonly #size = 7
+    get size () { return this.#size }
+    isOn () { return this.helper() }
+    helper () { return this.#size === 7 }
+  }
+  class Given extends Base { name = 'x' }
+  const given = new Given()
+  const { size, name, isOn } = readOptions(WITH_METHOD, given)
+  t.strictSame([size, name, isOn!()], [7, 'x', true], 'and a method keeps its `this`')
+
+  const inherited = Object.create({ size: 7, name: 'x' }) as object
+  t.match(readOptions(SCHEMAS, inherited), { size: 7, name: 'x' })
+  class Wrong { get size () { return '7' } }
+  t.throws(() => readOptions(SCHEMAS, new Wrong(), 'box.'), {
+    message: 'Option "box.size" must be a whole number, got \'7\''
+  }, 'and is checked like any other')
+})
+
+t.test('an option of an instance that is misspelt is refused, inherited or not; a helper is none', async t => {
+  const fails = (given: object, name: string) => t.throws(() => readOptions(WITH_METHOD, given), {
+    message: `Unknown option "${name}". Known options: size, name, isOn`
+  })
+  fails(new class { ison () {} }(), 'ison')
+  fails(new class { isOm () {} }(), 'isOm')
+  fails(new class { isO () {} }(), 'isO')
+  fails(new class { isOnn () {} }(), 'isOnn')
+  fails(new class { get sizes () { return 7 } }(), 'sizes')
+  fails(new class { isOn () {}; store = {} }(), 'store')
+  t.doesNotThrow(() => readOptions(WITH_METHOD, new class { isOn () {}; isOffline () {}; resize () {} }()))
+  t.doesNotThrow(() => readOptions(WITH_METHOD, new class { isOn () {}; prefix () {} }()), 'what Fastify reads')
+})
+
+t.test('a method of a plain object keeps its `this` as well', async t => {
+  const given = { size: 7, isOn () { return this.size === 7 } }
+  t.equal(readOptions(WITH_METHOD, given).isOn!(), true)
+})
+
+t.test('each option is read once', async t => {
+  let reads = 0
+  t.match(readOptions(SCHEMAS, { get size () { return ++reads } }), { size: 1 })
+  t.match(readOptions(SCHEMAS, new class { get size () { return ++reads } }()), { size: 2 })
+  t.equal(reads, 2)
+})
+
+t.test('frozen objects, proxies and objects without a prototype are like any other', async t => {
+  const target = { size: 7, isOn () { return this.size === 7 } }
+  for (const given of [
+    Object.freeze(target),
+    Object.assign(Object.create(null) as object, target),
+    new Proxy(target, {}),
+    new Proxy({}, { get: (_target, name) => target[name as 'size'] })
+  ]) {
+    const { size, isOn } = readOptions(WITH_METHOD, given)
+    t.strictSame([size, isOn!()], [7, true])
+    t.throws(() => readOptions({ name: SCHEMAS.name }, Object.assign(Object.create(given) as object, { sise: 1 })), {
+      message: 'Unknown option "sise"'
+    })
+  }
+})
+
+t.test('an object whose entries are not its properties is refused', async t => {
+  t.throws(() => readOptions(SCHEMAS, new Map([['size', 7]])), { message: 'The options must be an object, got a Map' })
+  t.throws(() => readOptions(SCHEMAS, new Headers({ size: '7' }), 'box.'), {
+    message: 'Option "box" must be an object, got a Headers'
+  })
 })
 
 t.test('an error shows neither a secret nor a password in a URL', async t => {

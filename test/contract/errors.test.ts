@@ -3,9 +3,9 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { ERRORS } from '../../lib/contract/error-codes.js'
 import {
-  AlreadyRegisteredError, CsrfError, ForbiddenError, InvalidOptionError, isBetterAuthError, JwksUnavailableError,
-  RequestInvalidError, RevocationUnavailableError, TokenExpiredError, TokenInvalidError, TokenMissingError,
-  TokenRevokedError
+  AlreadyRegisteredError, CheckUnavailableError, CsrfError, ForbiddenError, InvalidOptionError, isBetterAuthError,
+  JwksUnavailableError, RequestInvalidError, RevocationUnavailableError, TokenExpiredError, TokenInvalidError,
+  TokenMissingError, TokenRevokedError
 } from '../../lib/contract/errors.js'
 import { responseHeaders } from '../../lib/http/error-response.js'
 
@@ -77,6 +77,15 @@ const CASES = [
     },
     headers: { 'Retry-After': '5' },
     reason: 'revocation_unavailable'
+  },
+  {
+    error: new CheckUnavailableError(new Error('evil')),
+    own: CheckUnavailableError,
+    answer: {
+      statusCode: 503, code: 'FST_BETTER_AUTH_CHECK_UNAVAILABLE', message: 'Authorization check unavailable'
+    },
+    headers: { 'Retry-After': '5' },
+    reason: 'check_unavailable'
   }
 ]
 
@@ -137,6 +146,7 @@ t.test('challenge, scopes, retryAfter and cause of each', async t => {
     [new ForbiddenError('check_failed', [], cause), 'insufficient_scope', { ...none, cause }],
     [new CsrfError(), null, none],
     [new RevocationUnavailableError(cause), null, { ...none, retryAfter: 5000, cause }],
+    [new CheckUnavailableError(cause), null, { ...none, retryAfter: 5000, cause }],
     [new JwksUnavailableError(250), null, { ...none, retryAfter: 250 }]
   ] as const) {
     const { scopes, retryAfter } = error

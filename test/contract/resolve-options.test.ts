@@ -36,9 +36,11 @@ t.test('defaults', async t => {
     clockTolerance: 5000,
     tokenCache: { max: 10_000, maxBytes: 33_554_432 },
     userSchema: undefined,
+    userId: 'either',
     sessionCookie: false,
     extractToken: undefined,
     isRevoked: undefined,
+    callbackTimeout: 5000,
     openapi: true,
     jwks: {
       maxAge: 600_000,
@@ -52,7 +54,7 @@ t.test('defaults', async t => {
   t.strictSame(resolve({}), defaults)
   const names = [
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache',
-    'jwks', 'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi'
+    'jwks', 'userSchema', 'userId', 'sessionCookie', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi'
   ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
   const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
@@ -246,18 +248,32 @@ for (const name of ['issuer', 'audience'] as const) {
     t.strictSame(resolve({ authUrl: `${ORIGIN}/api/auth`, [name]: undefined })[name], [ORIGIN])
     const other = name === 'issuer' ? 'audience' : 'issuer'
     t.strictSame(resolve({ authUrl: ORIGIN, [name]: 'a' })[other], [ORIGIN], `does not change the ${other}`)
+    const expects = `a non-empty string, a non-empty array of them, ${name === 'issuer' ? 'a function, ' : ''}or false`
+    const neverRight = NEVER_RIGHT.filter(value => name !== 'issuer' || typeof value !== 'function')
     for (const value of [
-      ...NEVER_RIGHT, '', 0, [], [''], ['a', ''], ['a', null], ['a', false], [['a']], [false], {},
+      ...neverRight, '', 0, [], [''], ['a', ''], ['a', null], ['a', false], [['a']], [false], {},
       { 0: 'a', length: 1 }, /a/, new Set(['a'])
     ]) {
       t.match(
-        messageOf({ [name]: value }),
-        `Option "${name}" must be a non-empty string, a non-empty array of them, or false, got `, String(typeof value)
+        messageOf({ [name]: value }), `Option "${name}" must be ${expects}, got `, String(typeof value)
       )
     }
     t.match(messageOf({ [name]: ['a', 1] }), "got [ 'a', 1 ]", 'the message says what it got')
   })
 }
+
+t.test('an issuer with a pattern is refused, and the message names the function', async t => {
+  for (const issuer of ['https://*.example.com', '*', ['https://id.example.com', 'https://**.example.com/x']]) {
+    const got = [issuer].flat().at(-1)!
+    t.equal(
+      messageOf({ issuer }),
+      `Option "issuer" must be exact, got '${got}': patterns are not supported. To accept many issuers, give a ` +
+        'function: iss => boolean'
+    )
+  }
+  const isTenant = resolve({ issuer: (iss: string) => iss.endsWith('.example.com') }).issuer as (iss: string) => boolean
+  t.strictSame([isTenant('https://a.example.com'), isTenant('https://evil.example')], [true, false])
+})
 
 t.test('algorithms', async t => {
   for (const alg of ALGORITHMS) t.strictSame(resolve({ algorithms: [alg] }).algorithms, [alg])
@@ -415,7 +431,7 @@ t.test('jwks.headers is read once, and its values are in no message', async t =>
 t.test('options that do not exist', async t => {
   const known = new RegExp(`\\. Known options: ${[
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks',
-    'tokenCache', 'userSchema', 'sessionCookie', 'extractToken', 'isRevoked', 'openapi'
+    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi'
   ].join(', ')}(?:\\. Did you mean "[\\w.]+"\\?)?$`)
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',
@@ -484,8 +500,34 @@ t.test('a bad option fails the boot', async t => {
   })
 })
 
-t.test('options that are only inherited are neither checked nor read', async t => {
-  t.equal(resolve(Object.create({ authUrl: 'ftp://inherited' })).authUrl, 'http://localhost:3000')
+t.test('options may be instances of classes, at every level', async t => {
+  class Jwks { get maxAge () { return 5 } }
+  class TokenCache { get max () { return 6 } }
+  class SessionCookie { get trustedOrigins () { return ['https://app.example.com'] } }
+  class Options {
+    readonly #revoked = new Set(['t_1'])
+    get jwks () { return new Jwks() }
+    get tokenCache () { return new TokenCache() }
+    get sessionCookie () { return new SessionCookie() }
+    isRevoked (claims: { jti?: string }) { return this.#revoked.has(claims.jti!) }
+    extractToken (request: { token: string }) { return `${this.#revoked.size} ${request.token}` }
+  }
+  const { jwks, tokenCache, sessionCookie, isRevoked, extractToken } = resolve(new Options())
+  t.match(jwks, { maxAge: 5 })
+  t.match(tokenCache, { max: 6 })
+  t.match(sessionCookie, { trustedOrigins: ['https://app.example.com'] })
+  t.equal(isRevoked!({ jti: 't_1', exp: 1 }, {} as never), true)
+  t.equal(extractToken!({ token: 'x' } as never), '1 x')
+
+  t.equal(
+    messageOf(new class { get authUrl () { return 'ftp://x' } }()),
+    'Option "authUrl" must be an absolute http(s) URL without credentials, query or fragment, got \'ftp://x\''
+  )
+  t.match(messageOf(new class { isRevokd () {} }()), 'Unknown option "isRevokd". ')
+  t.match(messageOf({ jwks: new class { get maxage () { return 1 } }() }), 'Unknown option "jwks.maxage". ')
+  t.equal(messageOf({ jwks: new Map([['maxAge', 1]]) }), 'Option "jwks" must be an object, got a Map')
+  t.equal(messageOf({ tokenCache: new Map() }), 'Option "tokenCache" must be an object, got a Map')
+  t.equal(messageOf({ sessionCookie: new Set(['x']) }), 'Option "sessionCookie" must be an object, got a Set')
 })
 
 t.test('sessionCookie', async t => {
@@ -591,9 +633,37 @@ t.test('openapi is true or false', async t => {
   }
 })
 
+t.test('userId', async t => {
+  const cookie = { sessionCookie: true }
+  t.equal(resolve({}).userId, 'either')
+  t.equal(resolve({ userId: 'sub' }).userId, 'sub')
+  t.equal(resolve({ userId: 'id' }).userId, 'id')
+  t.equal(resolve({ userId: 'id', ...cookie }).userId, 'id')
+  t.equal(resolve(cookie).userId, 'equal', 'a session cookie has the id only')
+  t.equal(
+    messageOf({ userId: 'sub', sessionCookie: {} }),
+    'Option "userId" must be "id" or unset with "sessionCookie", got \'sub\': a session cookie has the id of the ' +
+      'user only'
+  )
+  for (const userId of [...NEVER_RIGHT, '', 'email', 'equal', 'either', false, 0, ['id'], {}]) {
+    t.match(messageOf({ userId }), 'Option "userId" must be "sub" or "id", got ', typeof userId)
+  }
+})
+
+t.test('callbackTimeout', async t => {
+  t.equal(resolve({}).callbackTimeout, 5000)
+  for (const ms of [1, 250, 2 ** 31 - 1]) t.equal(resolve({ callbackTimeout: ms }).callbackTimeout, ms)
+  for (const callbackTimeout of [...NEVER_RIGHT, 0, -1, 0.5, 2 ** 31, '5000', false, {}]) {
+    t.match(
+      messageOf({ callbackTimeout }),
+      'Option "callbackTimeout" must be a whole number of milliseconds, 1 or more, got ', typeof callbackTimeout
+    )
+  }
+})
+
 t.test('callbacks are functions', async t => {
   for (const name of ['extractToken', 'isRevoked']) {
-    t.equal(resolve({ [name]: Boolean })[name as 'isRevoked'], Boolean)
+    t.equal(resolve({ [name]: Boolean })[name as 'isRevoked']!({ exp: 1 }, {} as never), true)
     t.equal(messageOf({ [name]: 'Boolean' }), `Option "${name}" must be a function, got 'Boolean'`)
   }
 })

@@ -40,10 +40,12 @@ function known (options: object): string[] {
 }
 
 t.test('the reference lists all options with their defaults', async t => {
-  const { clockTolerance, jwks, openapi, tokenCache } = resolveOptions({}, {})
+  const { callbackTimeout, clockTolerance, jwks, openapi, tokenCache } = resolveOptions({}, {})
   const below = (option: string, values: object) =>
     Object.fromEntries(Object.entries(values).map(([name, value]) => [`${option}.${name}`, value]))
-  const defaults = { clockTolerance, openapi, ...below('jwks', jwks), ...below('tokenCache', tokenCache || {}) }
+  const defaults = {
+    callbackTimeout, clockTolerance, openapi, ...below('jwks', jwks), ...below('tokenCache', tokenCache || {})
+  }
   const page = parsePage('docs/reference/options.md')
   const table = ['The plugin', 'Keys: `jwks`', 'The token cache: `tokenCache`', 'The session cookie: `sessionCookie`']
     .flatMap(heading => page.table(heading))
@@ -69,7 +71,8 @@ t.test('the reference lists what a client sees of each error', async t => {
   const instances = [
     new errors.TokenMissingError(), new errors.RequestInvalidError(), new errors.TokenExpiredError(),
     new errors.TokenInvalidError('token_malformed'), new errors.TokenRevokedError(), new errors.ForbiddenError(),
-    new errors.CsrfError(), new errors.RevocationUnavailableError(new Error()), new errors.JwksUnavailableError(2000)
+    new errors.CsrfError(), new errors.RevocationUnavailableError(new Error()),
+    new errors.CheckUnavailableError(new Error()), new errors.JwksUnavailableError(2000)
   ]
   t.strictSame(instances.map(({ code }) => code).sort(), Object.keys(ERRORS).sort(), 'these are all')
   const rows = parsePage('docs/reference/errors.md').table('What a client sees').map(cells => cells.map(plain))

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { redact } from '../../lib/doctor/redact.js'
+import { redact, shownIssuers } from '../../lib/doctor/redact.js'
 import { CLOCK, NOW } from '../fixtures/claims.js'
 import { withClock } from '../fixtures/clock.js'
 
@@ -53,4 +53,10 @@ t.test('a shown value is cut, and harmless on a terminal', async t => {
   t.equal(redact('iss', 'x'.repeat(100)), `"${'x'.repeat(75)}...`)
   t.equal(redact('iss', '\u001b[2J'), '"\\u001b[2J"')
   t.equal(redact('iss', '\u202e'), '"\\u{202e}"')
+})
+
+t.test('issuers are shown as they are, and a function as what it is', async t => {
+  t.strictSame(shownIssuers(['a', 'b']), ['a', 'b'])
+  t.equal(shownIssuers(false), false)
+  t.strictSame(shownIssuers(() => true), ['a function'])
 })

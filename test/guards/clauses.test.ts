@@ -1,5 +1,8 @@
+import type { FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
+import { CLAUSES } from '../../lib/guards/clauses.js'
 import type { Guard } from '../../lib/index.js'
+import type { VerifiedToken } from '../../lib/tokens/verified-token.js'
 import { bearer, captureLog, startApi, TRANSPORTS } from '../fixtures/api.js'
 import { isForbidden } from '../fixtures/expected.js'
 import { startJwks } from '../fixtures/jwks-server.js'
@@ -218,6 +221,51 @@ t.test('check', async t => {
       }
     })
   }
+
+  t.test('one that does not settle in time is a 503, whatever it does later', async t => {
+    const late: Array<(error: Error) => void> = []
+    for (const [name, check] of Object.entries<NonNullable<Guard['check']>>({
+      'a promise': () => new Promise((_resolve, reject) => { late.push(reject) }),
+      'something to wait for': () => ({ then () {} }) as unknown as Promise<boolean>
+    })) {
+      const log = captureLog()
+      const app = await startApi(t, { authUrl: jwks.origin, callbackTimeout: 20 }, log)
+      app.get('/', { preHandler: app.authorize({ check }) }, async () => 'in')
+      app.get('/listed', { onRequest: [app.authenticate, app.authorize({ check })] }, async () => 'in')
+      for (const url of ['/', '/listed']) {
+        for (const [transport, call] of Object.entries(TRANSPORTS)) {
+          if (transport === 'socket' && name !== 'a promise') continue
+          log.lines.length = 0
+          const {
+            status, headers: { 'www-authenticate': challenge, 'retry-after': retryAfter }, body
+          } = await call(app, { url, headers })
+          t.strictSame({ status, challenge, retryAfter, body: JSON.parse(body) }, {
+            status: 503,
+            challenge: undefined,
+            retryAfter: '5',
+            body: {
+              statusCode: 503,
+              code: 'FST_BETTER_AUTH_CHECK_UNAVAILABLE',
+              error: 'Service Unavailable',
+              message: 'Authorization check unavailable'
+            }
+          }, `${name}, ${url} by ${transport}`)
+          t.match(log.refusals(), [{
+            reason: 'check_unavailable', level: 40, err: { message: 'check did not settle within 20 ms' }
+          }])
+        }
+      }
+    }
+    t.equal(late.length, 4)
+    for (const reject of late) reject(new Error('too late'))
+  })
+
+  t.test('one that can tell at once is judged at once', async t => {
+    const verified = { token: headers.authorization.slice(7), user: {}, hasOnlyPrimitives: true } as VerifiedToken
+    const judge = (check: () => boolean) => CLAUSES.check.judge(check, verified, {} as FastifyRequest)
+    t.equal(judge(() => true), undefined)
+    t.throws(() => judge(() => false), { message: 'Insufficient permissions' })
+  })
 
   t.test('what it threw is in the log and not in the response', async t => {
     const log = captureLog()

@@ -1,7 +1,7 @@
 import fastifyAuth from '@fastify/auth'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import t from 'tap'
-import betterAuthPlugin, { InvalidOptionError, type Guard } from '../../lib/index.js'
+import betterAuthPlugin, { InvalidOptionError, type Claims, type Guard } from '../../lib/index.js'
 import { bearer, startApi, TRANSPORTS } from '../fixtures/api.js'
 import { isForbidden } from '../fixtures/expected.js'
 import { startJwks } from '../fixtures/jwks-server.js'
@@ -344,4 +344,49 @@ t.test('an error handler that changes the scopes of an error does not change the
   app.get('/', { onRequest: [app.authorize({ scopes: ['admin:write'] })] }, async () => 'in')
   const headers = bearer(signJws(key, createClaims(jwks.origin, { scope: 'read' })))
   for (const round of [1, 2]) t.equal((await app.inject({ url: '/', headers })).statusCode, 403, `round ${round}`)
+})
+
+t.test('a guard may be an instance of a class, whose methods keep their `this`', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startApi(t, { authUrl: jwks.origin })
+  class Tenant {
+    readonly #tenant: string
+    constructor (tenant: string) { this.#tenant = tenant }
+    get roles () { return ['admin'] }
+    check (_user: unknown, claims: Claims) { return this.isOwn(claims) }
+    isOwn (claims: Claims) { return claims.tenant === this.#tenant }
+  }
+  class OnlyCheck { check () { return false } }
+  app.get('/', { onRequest: [app.authorize(new Tenant('acme'))] }, async () => 'in')
+  app.get('/check', { onRequest: [app.authorize(new OnlyCheck())] }, async () => 'in')
+  const status = async (claims: Record<string, unknown>) =>
+    (await app.inject({ url: '/', headers: bearer(signJws(KEY, createClaims(jwks.origin, claims))) })).statusCode
+  t.equal(await status({ role: 'admin', tenant: 'acme' }), 200)
+  t.equal(await status({ role: 'admin', tenant: 'other' }), 403, 'the method of the class is asked')
+  t.equal(await status({ role: 'user', tenant: 'acme' }), 403, 'and so is the getter')
+
+  const headers = bearer(signJws(KEY, createClaims(jwks.origin)))
+  t.equal((await app.inject({ url: '/check', headers })).statusCode, 403)
+
+  for (const [name, guard] of Object.entries<unknown>({
+    role: new class { check () { return true } get role () { return ['admin'] } }(),
+    chek: new class { roles = ['admin']; chek () { return false } }()
+  })) {
+    t.throws(() => app.authorize(guard as Guard), { message: `Unknown option "authorize.${name}". ` }, name)
+  }
+  t.throws(() => app.authorize(new Map([['roles', ['admin']]]) as Guard), {
+    message: 'Option "authorize" must be an object, got a Map'
+  })
+})
+
+t.test('nothing that somebody adds to Object.prototype is a condition', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startApi(t, { authUrl: jwks.origin })
+  const { prototype } = Object as unknown as { prototype: { check?: () => boolean } }
+  t.teardown(() => { delete prototype.check })
+  Object.defineProperty(prototype, 'check', { value: () => false, configurable: true, writable: true })
+  t.throws(() => app.authorize({}), InvalidOptionError)
+  app.get('/', { onRequest: [app.authorize({ roles: ['admin'] })] }, async () => 'in')
+  const headers = bearer(signJws(KEY, createClaims(jwks.origin, { role: 'admin' })))
+  t.equal((await app.inject({ url: '/', headers })).statusCode, 200)
 })

@@ -1,6 +1,7 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions, type Claims } from '../../lib/index.js'
+import { createStatusCheck } from '../../lib/http/account-status.js'
 import type { TestIssuer } from '../../lib/testing/index.js'
 import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
 import { startAuthServer } from '../fixtures/auth-server.js'
@@ -8,6 +9,7 @@ import { segment, startIssuer, USER } from '../fixtures/test-issuer.js'
 
 type IsRevoked = NonNullable<BetterAuthOptions['isRevoked']>
 
+const NOBODY = { roles: [], scopes: [], bannedUntil: undefined }
 const ROUTES = ['/authenticate', '/optional', '/authorize']
 
 async function createApi (t: Test, options: BetterAuthOptions, log?: LogCapture): Promise<FastifyInstance> {
@@ -143,6 +145,31 @@ t.test('an application that cannot tell', async t => {
     })
   }
 
+  t.test('the log says what it did not do in time, and later it may do what it likes', async t => {
+    const log = captureLog()
+    const late: Array<(error: Error) => void> = []
+    const app = await createApi(t, {
+      authUrl: issuer.authUrl,
+      callbackTimeout: 20,
+      isRevoked: () => new Promise((_resolve, reject) => { late.push(reject) })
+    }, log)
+    const headers = bearer(tokenOf(issuer))
+    for (const url of [...ROUTES, '/jwt-verify']) {
+      log.lines.length = 0
+      const { status, headers: { 'retry-after': retryAfter }, body } = await TRANSPORTS.inject(app, { url, headers })
+      t.strictSame(
+        [status, JSON.parse(body).code, retryAfter], [503, 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE', '5'], url
+      )
+      t.match(log.refusals(), [{
+        reason: 'revocation_unavailable', err: { message: 'isRevoked did not settle within 20 ms' }
+      }])
+    }
+    for (const reject of late) reject(new Error('too late'))
+    t.strictSame((await app.inject({ url: '/by-hand', headers })).json(), {
+      code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE', user: null, claims: null
+    }, 'and leaves no user behind')
+  })
+
   t.test('the log says what it threw', async t => {
     const log = captureLog()
     const app = await createApi(t, {
@@ -151,6 +178,15 @@ t.test('an application that cannot tell', async t => {
     await app.inject({ url: '/authenticate', headers: bearer(tokenOf(issuer)) })
     t.match(log.refusals(), [{ reason: 'revocation_unavailable', err: { message: 'deny list is down' } }])
   })
+})
+
+t.test('what it can tell at once costs no timer and no promise', async t => {
+  const verdicts = { passes: () => false, refuses: () => true, fails: untyped('yes') }
+  const status = (isRevoked: IsRevoked) => createStatusCheck({ isRevoked, callbackTimeout: 5000 }, Date.now)
+  const verified = { token: tokenOf(await startIssuer(t)), authorization: NOBODY }
+  t.equal(status(verdicts.passes)({} as FastifyRequest, verified), undefined)
+  t.throws(() => status(verdicts.refuses)({} as FastifyRequest, verified), { message: 'Token revoked' })
+  t.throws(() => status(verdicts.fails)({} as FastifyRequest, verified), { message: 'Revocation check unavailable' })
 })
 
 t.test('it is asked on every request, cached tokens included', async t => {
@@ -262,6 +298,19 @@ t.test('request.jwtVerify() asks it too', async t => {
     const app = await createApi(t, { authUrl: issuer.authUrl, isRevoked })
     t.equal((await app.inject({ url: '/jwt-verify', headers })).statusCode, status)
   }
+})
+
+t.test('it may be a method of a class', async t => {
+  const issuer = await startIssuer(t)
+  class Revocation {
+    readonly #revoked = new Set<unknown>(['t_1'])
+    get authUrl () { return issuer.authUrl }
+    isRevoked ({ jti }: Claims) { return this.#revoked.has(jti) }
+  }
+  const app = await createApi(t, new Revocation())
+  const status = async (jti: string) =>
+    (await app.inject({ url: '/authenticate', headers: bearer(tokenOf(issuer, { jti })) })).statusCode
+  t.strictSame([await status('t_1'), await status('t_2')], [401, 200])
 })
 
 t.test('one that is no function fails the boot', async t => {

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { getUser, type BetterAuthOptions } from '../../lib/index.js'
 import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
@@ -153,6 +153,56 @@ t.test('keys that cannot be fetched are a 503, not an anonymous request', async 
     }
     t.equal((await call(app, { url: '/onRequest' })).status, 200, 'an anonymous request needs no keys')
   }
+})
+
+t.test('an anonymous request is anonymous, whatever other hooks wrote into it', async t => {
+  const issuer = await startIssuer(t)
+  for (const sessionCookie of [false, true]) {
+    const app = await createApi(t, { authUrl: issuer.authUrl, sessionCookie })
+    if (!sessionCookie) app.decorateRequest('session', null)
+    const forge = async (request: FastifyRequest) => {
+      request.user = { ...USER, id: 'forged' }
+      request.claims = { exp: 1e12, sub: 'forged' }
+      request.session = { userId: 'forged', token: 'x', expiresAt: '' }
+    }
+    app.get('/forged', { onRequest: [forge, app.authenticateOptional] }, async request => {
+      return { user: request.user, got: getUser(request), claims: request.claims, session: request.session }
+    })
+    app.get('/guarded', {
+      onRequest: [forge, app.authenticateOptional, app.authorize({ check: () => true })]
+    }, async () => 'in')
+    const session = sessionCookie ? null : { userId: 'forged', token: 'x', expiresAt: '' }
+    for (const [transport, call] of Object.entries(TRANSPORTS)) {
+      const { body } = await call(app, { url: '/forged' })
+      t.strictSame(
+        JSON.parse(body), { user: null, got: null, claims: null, session },
+        `${transport}: the session is left alone where it is not the plugin's`
+      )
+    }
+    t.equal((await app.inject('/guarded')).statusCode, 401)
+    const { user, claims, session: own } = (await app.inject({
+      url: '/forged', headers: bearer(issuer.token())
+    })).json()
+    t.strictSame([user, claims.sub, own], [USER, USER.id, session], 'a bearer token has no session either')
+  }
+})
+
+t.test('who was authenticated before is not, where the second hook finds no credentials', async t => {
+  const issuer = await startIssuer(t)
+  let token: string | undefined
+  const app = await startApi(t, { authUrl: issuer.authUrl, extractToken: () => token })
+  app.get('/', {
+    onRequest: [app.authenticate, async () => { token = undefined }],
+    preHandler: [app.authenticateOptional]
+  }, async request => ({ user: getUser(request) }))
+  app.get('/guarded', {
+    onRequest: [app.authenticate, async () => { token = undefined }],
+    preHandler: [app.authenticateOptional, app.authorize({ check: () => true })]
+  }, async () => 'in')
+  token = issuer.token()
+  t.strictSame((await app.inject('/')).json(), { user: null })
+  token = issuer.token()
+  t.equal((await app.inject('/guarded')).statusCode, 401)
 })
 
 t.test('by hand: what was refused and caught leaves no user behind', async t => {

@@ -51,7 +51,9 @@ t.test('banned users', async t => {
       'banExpires is a number as text': { banExpires: '1' },
       'banExpires is zero as text': { banExpires: '0' },
       'banExpires is a sentence': { banExpires: 'since 2020' },
-      'banExpires is a number': { banExpires: start - DAY },
+      'banExpires is a number of milliseconds to come': { banExpires: start + DAY },
+      'banExpires is a number of seconds to come': { banExpires: Math.ceil(start / 1000) + 60 },
+      'banExpires is a number that is no time of an account': { banExpires: 5e11 },
       'banExpires is 0': { banExpires: 0 },
       'banExpires is true': { banExpires: true },
       'banExpires is an object': { banExpires: {} },
@@ -99,7 +101,7 @@ t.test('banned users', async t => {
   t.test('a claim that is neither true nor false is an invalid token', async t => {
     const log = captureLog()
     const app = await createGuarded(t, log)
-    for (const banned of ['true', 'false', '', 'no', 0, 1, {}, [], [true]]) {
+    for (const banned of ['TRUE', 'yes', '', 'no', 't', 2, -1, {}, [], [true]]) {
       for (const url of URLS) {
         log.lines.length = 0
         const {
@@ -110,6 +112,29 @@ t.test('banned users', async t => {
         ], [401, 'FST_BETTER_AUTH_TOKEN_INVALID', 'Bearer error="invalid_token"'],
           `${JSON.stringify(banned)}, ${url}`)
         t.match(log.refusals(), [{ reason: 'claim_invalid', claim: 'banned' }])
+      }
+    }
+  })
+
+  t.test('nobody is locked out or let in by how a database spells it', async t => {
+    const app = await createGuarded(t)
+    const seconds = Math.floor(start / 1000)
+    for (const [claims, status] of [
+      [{ banned: 0 }, 200], [{ banned: '0' }, 200], [{ banned: 'false' }, 200],
+      [{ banned: 1 }, 403], [{ banned: '1' }, 403], [{ banned: 'true' }, 403],
+      [{ banned: 1, banExpires: start - DAY }, 200],
+      [{ banned: 1, banExpires: seconds - 60 }, 200],
+      [{ banned: 1, banExpires: `${start - DAY}` }, 200],
+      [{ banned: 1, banExpires: iso(start - DAY).replace('T', ' ').replace('Z', '') }, 200],
+      [{ banned: 1, banExpires: iso(start - 2 * DAY).slice(0, 10) }, 200],
+      [{ banned: 1, banExpires: start + DAY }, 403],
+      [{ banned: 1, banExpires: seconds + 60 }, 403],
+      [{ banned: 1, banExpires: iso(start + 60_000).replace('T', ' ').replace('Z', '') }, 403],
+      [{ banned: 1, banExpires: iso(start + DAY).slice(0, 10) }, 403]
+    ] as Array<[Record<string, unknown>, number]>) {
+      for (const url of [...URLS, '/jwt-verify']) {
+        const { statusCode } = await app.inject({ url, headers: token(claims) })
+        t.equal(statusCode, status, `${JSON.stringify(claims)}, ${url}`)
       }
     }
   })

@@ -9,6 +9,7 @@ import { refusedRequests } from '../fixtures/refused-requests.js'
 import {
   createClaims, createSigningKey, encode, signBytes, signHmac, signJws, type SigningKey
 } from '../fixtures/signing.js'
+import { startIssuer } from '../fixtures/test-issuer.js'
 
 const KEY = createSigningKey()
 const FOREIGN_KEY = createSigningKey()
@@ -217,4 +218,28 @@ t.test('Ed25519 and Ed448, the new names of EdDSA', async t => {
     t.equal(await statusOf('Ed25519', kid, ed448), 401, `Ed25519 with ${kid}`)
   }
   t.equal(await statusOf('EdDSA', 'wrong', ed25519), 401, 'a JWK with the name of the other curve')
+})
+
+t.test('a function as issuer decides for authenticate, jwtVerify() and the session cookie alike', async t => {
+  const cookieServer = await startIssuer(t)
+  const jwks = await startJwks(t, KEY)
+  const isTenant = (iss: string) => iss.endsWith('.tenant.example')
+  const app = await startApi(t, { authUrl: jwks.origin, issuer: isTenant })
+  app.get('/authenticate', { onRequest: [app.authenticate] }, async ({ user }) => user)
+  app.get('/jwtVerify', async request => request.jwtVerify())
+  for (const [iss, status] of [
+    ['https://a.tenant.example', 200], ['https://b.tenant.example', 200], ['https://tenant.example.evil', 401],
+    [jwks.origin, 401], [undefined, 401]
+  ] as const) {
+    const headers = bearer(signJws(KEY, createClaims(jwks.origin, { iss })))
+    for (const url of ['/authenticate', '/jwtVerify']) {
+      t.equal((await app.inject({ url, headers })).statusCode, status, `${iss} ${url}`)
+    }
+  }
+
+  const { authUrl } = cookieServer
+  const withCookie = await startApi(t, { authUrl, issuer: isTenant, sessionCookie: true })
+  withCookie.get('/', { onRequest: [withCookie.authenticate] }, async ({ user }) => user)
+  const { statusCode } = await withCookie.inject({ url: '/', headers: { cookie: cookieServer.sessionCookie() } })
+  t.equal(statusCode, 200, 'the origin of authUrl, which signs cookies, is accepted too')
 })

@@ -52,7 +52,8 @@ t.test('the claims are decoded when somebody reads them, and once', async t => {
 t.test('user, claims and session belong to one request', async t => {
   const [one, two] = await createRequests(t, 2, true)
   const session = { userId: 'u_1', token: 'x', expiresAt: '2026-01-01T00:00:00.000Z', tags: ['a'] }
-  const verified = createVerified({ session })
+  const options = resolveOptions({ sessionCookie: true }, {})
+  const verified = createVerified({ session, options })
   for (const request of [one!, two!]) setIdentity(request, verified)
   one!.user.name = 'Eve'
   ;(one!.claims.list as string[]).push('b')

@@ -11,10 +11,11 @@ import * as plugin from '../../lib/plugin.js'
 
 t.test('exports what is public, and nothing else', async t => {
   t.strictSame(Object.keys(entry).sort(), [
-    'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CsrfError', 'ForbiddenError', 'InvalidOptionError',
-    'JwksUnavailableError', 'RequestInvalidError', 'RevocationUnavailableError', 'TokenExpiredError',
-    'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError', 'UserSchema', 'betterAuthCookieSecuritySchemes',
-    'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser', 'isBetterAuthError'
+    'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CheckUnavailableError', 'CsrfError', 'ForbiddenError',
+    'InvalidOptionError', 'JwksUnavailableError', 'RequestInvalidError', 'RevocationUnavailableError',
+    'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError', 'UserSchema',
+    'betterAuthCookieSecuritySchemes', 'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser',
+    'isBetterAuthError'
   ])
 })
 

@@ -43,16 +43,17 @@ t.test('a ban lasts until `banExpires`; an unreadable `banExpires` means a perma
     ['with an end', { banned: true, banExpires }, Date.UTC(2026, 0, 2, 3, 4, 5, 678)],
     ['without an end', { banned: true }, Infinity],
     ['with null as its end', { banned: true, banExpires: null }, Infinity],
-    ['with a number as its end', { banned: true, banExpires: 0 }, Infinity],
+    ['with 0 as its end', { banned: true, banExpires: 0 }, Infinity],
     ['with a date that is not ISO 8601', { banned: true, banExpires: 'Jan 2, 2020' }, Infinity],
-    ['with a day alone', { banned: true, banExpires: '2020-01-02' }, Infinity],
+    ['with a number as its end, and a flag of SQLite', { banned: 1, banExpires: 1_600_000_000_000 }, 1_600_000_000_000],
+    ['with a flag of SQLite that is off', { banned: 0, banExpires }, undefined],
     ['with a date that does not exist', { banned: true, banExpires: '2020-13-01T00:00:00Z' }, Infinity]
   ]
   for (const [what, record, until] of rows) t.equal(readAuthorizationClaims(record).bannedUntil, until, what)
 })
 
-t.test('a `banned` that is neither a boolean nor null is refused', async t => {
-  for (const banned of ['true', 'false', 0, 1, '', [], {}]) {
+t.test('a `banned` that is neither a flag nor null is refused', async t => {
+  for (const banned of ['TRUE', 'no', 2, '', [], {}]) {
     t.equal(await reasonOf(() => readAuthorizationClaims({ banned })), 'claim_invalid banned', JSON.stringify(banned))
   }
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkTimes } from '../../lib/tokens/claims.js'
+import { alsoIssuer, checkTimes } from '../../lib/tokens/claims.js'
 import {
   accepts, CLOCK, ISSUER, LOGOUT, NOW, reason, refusal, RULES, UNCHECKED, validateClaims
 } from '../fixtures/claims.js'
@@ -150,6 +150,31 @@ t.test('audience', async t => {
   }
   accepts(t, { claims: { aud: 'https://elsewhere.example' }, rules: { audience: false } }, 'false accepts any')
   accepts(t, { claims: { aud: undefined }, rules: { audience: false } }, 'false accepts none')
+})
+
+t.test('a function decides about the issuer: only `true` accepts', async t => {
+  const untyped = (verdict: unknown) => () => verdict as boolean
+  const asked: string[] = []
+  const issuer = (iss: string): boolean => { asked.push(iss); return iss === ISSUER }
+  accepts(t, { rules: { issuer } })
+  t.equal(await reason({ rules: { issuer }, claims: { iss: 'https://evil.example' } }), 'issuer_mismatch iss')
+  t.strictSame(asked, [ISSUER, 'https://evil.example'])
+  t.equal(await reason({ rules: { issuer }, claims: { iss: undefined } }), 'issuer_mismatch iss')
+  t.equal(await reason({ rules: { issuer }, claims: { iss: 1 } }), 'claim_invalid iss')
+  t.equal(asked.length, 2, 'it is asked about text only')
+  for (const refusing of [
+    untyped(false), untyped(undefined), untyped(1), untyped('true'), untyped({}), untyped(Promise.resolve(true)),
+    untyped(Promise.reject(new Error('down'))), () => { throw new Error('down') }
+  ]) t.equal(await reason({ rules: { issuer: refusing } }), 'issuer_mismatch iss')
+  const { details } = await refusal({ rules: { issuer: () => false } })
+  t.strictSame(details, { claim: 'iss', received: ISSUER })
+})
+
+t.test('one more issuer', async t => {
+  t.equal(alsoIssuer(false, 'b'), false)
+  t.strictSame(alsoIssuer(['a'], 'b'), ['a', 'b'])
+  const also = alsoIssuer(iss => iss === 'a', 'b') as (iss: string) => boolean
+  t.strictSame(['a', 'b', 'c'].map(also), [true, true, false])
 })
 
 t.test('refuses jti of the wrong type', async t => {

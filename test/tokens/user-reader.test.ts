@@ -40,6 +40,13 @@ const ACCEPTED: Array<[what: string, claims: Record<string, unknown>, user: Reco
     'email_verified where emailVerified is null', { sub: 'u_1', emailVerified: null, email_verified: true },
     { ...EMPTY, emailVerified: true }
   ],
+  ['emailVerified: 1 of SQLite', { sub: 'u_1', emailVerified: 1 }, { ...EMPTY, emailVerified: true }],
+  ['emailVerified: 0 of SQLite', { sub: 'u_1', emailVerified: 0, email_verified: true }, EMPTY],
+  ['email_verified as text', { sub: 'u_1', email_verified: 'true' }, { ...EMPTY, emailVerified: true }],
+  ['emailVerified as a date, which is not `true`', { sub: 'u_1', emailVerified: '2026-01-02T03:04:05.678Z' }, EMPTY],
+  ['emailVerified as a number of milliseconds', { sub: 'u_1', emailVerified: 1_700_000_000_000 }, EMPTY],
+  ['emailVerified as other text', { sub: 'u_1', emailVerified: 'yes' }, EMPTY],
+  ['emailVerified as empty text', { sub: 'u_1', emailVerified: '' }, EMPTY],
   ['no claim that is not the user\'s', { sub: 'u_1', role: 'admin', banned: true, picture: 'x', session: {} }, EMPTY]
 ]
 
@@ -56,8 +63,31 @@ t.test('refuses claims that name nobody', async t => {
   t.equal(await reasonOf(() => userOf(JSON.parse('{ "__proto__": { "sub": "u_1" } }'))), 'claim_missing sub')
 })
 
+t.test('the option `userId` chooses the claim, and a token without it is refused', async t => {
+  const both = { sub: 'ada@example.com', id: 'row_1' }
+  const read = (userId: 'sub' | 'id' | 'either' | 'equal', claims: Record<string, unknown>) =>
+    reasonOf(() => { createUserReader(undefined, userId)(claims) })
+  const idOf = (userId: 'sub' | 'id' | 'either' | 'equal', claims: Record<string, unknown>) =>
+    createUserReader(undefined, userId)(claims).id
+  t.equal(idOf('sub', both), 'ada@example.com')
+  t.equal(idOf('id', both), 'row_1')
+  t.equal(idOf('either', both), 'ada@example.com')
+  t.equal(await read('equal', both), 'subject_ambiguous sub')
+  t.equal(idOf('equal', { sub: 'u_1', id: 'u_1' }), 'u_1')
+  for (const claims of [{ sub: 'u_1' }, { id: 'u_1' }]) {
+    t.equal(idOf('equal', claims), 'u_1')
+    t.equal(idOf('either', claims), 'u_1')
+  }
+  t.equal(await read('sub', { id: 'u_1' }), 'claim_missing sub')
+  t.equal(await read('id', { sub: 'u_1' }), 'claim_missing id')
+  t.equal(await read('id', { sub: '', id: 'u_1' }), 'claim_invalid sub', 'a wrong type is found in both')
+  for (const userId of ['sub', 'id', 'either', 'equal'] as const) {
+    t.match(await read(userId, {}), /^claim_missing (sub|id)$/, 'nobody')
+  }
+})
+
 const TEXTS: unknown[] = [0, 1, true, false, [], ['u_1'], {}, { toString: 'u_1' }]
-const FLAGS = ['true', 'false', '', 0, 1, [], [true], {}]
+const FLAGS = [[], [true], {}]
 const REFUSED: Record<string, unknown[]> = {
   sub: ['', null, ...TEXTS],
   id: ['', null, ...TEXTS],

@@ -1,6 +1,7 @@
 import { Type, type TObject } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import type { BetterAuthPlugin } from 'better-auth'
 import { organization } from 'better-auth/plugins'
 import betterAuthPlugin, { UserSchema, type BetterAuthOptions } from '../../lib/index.js'
 import { createUserReader } from '../../lib/tokens/user-reader.js'
@@ -102,6 +103,14 @@ for (const [kind, userSchema] of Object.entries(SCHEMAS)) {
       }, 'in each item of an array')
     })
 
+    t.test('takes null for a claim that is missing, as databases do', async t => {
+      await reads(t, { ...MINIMAL, locale: null, settings: null, teams: null }, MINIMAL_USER, 'with a default')
+      await reads(t, { ...MINIMAL, nickname: null }, MINIMAL_USER, 'optional')
+      await reads(t, {
+        ...MINIMAL, org: { ...MINIMAL.org, seats: null }, teams: [{ id: 'a', lead: null }], settings: { theme: null }
+      }, { ...MINIMAL_USER, teams: [{ id: 'a', lead: false }] }, 'at every depth')
+    })
+
     t.test('has no default mixed into what a claim says', async t => {
       await reads(t, { ...MINIMAL, teams: [] }, { ...MINIMAL_USER, teams: [] }, 'no teams are none')
     })
@@ -157,19 +166,15 @@ for (const [kind, userSchema] of Object.entries(SCHEMAS)) {
         ['null for an object', { ...MINIMAL, org: null }, '/org'],
         ['an array for an object', { ...MINIMAL, org: [MINIMAL.org] }, '/org'],
         ['an array for an object with a default', { ...MINIMAL, settings: [] }, '/settings'],
-        ['null for an object with a default', { ...MINIMAL, settings: null }, '/settings'],
         ['text for an integer', { ...MINIMAL, org: { ...MINIMAL.org, seats: '3' } }, '/org/seats'],
         ['a fraction for an integer', { ...MINIMAL, org: { ...MINIMAL.org, seats: 1.5 } }, '/org/seats'],
         ['a number deep within', { ...MINIMAL, org: { id: 'o_1', owner: { id: 7 } } }, '/org/owner/id'],
         ['text for an array', { ...MINIMAL, teams: 'all' }, '/teams'],
-        ['null for an array', { ...MINIMAL, teams: null }, '/teams'],
         ['an object for an array', { ...MINIMAL, teams: {} }, '/teams'],
         ['an object like an array', { ...MINIMAL, teams: { 0: { id: 'a' }, length: 1 } }, '/teams'],
         ['a number in an array', { ...MINIMAL, teams: [{ id: 'a' }, 7] }, '/teams/1'],
         ['a wrong type in an item', { ...MINIMAL, teams: [{ id: 'a' }, { id: 'b', lead: 'yes' }] }, '/teams/1/lead'],
-        ['null for text with a default', { ...MINIMAL, locale: null }, '/locale'],
         ['a number for text with a default', { ...MINIMAL, locale: 7 }, '/locale'],
-        ['null for an optional one', { ...MINIMAL, nickname: null }, '/nickname'],
         ['a number for an optional one', { ...MINIMAL, nickname: 7 }, '/nickname'],
         ['a base property', { ...MINIMAL, email: 7 }, 'email'],
         ['no user at all', { ...MINIMAL, sub: undefined, id: undefined }, 'sub']
@@ -388,6 +393,26 @@ t.test('a real Better Auth server with definePayload and the organization plugin
     401,
     'what the server does not send cannot be asked for'
   )
+})
+
+t.test('a real Better Auth server with a column that is NULL for old users', async t => {
+  const column: BetterAuthPlugin = {
+    id: 'plan', schema: { user: { fields: { plan: { type: 'string', required: false, input: false } } } }
+  }
+  const auth = await startAuthServer({ plugins: [column] })
+  t.teardown(() => auth.close())
+  const plan = Type.Union([Type.Literal('free'), Type.Literal('pro')], { default: 'free' })
+  const app = await createApi(t, {
+    authUrl: auth.origin, userSchema: Type.Object({ ...UserSchema.properties, plan })
+  })
+  const { cookie, user } = await auth.signUp()
+  const row = auth.db.user!.find(({ id }) => id === user.id)!
+  for (const [value, expected] of [[null, 'free'], ['pro', 'pro'], ['free', 'free']]) {
+    row.plan = value
+    const token = await fetchToken(auth.origin, cookie)
+    t.equal((JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as { plan: unknown }).plan, value)
+    t.equal((await app.inject({ url: '/me', headers: bearer(token) })).json().plan, expected)
+  }
 })
 
 t.test('a record is taken as it is, and what it holds is checked', async t => {

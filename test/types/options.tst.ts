@@ -115,7 +115,9 @@ describe('the options', () => {
   test('have no member of type any', () => {
     expect<BetterAuthOptions['authUrl']>().type.toBe<string | undefined>()
     expect<BetterAuthOptions['jwksPath']>().type.toBe<string | undefined>()
-    expect<BetterAuthOptions['issuer']>().type.toBe<string | readonly string[] | false | undefined>()
+    expect<BetterAuthOptions['issuer']>().type.toBe<
+      string | readonly string[] | ((iss: string) => boolean) | false | undefined
+    >()
     expect<BetterAuthOptions['audience']>().type.toBe<string | readonly string[] | false | undefined>()
     expect<BetterAuthOptions['algorithms']>().type.toBe<readonly Algorithm[] | undefined>()
     expect<BetterAuthOptions['secret']>().type.toBe<string | undefined>()

@@ -2,7 +2,7 @@ import { TokenInvalidError } from '../../contract/errors.js'
 import type { Session } from '../../contract/identity.js'
 import type { ResolvedOptions, ResolvedSessionCookie } from '../../contract/resolve-options.js'
 import { readAuthorizationClaims } from '../../tokens/authorization-claims.js'
-import { checkIssuer, SESSION_COOKIE_AUDIENCE } from '../../tokens/claims.js'
+import { alsoIssuer, checkIssuer, SESSION_COOKIE_AUDIENCE } from '../../tokens/claims.js'
 import type { JsonObject } from '../../tokens/jws.js'
 import type { UserReader } from '../../tokens/user-reader.js'
 import type { TokenProfile } from '../../tokens/verified-token.js'
@@ -20,7 +20,7 @@ export function sessionCookieProfile (
 ): TokenProfile {
   const { algorithms } = options
   // Better Auth signs the cookie as the origin of its `baseURL`, whatever issuer its access tokens have.
-  const issuer = options.issuer && Object.freeze([...options.issuer, options.publicUrl])
+  const issuer = alsoIssuer(options.issuer, options.publicUrl)
 
   return {
     algorithms: new Set(secret === undefined ? algorithms : [...algorithms, 'HS256']),
