@@ -13,7 +13,7 @@ export const TOKEN_REASONS = {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the token is not a JWT: its segments, base64url or JSON are malformed',
     cause: 'The client sends an opaque token: the session token of a sign-in, an API key, or the access token of an ' +
-      'OAuth client that named no `resource`. Or the session cookie is not a JWT: `compact` is its default strategy.',
+      'OAuth client that named no `resource`. Or the session cookie is not a JWT, as by default.',
     fix: 'the client: fetch a JWT at `GET /api/auth/token`, with the session cookie, with the session token (plugin ' +
       '`bearer()`) or with the API key (`enableSessionForAPIKeys`); an OAuth client: name the `resource`; for the ' +
       'cookie, the auth server: `session: { cookieCache: { enabled: true, strategy: \'jwt\' } }`'
@@ -22,8 +22,8 @@ export const TOKEN_REASONS = {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the token is an encrypted JWT (JWE)',
     cause: 'The client sends a token that only its issuer can read; or the strategy of the session cookie is `jwe`.',
-    fix: 'the client: fetch a JWT at `GET /api/auth/token`; for the cookie, the auth server: `session: { cookieCache: ' +
-      '{ enabled: true, strategy: \'jwt\' } }`'
+    fix: 'the client: fetch a JWT at `GET /api/auth/token`; for the cookie, the auth server: `session: { ' +
+      'cookieCache: { enabled: true, strategy: \'jwt\' } }`'
   },
   typ_not_allowed: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
