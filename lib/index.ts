@@ -19,6 +19,7 @@ export {
   TokenInvalidError,
   TokenMissingError,
   TokenRevokedError,
+  UnprotectedRouteError,
   isBetterAuthError,
   type BetterAuthError,
   type RefusalDetails
@@ -30,6 +31,7 @@ export {
 export { betterAuthCookieSecuritySchemes, betterAuthSecuritySchemes } from './openapi/route-schema.js'
 export type { Authenticate } from './http/hook.js'
 export type { Guard } from './guards/clauses.js'
+export type { RouteProtection } from './routes/watch-routes.js'
 export { getUser } from './http/request-decorators.js'
 export type { KeyStatus } from './keys/key-store.js'
 export type { DoctorReport } from './doctor/report.js'

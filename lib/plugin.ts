@@ -1,21 +1,23 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createJwksSource } from './auth-server/find-jwks.js'
-import { AlreadyRegisteredError } from './contract/errors.js'
 import { isPrivate } from './contract/hosts.js'
 import type { BetterAuthOptions } from './contract/options.js'
 import { resolveOptions, type ResolvedOptions } from './contract/resolve-options.js'
 import type { Guard } from './guards/clauses.js'
-import { createGuard, snapshotGuard } from './guards/guard.js'
+import { assertIsNoRequest, createGuard, snapshotGuard } from './guards/guard.js'
 import { createStatusCheck } from './http/account-status.js'
 import { createAuthenticator } from './http/authenticate.js'
 import { protectCookieResponses } from './http/cookie-response.js'
 import { decorateErrorResponses } from './http/error-response.js'
 import { createHook } from './http/hook.js'
 import { registerJwt } from './http/jwt-verify.js'
+import { assertNamesAreFree, keepNames } from './http/names.js'
 import { decorateRequests } from './http/request-decorators.js'
 import { createKeyStore, type KeyStatus, type KeyStore } from './keys/key-store.js'
 import { documentRoutes } from './openapi/swagger.js'
+import { createProtections } from './routes/protections.js'
+import { watchRoutes, type RouteProtection } from './routes/watch-routes.js'
 import { bearerScheme } from './schemes/bearer.js'
 import type { Scheme } from './schemes/scheme.js'
 import { sessionCookieProfile } from './schemes/session-cookie/jwt.js'
@@ -24,7 +26,7 @@ import { accessTokenProfile } from './tokens/access-token.js'
 import { createUserReader, type UserReader } from './tokens/user-reader.js'
 import { createVerifier } from './tokens/verifier.js'
 
-/** `fastify.betterAuth`: the keys of the auth server. */
+/** `fastify.betterAuth`: the keys of the auth server, and how routes are protected. */
 export interface BetterAuth {
   /** The URL of the JWKS, or `null` until it has been found. */
   readonly jwksUrl: string | null
@@ -42,6 +44,27 @@ export interface BetterAuth {
    * app.get('/startup', async () => { await app.betterAuth.ready() })
    */
   ready (): Promise<void>
+  /**
+   * Each route of the scope and of its children, once per method, and how it is protected. It needs all routes: call it
+   * after `await app.ready()`.
+   *
+   * @throws Error before that.
+   *
+   * @example
+   * const open = app.betterAuth.routes().filter(({ protection }) => protection === 'none')
+   */
+  routes (): RouteProtection[]
+  /**
+   * Makes a hook of your own count as protection, for `routes()`, for the option `unprotected` and for OpenAPI: one of
+   * `@fastify/auth`, or one that calls `authenticate` by hand. On routes with `config: { public: true }` it does not
+   * count. The hook itself does what it did before.
+   *
+   * @returns the hook.
+   *
+   * @example
+   * const signedIn = app.betterAuth.markAsProtection(app.auth([app.authenticate, apiKey]))
+   */
+  markAsProtection<Hook extends (...args: never[]) => unknown> (hook: Hook): Hook
 }
 
 /** Not `Date.now` itself: fake timers replace it later. */
@@ -49,7 +72,8 @@ const now = () => Date.now()
 
 async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptions): Promise<void> {
   const options = resolveOptions(rawOptions)
-  assertNamesAreFree(fastify, options)
+  const withSession = options.sessionCookie !== false
+  assertNamesAreFree(fastify, withSession)
 
   const { authUrl, jwks: policy } = options
   warnOfAuthUrl(fastify, options, rawOptions)
@@ -62,22 +86,28 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   const authenticateOptional = createAuthenticator(schemes, checkStatus, authUrl, true)
 
   await registerJwt(fastify, options, { verifier: schemes[0].verifier, checkStatus, readUser })
-  decorateRequests(fastify, options.sessionCookie !== false)
+  decorateRequests(fastify, withSession)
   decorateErrorResponses(fastify)
-  if (options.sessionCookie !== false) protectCookieResponses(fastify, options)
-  const describe = documentRoutes(fastify, options)
+  if (withSession) protectCookieResponses(fastify, options)
+  const protections = createProtections()
+  const { describe } = protections
+  documentRoutes(fastify, options, protections)
   fastify.decorate('authenticate', describe(createHook(authenticate), { isOptional: false }))
   fastify.decorate('authenticateOptional', describe(createHook(authenticateOptional), { isOptional: true }))
   fastify.decorate('authorize', (given: Guard) => {
+    assertIsNoRequest(given)
     const guard = snapshotGuard(given)
     return describe(createHook(createGuard(guard, authenticate, options)), { isOptional: false, guard })
   })
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },
     status: keys.status,
-    ready: reuseSuccess(keys.ready)
+    ready: reuseSuccess(keys.ready),
+    routes: watchRoutes(fastify, options, protections),
+    markAsProtection: hook => describe(hook, { isOptional: false, isOwn: true })
   } satisfies BetterAuth)
 
+  keepNames(fastify, withSession)
   // Not awaited: an API starts, and returns 503, while its auth server is down. The key store logs a failure.
   fastify.addHook('onListen', async () => { keys.ready().catch(() => {}) })
 }
@@ -114,21 +144,6 @@ function warnOfAuthUrl ({ log }: FastifyInstance, { authUrl }: ResolvedOptions, 
   }
   if ('authUrl' in given && given.authUrl === undefined) {
     log.warn({ authUrl }, 'the option "authUrl" is given, but undefined: is the variable misspelt?')
-  }
-}
-
-function assertNamesAreFree (fastify: FastifyInstance, { sessionCookie }: ResolvedOptions): void {
-  if (fastify.hasDecorator('betterAuth')) {
-    throw new AlreadyRegisteredError('better-auth-fastify is already registered in this scope; ' +
-      'for a second auth server register it in a sibling scope')
-  }
-  if (fastify.hasDecorator('jwt')) {
-    throw new AlreadyRegisteredError('@fastify/jwt is already registered in this scope; ' +
-      'better-auth-fastify registers it itself')
-  }
-  if (sessionCookie !== false && fastify.hasRequestDecorator('session')) {
-    throw new AlreadyRegisteredError('request.session is taken in this scope, for example by ' +
-      '@fastify/session; the option "sessionCookie" needs it')
   }
 }
 

@@ -1,5 +1,4 @@
 import { mock } from 'node:test'
-import fastifyJwt from '@fastify/jwt'
 import Fastify from 'fastify'
 import t from 'tap'
 import betterAuthPlugin from '../lib/index.js'
@@ -31,17 +30,6 @@ t.test('registration', async t => {
     app.register(async child => { await child.register(betterAuthPlugin, { authUrl: jwks.origin }) })
     await t.rejects(async () => { await app.ready() }, {
       code: 'FST_BETTER_AUTH_ALREADY_REGISTERED', message: /already registered in this scope.*sibling scope/
-    })
-  })
-
-  t.test('next to @fastify/jwt fails the boot', async t => {
-    const app = Fastify()
-    t.teardown(() => app.close())
-    await app.register(fastifyJwt, { secret: 'x'.repeat(32) })
-    app.register(betterAuthPlugin, { authUrl: jwks.origin })
-    await t.rejects(async () => { await app.ready() }, {
-      code: 'FST_BETTER_AUTH_ALREADY_REGISTERED',
-      message: '@fastify/jwt is already registered in this scope; better-auth-fastify registers it itself'
     })
   })
 

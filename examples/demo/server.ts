@@ -1,11 +1,17 @@
 import cors from '@fastify/cors'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import betterAuthPlugin, { betterAuthCookieSecuritySchemes, getUser, UserSchema } from 'better-auth-fastify'
+import betterAuthPlugin, {
+  betterAuthCookieSecuritySchemes, getUser, UserSchema, type Session
+} from 'better-auth-fastify'
 import Fastify from 'fastify'
 import { createAuthServer } from './auth-server.js'
 import { controls } from './controls.js'
 import { listen, readPort, signUpLines, stopOnSignal } from '../support.js'
+
+declare module 'better-auth-fastify' {
+  interface Register { session: Session }
+}
 
 const authPort = readPort('AUTH_PORT', 3000)
 const apiPort = readPort('PORT', 3001)

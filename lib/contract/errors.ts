@@ -1,30 +1,9 @@
 import { createError } from '@fastify/error'
 import { ERRORS, type ErrorCode } from './error-codes.js'
 import type { ReasonOf, RefusalReason } from './reasons.js'
+import type { RefusalDetails } from './refusal-details.js'
 
-/**
- * What a log line contains in addition to the reason: claim names and configured values, never a token or a signature.
- */
-export interface RefusalDetails {
-  /** The claim or header parameter that was refused. */
-  claim?: string
-  /** What this API accepts. */
-  expected?: readonly string[]
-  /** What the token contains instead; set only for a token whose signature is valid. */
-  received?: unknown
-  /** In what alone `received` differs from what is expected, such as `a slash at its end`. */
-  difference?: string
-  /** For how many seconds the token has expired, or until it becomes active. */
-  seconds?: number
-  /** The URL of the JWKS that lacks the key. */
-  jwksUrl?: string | null
-  /** The `kid`s that it has, at most 10 of them. */
-  kids?: readonly string[]
-  /** The `Origin` header of a request with a cookie, or `null` without one. It is shortened, as is `site`. */
-  origin?: string | null
-  /** Its `Sec-Fetch-Site` header, or `null` without one. */
-  site?: string | null
-}
+export type { RefusalDetails }
 
 interface Details {
   readonly details?: RefusalDetails
@@ -196,4 +175,9 @@ export const InvalidOptionError = createError<'FST_BETTER_AUTH_INVALID_OPTION', 
 /** Thrown at registration: a decorator that the plugin needs is already taken in this scope. */
 export const AlreadyRegisteredError = createError<'FST_BETTER_AUTH_ALREADY_REGISTERED', 500, [message: string]>(
   'FST_BETTER_AUTH_ALREADY_REGISTERED', '%s', 500
+)
+
+/** Thrown when the application gets ready, with the option `unprotected: 'error'`: nothing protects these routes. */
+export const UnprotectedRouteError = createError<'FST_BETTER_AUTH_UNPROTECTED_ROUTE', 500, [message: string]>(
+  'FST_BETTER_AUTH_UNPROTECTED_ROUTE', '%s', 500
 )

@@ -22,10 +22,11 @@ export const UserSchema = Type.Object({
 }, { additionalProperties: false })
 
 /**
- * For declaration merging: declares the type of `request.user` for the option `userSchema`.
+ * For declaration merging: `user` is the type of `request.user`, for the option `userSchema`; `session` adds
+ * `request.session` to the types, for the option `sessionCookie`.
  *
  * @example
- * declare module 'better-auth-fastify' { interface Register { user: Static<typeof MyUser> } }
+ * declare module 'better-auth-fastify' { interface Register { user: Static<typeof MyUser>, session: Session } }
  */
 export interface Register {}
 

@@ -67,7 +67,10 @@ export const OPTIONS = {
   extractToken: callback<NonNullable<BetterAuthOptions['extractToken']>>(),
   isRevoked: callback<NonNullable<BetterAuthOptions['isRevoked']>>(),
   callbackTimeout: timeout(5000),
-  openapi: option(Type.Boolean(), 'true or false', true)
+  openapi: option(Type.Boolean(), 'true or false', true),
+  unprotected: option(
+    Type.Union([Type.Literal('allow'), Type.Literal('warn'), Type.Literal('error')]), "'allow', 'warn' or 'error'"
+  )
 } satisfies Record<keyof BetterAuthOptions, OptionSchema>
 
 /** The same for {@link SessionCookieOptions}. */

@@ -137,6 +137,15 @@ export interface BetterAuthOptions {
    * Default: `true`.
    */
   openapi?: boolean | undefined
+  /**
+   * What to do about routes that no hook of this plugin protects, in the scope of the plugin and in its children, those
+   * included that were registered before it. `'error'` fails the boot with their list, `'warn'` logs the list once, and
+   * `'allow'` says nothing. A route that is open to everyone says so: `config: { public: true }`. See
+   * `docs/guides/protecting-routes.md`.
+   *
+   * Default: unset; the plugin warns of open routes that have a hook which is `undefined`, as far as it can see that.
+   */
+  unprotected?: 'allow' | 'warn' | 'error' | undefined
 }
 
 /** The cache of verified tokens. */

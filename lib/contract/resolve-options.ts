@@ -16,7 +16,7 @@ type AsRead = Resolved<typeof OPTIONS>
 /** Validated options with defaults applied; never modified afterwards. */
 export interface ResolvedOptions extends Pick<AsRead,
   'algorithms' | 'secret' | 'clockTolerance' | 'userSchema' | 'extractToken' | 'isRevoked' | 'callbackTimeout' |
-  'openapi'> {
+  'openapi' | 'unprotected'> {
   /** Origin and base path of the Better Auth server, without a slash at its end. */
   readonly authUrl: string
   /** The origin of the auth server as browsers see it. */
@@ -76,7 +76,8 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     extractToken: options.extractToken,
     isRevoked: options.isRevoked,
     callbackTimeout: options.callbackTimeout,
-    openapi: options.openapi
+    openapi: options.openapi,
+    unprotected: options.unprotected
   }
 }
 

@@ -54,3 +54,15 @@ export function createGuard (guard: Guard, authenticate: Authenticator, options:
       : pending.then(() => judge(request, verifiedToken(request, options)!))
   }
 }
+
+/**
+ * Refuses `authorize` that a route has as a hook, not called. The client learns nothing of it.
+ *
+ * @throws Error, a 500.
+ */
+export function assertIsNoRequest (given: unknown): void {
+  if (typeof given !== 'object' || given === null || !('routeOptions' in given)) return
+  const { log } = given as FastifyRequest
+  log.error("A hook is app.authorize itself. Call it: onRequest: [app.authorize({ roles: ['admin'] })]")
+  throw new Error('Internal Server Error')
+}

@@ -19,7 +19,8 @@ import { logRefusal } from './error-response.js'
  * // By hand:
  * await app.authenticate(request, reply)
  */
-export type Authenticate = (request: AnyRequest, reply: AnyReply) => Promise<void>
+// TypeScript compares methods less strictly: an `authenticate` that an application declared for plain HTTP is accepted.
+export type Authenticate = { hook (request: AnyRequest, reply: AnyReply): Promise<void> }['hook']
 
 /** From any kind of server, including HTTP/2. */
 type AnyRequest = FastifyRequest<RouteGenericInterface, RawServerBase, RawRequestDefaultExpression<RawServerBase>>
@@ -37,11 +38,14 @@ type Done = (error?: unknown) => void
 export function createHook (authenticate: Authenticator): Authenticate {
   function hook (
     request: FastifyRequest, reply: FastifyReply, payloadOrDone?: unknown, done?: Done
-  ): Promise<void> | undefined {
+  ): Promise<void> | void {
     // Hooks and @fastify/auth pass a callback; preParsing passes it after the payload. A call by hand passes none.
     const next = done ?? (typeof payloadOrDone === 'function' ? payloadOrDone as Done : undefined)
-    if (next === undefined) return byHand(request)
-    inHook(request, reply, next)
+    if (next !== undefined) return inHook(request, reply, next)
+    const outcome = byHand(request)
+    // A call without `await` must not end the process; whoever awaits the promise still gets the error.
+    outcome.catch(() => {})
+    return outcome
   }
 
   function inHook (request: FastifyRequest, reply: FastifyReply, next: Done): void {

@@ -50,7 +50,7 @@ export async function registerJwt (
         return token
       }
     },
-    formatUser: claims => readUser(claims as Claims),
+    formatUser: claims => readUser(claims as object as Claims),
     trusted (request, claims) {
       request.claims = claims as Claims
       return true

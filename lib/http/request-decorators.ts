@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Claims, User } from '../contract/identity.js'
+import type { Claims, Session, User } from '../contract/identity.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
 
@@ -8,7 +8,11 @@ const kVerified = Symbol('better-auth-fastify.verified')
 /** The source of `request.claims`: the verified token, until its claims are read for the first time. */
 const kClaims = Symbol('better-auth-fastify.claims')
 
-type Carrier = FastifyRequest & { [kVerified]?: VerifiedToken | null, [kClaims]: string | Claims | null }
+type Carrier = FastifyRequest & {
+  [kVerified]?: VerifiedToken | null
+  [kClaims]: string | Claims | null
+  session?: Session | null
+}
 
 /** Adds `request.claims` and, for session cookies, `request.session`. @fastify/jwt adds `request.user`. */
 export function decorateRequests (fastify: FastifyInstance, withSession: boolean): void {

@@ -1,4 +1,5 @@
 import { givenClauses, type Guard } from '../guards/clauses.js'
+import type { Protection } from '../routes/protections.js'
 
 /**
  * The security scheme that protected routes refer to, for the options of @fastify/swagger.
@@ -38,14 +39,6 @@ export const betterAuthCookieSecuritySchemes = {
 
 /** A scheme that a route may refer to. */
 export type SchemeName = keyof typeof betterAuthCookieSecuritySchemes
-
-/** What one hook requires of a request, for the documentation. */
-export interface Protection {
-  /** Accepts anonymous requests. */
-  readonly isOptional: boolean
-  /** What `authorize()` was given. */
-  readonly guard?: Guard
-}
 
 /** How much to document. */
 export interface Detail {

@@ -1,11 +1,7 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
-import {
-  documentProtection, type Detail, type Protection, type RouteSchema, type SchemeName
-} from './route-schema.js'
-
-/** Records what a hook requires, and returns the hook. */
-export type Describe = <T extends object>(hook: T, protection: Protection) => T
+import { hooksOf, scopeHooks, type Protection, type Protections } from '../routes/protections.js'
+import { documentProtection, type Detail, type RouteSchema, type SchemeName } from './route-schema.js'
 
 /** A route that @fastify/swagger knows, and its scope. */
 interface Route { readonly options: RouteOptions, readonly scope: FastifyInstance }
@@ -14,16 +10,15 @@ type Swagger = (options?: unknown) => unknown
 
 interface SwaggerOwner { swagger: Swagger }
 
-const POSITIONS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
-
 /**
  * Documents in OpenAPI how hooks protect the routes of a scope, where @fastify/swagger is registered.
  *
  * The schema of a route is replaced only while `fastify.swagger()` runs: Fastify itself must not see the added
  * responses, or it would use them to serialise what an error handler of the application sends.
  */
-export function documentRoutes (fastify: FastifyInstance, { openapi, sessionCookie }: ResolvedOptions): Describe {
-  const protections = new WeakMap<object, Protection>()
+export function documentRoutes (
+  fastify: FastifyInstance, { openapi, sessionCookie }: ResolvedOptions, protections: Protections
+): void {
   const routesOf = new Map<object, Route[]>()
   const hasCookie = sessionCookie !== false
   const schemes: readonly SchemeName[] = hasCookie ? ['betterAuth', 'betterAuthCookie'] : ['betterAuth']
@@ -46,10 +41,10 @@ export function documentRoutes (fastify: FastifyInstance, { openapi, sessionCook
 
   function withProtections (swagger: Swagger, routes: readonly Route[]): Swagger {
     return options => {
-      const protectedRoutes = routes.flatMap(route => {
+      const protectedRoutes = routes.flatMap(({ options, scope }) => {
         // By now all hooks of the scope are known, including those that were added after the route.
-        const found = hooksOf(route).flatMap(hook => protections.get(hook) ?? [])
-        return found.length === 0 ? [] : { options: route.options, protections: found }
+        const found = protections.of([...scopeHooks(scope), ...hooksOf(options)], options.config)
+        return found.length === 0 ? [] : { options, protections: found }
       })
 
       for (const detail of details(schemes)) {
@@ -78,11 +73,6 @@ export function documentRoutes (fastify: FastifyInstance, { openapi, sessionCook
     const constant = hasCookie ? 'betterAuthCookieSecuritySchemes' : 'betterAuthSecuritySchemes'
     fastify.log.warn(`OpenAPI: protected routes lack their security requirement. Add ${constant} to ` +
       'openapi.components.securitySchemes in the options of @fastify/swagger.')
-  }
-
-  return (hook, protection) => {
-    protections.set(hook, protection)
-    return hook
   }
 }
 
@@ -114,15 +104,4 @@ function replaceSchema (options: RouteOptions, protections: readonly Protection[
   const { schema } = options
   Reflect.set(options, 'schema', documentProtection(schema as RouteSchema ?? {}, protections, detail))
   return () => { Reflect.set(options, 'schema', schema) }
-}
-
-function hooksOf ({ options, scope }: Route): object[] {
-  const inherited = scopeHooks(scope)
-  return POSITIONS.flatMap(position => [inherited[position] ?? [], options[position] ?? []].flat())
-}
-
-/** Fastify has no public list of a scope's hooks. If it moves them one day, hooks of routes are still found. */
-function scopeHooks (scope: object): Partial<Record<string, object[]>> {
-  const key = Object.getOwnPropertySymbols(scope).find(({ description }) => description === 'fastify.hooks')
-  return key === undefined ? {} : (scope as Record<symbol, Record<string, object[]>>)[key]!
 }

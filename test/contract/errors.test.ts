@@ -5,7 +5,7 @@ import { ERRORS } from '../../lib/contract/error-codes.js'
 import {
   AlreadyRegisteredError, CheckUnavailableError, CsrfError, ForbiddenError, InvalidOptionError, isBetterAuthError,
   JwksUnavailableError, RequestInvalidError, RevocationUnavailableError, TokenExpiredError, TokenInvalidError,
-  TokenMissingError, TokenRevokedError
+  TokenMissingError, TokenRevokedError, UnprotectedRouteError
 } from '../../lib/contract/errors.js'
 import { responseHeaders } from '../../lib/http/error-response.js'
 
@@ -192,6 +192,9 @@ t.test('errors of the registration tell what is wrong', async t => {
   )
   t.match(new AlreadyRegisteredError('twice'), {
     statusCode: 500, code: 'FST_BETTER_AUTH_ALREADY_REGISTERED', message: 'twice'
+  })
+  t.match(new UnprotectedRouteError('GET /'), {
+    statusCode: 500, code: 'FST_BETTER_AUTH_UNPROTECTED_ROUTE', message: 'GET /'
   })
 })
 

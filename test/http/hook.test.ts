@@ -334,6 +334,36 @@ t.test('without authenticate a route knows no user, whatever the client sends', 
   }
 })
 
+t.test('called by hand without await, a refusal does not end the process, and is still logged', async t => {
+  const unhandled: unknown[] = []
+  const listener = (error: unknown) => { unhandled.push(error) }
+  process.on('unhandledRejection', listener)
+  t.teardown(() => { process.off('unhandledRejection', listener) })
+  const jwks = await startJwks(t, KEY)
+  const log = captureLog()
+  const app = await startApi(t, { authUrl: jwks.origin, isRevoked: async () => true }, log)
+  const forgetful = {
+    authenticate: app.authenticate, optional: app.authenticateOptional, guard: app.authorize({ roles: ['admin'] })
+  }
+  for (const [name, hook] of Object.entries(forgetful)) {
+    app.get(`/${name}`, async (request, reply) => {
+      hook(request, reply)
+      return 'open'
+    })
+  }
+  app.get('/awaited', async (request, reply) => { await app.authenticate(request, reply) })
+  const revoked = bearer(signJws(KEY, createClaims(jwks.origin)))
+  for (const call of Object.values(TRANSPORTS)) {
+    for (const headers of [bearer('abc'), revoked]) {
+      for (const name of Object.keys(forgetful)) t.equal((await call(app, { url: `/${name}`, headers })).status, 200)
+      t.equal((await call(app, { url: '/awaited', headers })).status, 401, 'whoever awaits gets the error')
+    }
+  }
+  await new Promise(resolve => setImmediate(resolve))
+  t.strictSame(unhandled, [])
+  t.equal(log.refusals().length, 16)
+})
+
 t.test('HEAD and OPTIONS are guarded like any method', async t => {
   const jwks = await startJwks(t, KEY)
   const log = captureLog()

@@ -1,8 +1,8 @@
 import t from 'tap'
 import {
-  betterAuthCookieSecuritySchemes, betterAuthSecuritySchemes, documentProtection, type Detail, type Protection,
-  type RouteSchema
+  betterAuthCookieSecuritySchemes, betterAuthSecuritySchemes, documentProtection, type Detail, type RouteSchema
 } from '../../lib/openapi/route-schema.js'
+import type { Protection } from '../../lib/routes/protections.js'
 
 const BEARER: Detail = { schemes: ['betterAuth'], responses: false }
 const RESPONSES: Detail = { schemes: [], responses: true }

@@ -721,3 +721,14 @@ t.test('whoever changes the document does not change what a guard asks for', asy
   const headers = { authorization: `Bearer ${issuer.token({ role: 'user' })}` }
   t.equal((await app.inject({ url: '/', headers })).statusCode, 403)
 })
+
+t.test('a hook of the application that is marked as protection is documented, except on public routes', async t => {
+  const app = await createApp(t)
+  await app.register(fastifyAuth)
+  app.addHook('onRequest', app.betterAuth.markAsProtection(app.auth([app.authenticate])))
+  app.get('/me', handler)
+  app.get('/health', { config: { public: true } }, handler)
+  const { paths } = await documentOf(app)
+  t.strictSame(paths['/me']!.get!.security, [BEARER])
+  t.strictSame(paths['/health']!.get, { responses: OK })
+})

@@ -116,12 +116,20 @@ const CONSUMING = [
     files: ['typescript.ts'],
     compilers: ['typescript'],
     programs: ['typescript.js']
-  }
+  },
+  ...[true, false].map(skipLibCheck => ({
+    title: `ESM beside declarations of others, skipLibCheck ${skipLibCheck}`,
+    type: 'module',
+    options: { module: 'nodenext', skipLibCheck },
+    files: ['beside-others.ts'],
+    compilers: ['typescript-5.8', 'typescript'],
+    programs: []
+  }))
 ]
 
 for (const { title, type, options, files, compilers, programs } of CONSUMING) {
   t.test(`TypeScript as ${title} compiles with everything strict, and runs`, async t => {
-    const folder = title.toLowerCase().replaceAll(' ', '-')
+    const folder = title.toLowerCase().replaceAll(/\W+/g, '-')
     mkdirSync(join(project, folder))
     writeFileSync(join(project, folder, 'package.json'), JSON.stringify({ private: true, type }))
     writeFileSync(

@@ -13,7 +13,8 @@ t.test('exports what is public, and nothing else', async t => {
   t.strictSame(Object.keys(entry).sort(), [
     'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CheckUnavailableError', 'CsrfError', 'ForbiddenError',
     'InvalidOptionError', 'JwksUnavailableError', 'RequestInvalidError', 'RevocationUnavailableError',
-    'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError', 'UserSchema',
+    'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError', 'UnprotectedRouteError',
+    'UserSchema',
     'betterAuthCookieSecuritySchemes', 'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser',
     'isBetterAuthError'
   ])

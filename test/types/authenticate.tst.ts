@@ -6,7 +6,7 @@ import Fastify, {
   type preValidationAsyncHookHandler, type preValidationHookHandler
 } from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import betterAuthPlugin, { type Authenticate } from '../../lib/index.js'
+import betterAuthPlugin, { type Authenticate, type Guard, type RouteProtection } from '../../lib/index.js'
 
 const app = Fastify()
 await app.register(betterAuthPlugin)
@@ -138,5 +138,21 @@ describe('fastify.authenticate', () => {
       { preHandler: app.auth([app.authenticate, (_request, _reply, done) => { done() }], { relation: 'or' }) },
       async request => request.user
     )
+  })
+})
+
+describe('routes that are open by mistake', () => {
+  test('are found with typed data, and public routes say so with a typed config', () => {
+    expect(app.betterAuth.routes()).type.toBe<RouteProtection[]>()
+    expect<RouteProtection['protection']>().type.toBe<'required' | 'optional' | 'public' | 'none'>()
+    expect<RouteProtection['guards']>().type.toBe<readonly Guard[]>()
+    expect(app.get).type.toBeCallableWith('/health', { config: { public: true } }, async () => {})
+    expect(app.get).type.not.toBeCallableWith('/health', { config: { public: 'yes' } }, async () => {})
+  })
+
+  test('markAsProtection() returns what it is given', () => {
+    const hook = async (request: FastifyRequest) => { request.log.info('next') }
+    expect(app.betterAuth.markAsProtection(hook)).type.toBe<typeof hook>()
+    app.addHook('onRequest', app.betterAuth.markAsProtection(app.auth([app.authenticate])))
   })
 })

@@ -57,6 +57,12 @@ describe('request.claims', () => {
   })
 })
 
+describe('request.session', () => {
+  test('is not declared unless Register asks for it, so that other plugins may declare it', () => {
+    expect<FastifyRequest>().type.not.toHaveProperty('session')
+  })
+})
+
 describe('UserSchema', () => {
   test('describes the type User', () => {
     expect<Static<typeof UserSchema>>().type.toBe<User>()

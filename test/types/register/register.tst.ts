@@ -13,7 +13,7 @@ const MyUser = Type.Object({
 
 // An application writes this once. It applies to the whole program, so this test has its own folder and tsconfig.json.
 declare module 'better-auth-fastify' {
-  interface Register { user: Static<typeof MyUser> }
+  interface Register { user: Static<typeof MyUser>, session: Session }
 }
 
 interface Expected {
