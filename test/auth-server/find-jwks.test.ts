@@ -185,7 +185,8 @@ t.test('the log says what is wrong', async t => {
     t.strictSame(setup.lines, [{
       level: 'error',
       msg: `no JWKS found: ${tried.map(({ url, response }) => `${url} returned ${response}`).join('; ')}. ` +
-        'If the auth server has its keys elsewhere, set the option "jwksPath"',
+        'Add the plugin jwt() to the Better Auth server; if it has a base path other than /api/auth, add that to ' +
+        '"authUrl"; if it has its keys elsewhere, set the option "jwksPath"',
       fields: { tried }
     }])
   })

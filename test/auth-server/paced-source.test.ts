@@ -46,7 +46,9 @@ t.test('a failure begins an outage and a pause', async t => {
   const startedAt = clock.now()
   source.fault = DOWN
   t.match(await refusalOf(() => fetchFor(20, setup)), { reason: 'jwks_unavailable', retryAfter: 500 })
-  t.strictSame(observed, [['unreachable', startedAt, 'ECONNREFUSED'], ['fetched', source.url, 'ECONNREFUSED', 20]])
+  t.strictSame(observed, [
+    ['unreachable', source.url, startedAt, 'ECONNREFUSED'], ['fetched', source.url, 'ECONNREFUSED', 20]
+  ])
   t.match(paced, { failing: true, lastError: 'ECONNREFUSED', nextTryAt: startedAt + 20 + 500 })
   t.equal(paced.isPausing(), true)
 
@@ -75,7 +77,7 @@ t.test('an outage is reported once, and again only after it has ended', async t 
 
   source.fault = DOWN
   t.match(await refusalOf(() => paced.fetchJwks(false)), { retryAfter: 500 }, 'the pauses start again')
-  t.match(observed.slice(2), [['unreachable', clock.now(), 'ECONNREFUSED'], ['fetched']])
+  t.match(observed.slice(2), [['unreachable', source.url, clock.now(), 'ECONNREFUSED'], ['fetched']])
 })
 
 t.test('a server that asks for a longer pause gets it', async t => {
@@ -96,7 +98,7 @@ t.test('the error is that of the last fetch', async t => {
     await refusalOf(() => paced.fetchJwks(false))
     t.equal(paced.lastError, code)
   }
-  t.strictSame(observed.filter(([name]) => name === 'unreachable').map(([, , code]) => code), ['timeout'])
+  t.strictSame(observed.filter(([name]) => name === 'unreachable').map(([, , , code]) => code), ['timeout'])
 })
 
 t.test('whether to search again is handed to the source', async t => {
@@ -111,5 +113,5 @@ t.test('any other error of the source is unexpected, and still a 503', async t =
   source.fault = new TypeError('a bug')
   t.type(await refusalOf(() => paced.fetchJwks(false)), JwksUnavailableError)
   t.equal(paced.lastError, 'unexpected')
-  t.match(observed, [['unreachable', Number, 'unexpected'], ['fetched', source.url, 'unexpected', 0]])
+  t.match(observed, [['unreachable', source.url, Number, 'unexpected'], ['fetched', source.url, 'unexpected', 0]])
 })

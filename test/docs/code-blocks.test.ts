@@ -157,7 +157,7 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
   'docs/operations/deployment.md': {
     'Startup probe and health': [[
       { request: 'GET /ready', status: 200, match: { ready: true } },
-      { request: 'GET /health', status: 200, match: { keys: [] } }
+      { request: 'GET /health', status: 200, match: { keys: 0 } }
     ]]
   }
 }

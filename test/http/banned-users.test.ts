@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { bearer, captureLog, startApi, TRANSPORTS } from '../fixtures/api.js'
-import { createClock, withClock, type Clock } from '../fixtures/clock.js'
+import { createClock, useClock, type Clock } from '../fixtures/clock.js'
 import { isForbidden } from '../fixtures/expected.js'
 import { startJwks } from '../fixtures/jwks-server.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
@@ -15,9 +15,10 @@ t.test('banned users', async t => {
   const iso = (ms: number) => new Date(ms).toISOString()
 
   async function createGuarded (
-    t: Test, log = captureLog(), clock: Pick<Clock, 'now'> = Date
+    t: Test, log = captureLog(), clock?: Pick<Clock, 'now'>
   ): Promise<FastifyInstance> {
-    const app = await withClock(clock, () => startApi(t, { authUrl: jwks.origin }, log))
+    if (clock !== undefined) useClock(t, clock)
+    const app = await startApi(t, { authUrl: jwks.origin }, log)
     app.get('/authenticate', { onRequest: app.authenticate }, async ({ user }) => ({ id: user.id }))
     app.get('/optional', { onRequest: app.authenticateOptional }, async ({ user }) => ({ id: user.id }))
     app.get('/authorize', { onRequest: app.authorize({ roles: ['admin'] }) }, async ({ user }) => ({ id: user.id }))
