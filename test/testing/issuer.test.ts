@@ -115,7 +115,8 @@ t.test('a token', async t => {
 t.test('issuer and audience', async t => {
   const [iss, aud] = ['https://id.example.com', 'https://api.example.com']
   const issuer = await startIssuer(t, { issuer: iss, audience: aud })
-  const call = await startApi(t, { authUrl: issuer.authUrl, issuer: iss, audience: aud, sessionCookie: { secure: false } })
+  const sessionCookie = { secure: false }
+  const call = await startApi(t, { authUrl: issuer.authUrl, issuer: iss, audience: aud, sessionCookie })
   t.match(await call(bearer(issuer.token())), { status: 200, claims: { iss, aud } })
   t.match(await call(bearer(issuer.wrongAudience())), { status: 401, reason: 'audience_mismatch' })
   t.match(await call({ cookie: issuer.sessionCookie() }), {
