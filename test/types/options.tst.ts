@@ -1,6 +1,8 @@
 import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import betterAuthPlugin, { type Algorithm, type BetterAuthOptions, type JwksOptions } from '../../lib/index.js'
+import betterAuthPlugin, {
+  type Algorithm, type BetterAuthOptions, type JwksOptions, type TokenCacheOptions
+} from '../../lib/index.js'
 
 const app = Fastify()
 
@@ -122,7 +124,8 @@ describe('the options', () => {
     expect<BetterAuthOptions['algorithms']>().type.toBe<readonly Algorithm[] | undefined>()
     expect<BetterAuthOptions['secret']>().type.toBe<string | undefined>()
     expect<BetterAuthOptions['clockTolerance']>().type.toBe<number | undefined>()
-    expect<BetterAuthOptions['tokenCache']>().type.toBe<{ max?: number | undefined } | false | undefined>()
+    expect<BetterAuthOptions['tokenCache']>().type.toBe<TokenCacheOptions | false | undefined>()
+    expect<TokenCacheOptions[keyof TokenCacheOptions]>().type.toBe<number | undefined>()
     expect<BetterAuthOptions['jwks']>().type.toBe<JwksOptions | undefined>()
     expect<JwksOptions[Exclude<keyof JwksOptions, 'headers'>]>().type.toBe<number | undefined>()
     expect<JwksOptions['headers']>().type.toBe<Readonly<Record<string, string>> | undefined>()
