@@ -42,6 +42,7 @@ t.test('defaults', async t => {
     isRevoked: undefined,
     callbackTimeout: 5000,
     openapi: true,
+    unprotected: undefined,
     jwks: {
       maxAge: 600_000,
       staleWhileRevalidate: 60_000,
@@ -54,7 +55,8 @@ t.test('defaults', async t => {
   t.strictSame(resolve({}), defaults)
   const names = [
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache',
-    'jwks', 'userSchema', 'userId', 'sessionCookie', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi'
+    'jwks', 'userSchema', 'userId', 'sessionCookie', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi',
+    'unprotected'
   ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
   const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
@@ -431,7 +433,8 @@ t.test('jwks.headers is read once, and its values are in no message', async t =>
 t.test('options that do not exist', async t => {
   const known = new RegExp(`\\. Known options: ${[
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks',
-    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi'
+    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi',
+    'unprotected'
   ].join(', ')}(?:\\. Did you mean "[\\w.]+"\\?)?$`)
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',
