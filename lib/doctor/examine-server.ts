@@ -32,7 +32,7 @@ function describe ({ url, status, duration, headers }: JwksResponse): DoctorJwks
   const cacheControl = headers.get('cache-control') ?? ''
   const maxAge = /\bs-maxage="?(\d{1,10})/i.exec(cacheControl) ?? /\bmax-age="?(\d{1,10})/i.exec(cacheControl)
   const age = /^\d{1,10}$/.exec(headers.get('age') ?? '')
-  const date = Date.parse(headers.get('date') ?? '')
+  const date = Date.parse(String(headers.get('date')))
   return {
     url,
     status,

@@ -546,3 +546,11 @@ t.test('an origin that looks like our own is refused when the browser reports an
     'a trusted one is of another site'
   )
 })
+
+t.test('a Host header that is no host makes no origin its own', async t => {
+  const { send } = await createApi(t, true)
+  for (const host of ['api.example.com/x', 'a b', 'user@api.example.com', 'api.example.com#']) {
+    t.match(await send('POST', { host, origin: `http://${host}` }), { status: 403, body: REFUSAL }, host)
+    t.match(await send('POST', { host, origin: OWN }), { status: 403, body: REFUSAL }, host)
+  }
+})
