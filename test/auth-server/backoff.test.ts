@@ -82,7 +82,7 @@ t.test('back-off', async t => {
     })
   }
 
-  t.test('goes on doubling when the server no longer asks for a pause', async t => {
+  t.test('doubles again when the server no longer asks for a pause', async t => {
     const backoff = createBackoff(createClock().now, () => 0)
     backoff.fail(60_000)
     backoff.fail(0)
