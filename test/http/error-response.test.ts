@@ -175,7 +175,7 @@ t.test('any other error gets neither', async t => {
   t.strictSame(log.refusals(), [])
 })
 
-t.test('what is no scope is not in the challenge', async t => {
+t.test('an invalid scope is left out of the challenge', async t => {
   const challengeOf = (...scopes: string[]) => {
     return responseHeaders(new ForbiddenError('forbidden', scopes))['WWW-Authenticate']
   }
