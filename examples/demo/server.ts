@@ -2,7 +2,7 @@ import cors from '@fastify/cors'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import betterAuthPlugin, {
-  betterAuthCookieSecuritySchemes, getUser, UserSchema, type Session
+  betterAuthCookieSecuritySchemes, getUser, isBetterAuthError, UserSchema, type Session
 } from 'better-auth-fastify'
 import Fastify from 'fastify'
 import { createAuthServer } from './auth-server.js'
@@ -41,8 +41,21 @@ await api.register(swaggerUi, {
 await api.register(betterAuthPlugin, {
   authUrl: auth.url,
   sessionCookie: { trustedOrigins: pages },
-  // Much shorter than the defaults, to show an outage and a rotation within a minute.
-  jwks: { maxAge: 5000, staleWhileRevalidate: 5000, staleIfError: 60_000 }
+  jwks: {
+    // Much shorter than the defaults, to show an outage and a rotation within a minute.
+    maxAge: 5000,
+    staleWhileRevalidate: 5000,
+    staleIfError: 60_000,
+    // Almost no limit: a new key is accepted at once, even just after a withdrawn key was refused. An application keeps
+    // the default of 20. Anyone can invent unknown keys, and the limit keeps them from flooding the auth server.
+    requestsPerMinute: 60_000
+  }
+})
+
+// Shows the page why a request was refused. A real API only logs the reason, as this plugin does: it would tell an
+// attacker what to try next.
+api.addHook('onError', async (_request, reply, error) => {
+  if (isBetterAuthError(error)) reply.header('Demo-Reason', error.reason)
 })
 
 api.get('/open', async () => ({ message: 'Anyone may read this.' }))

@@ -37,6 +37,7 @@ t.test('npm run example', async t => {
 
     t.equal(refused[0], 'HTTP/1.1 401 Unauthorized')
     t.match(refused.join('\n'), /^www-authenticate: Bearer$/im)
+    t.match(refused.join('\n'), /^demo-reason: token_missing$/im, 'and says why, as it is a demo')
     t.match(refused.join('\n'), '"code":"FST_BETTER_AUTH_TOKEN_MISSING"')
 
     t.match(JSON.parse(paste(lines, folder)[1]!), expected, 'and may be pasted again')

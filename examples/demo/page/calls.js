@@ -2,34 +2,46 @@ import { alter } from './auth.js'
 import { byId, write } from './dom.js'
 
 /** Section 3: sends a request to the API with the chosen credential, and shows the response. */
-export function createCalls ({ token, refreshCookie }) {
-  function requestOf (method, credential) {
-    const headers = method === 'POST' ? { 'content-type': 'application/json' } : {}
-    const sent = credential === 'forged' && token() ? alter(token()) : token()
-    if (['bearer', 'forged'].includes(credential) && sent) headers.authorization = `Bearer ${sent}`
-    // The page and the API share an origin here. A page of another origin needs `include`.
-    const credentials = credential === 'cookie' ? 'same-origin' : 'omit'
-    return { method, headers, credentials, ...method === 'POST' && { body: '{}' } }
+export function createCalls ({ token, isSignedIn, refreshCookie }) {
+  /** The number of the newest request. Responses of all others come too late to be shown. */
+  let newest = 0
+
+  /** What the page sends for a choice, and the name of it. */
+  function credentialOf ({ value, labels }) {
+    const name = labels[0].textContent.trim().toLowerCase()
+    if (value === 'none') return { name, credentials: 'omit' }
+    if (value === 'cookie') {
+      // The page and the API share an origin here. A page of another origin needs `include`.
+      return { name: isSignedIn() ? name : 'nothing: you are signed out', credentials: 'same-origin' }
+    }
+    if (token() === undefined) return { name: 'nothing: there is no token', credentials: 'omit' }
+    const sent = value === 'forged' ? alter(token()) : token()
+    return { name, credentials: 'omit', headers: { authorization: `Bearer ${sent}` } }
   }
 
   async function call (method, path) {
-    const { value: credential, labels } = document.querySelector('[name=credential]:checked')
-    const sent = `${method} ${path} · ${labels[0].textContent.trim().toLowerCase()}`
-    const send = () => fetch(path, requestOf(method, credential))
+    const number = ++newest
+    const { name, headers, credentials } = credentialOf(document.querySelector('[name=credential]:checked'))
+    const body = method === 'POST' && { body: '{}', headers: { ...headers, 'content-type': 'application/json' } }
+    const send = () => fetch(path, { method, credentials, headers, ...body })
+    // A screen reader repeats the same response only if the time tells it apart from the last one.
+    const sent = `${method} ${path} · ${name} · ${new Date().toTimeString().slice(0, 8)}`
     try {
       let response = await send()
       // The cookie expires after five minutes: retry once, with a new one.
-      if (response.status === 401 && credential === 'cookie' && await refreshCookie()) response = await send()
-      show(sent, response.status, response.headers, JSON.stringify(await response.json(), null, 2))
+      if (response.status === 401 && credentials === 'same-origin' && await refreshCookie()) response = await send()
+      show(number, sent, response.status, response.headers, JSON.stringify(await response.json(), null, 2))
     } catch {
-      show(sent, '–', new Headers(), 'No response. Is the example still running?')
+      show(number, sent, '–', new Headers(), 'No response. Is the example still running?')
     }
   }
 
-  function show (sent, status, headers, text) {
+  function show (number, sent, status, headers, text) {
+    if (number !== newest) return
     byId('status').className = `status s${status}`
     write('status', String(status))
     write('sent', sent)
+    write('reason', headers.get('demo-reason') ?? '–')
     write('www-authenticate', headers.get('www-authenticate') ?? '–')
     write('retry-after', headers.has('retry-after') ? `${headers.get('retry-after')} s` : '–')
     write('body', text)
@@ -39,4 +51,11 @@ export function createCalls ({ token, refreshCookie }) {
     const button = target.closest('button')
     if (button !== null) call(button.dataset.method, button.dataset.path)
   })
+
+  return {
+    /** Forgets the response that is shown, and the one that is still to come. */
+    clear () {
+      show(++newest, 'Send a request to see its response.', '–', new Headers(), '')
+    }
+  }
 }

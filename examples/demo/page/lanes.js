@@ -26,6 +26,7 @@ export function createLanes () {
     },
     clear () {
       second = 0
+      write('news', '')
       lanes.forEach((lane, index) => { lane.start(TITLES[index]) })
     },
     async pulse () {
@@ -80,7 +81,7 @@ function createLane (title) {
         state.squares.set(second, state.last)
         state.squares.delete(second - LENGTH)
         if (state.last.status in state.counts) state.counts[state.last.status]++
-        if (state.last.status !== before) lane.news = `${name.textContent}: ${state.last.text}`
+        if (state.last.status !== before && lane.state === state) lane.news = `${name.textContent}: ${state.last.text}`
       }
       lane.draw(second)
       const { news } = lane
@@ -102,8 +103,10 @@ async function request (token) {
     const { status, headers } = await fetch('/demo/pulse', {
       headers: { authorization: `Bearer ${token}` }, credentials: 'omit'
     })
+    const reason = headers.get('demo-reason')
     const wait = headers.get('retry-after')
-    return { time, status: String(status), text: wait === null ? String(status) : `${status}, Retry-After ${wait} s` }
+    const text = `${status}${reason === null ? '' : ` ${reason}`}${wait === null ? '' : `, Retry-After ${wait} s`}`
+    return { time, status: String(status), text }
   } catch {
     return { time, status: 'none', text: 'no response' }
   }

@@ -1,6 +1,6 @@
 import { createAuthClient, decode } from './auth.js'
 import { createCalls } from './calls.js'
-import { byId, write } from './dom.js'
+import { byId, explain, reasonOf, write } from './dom.js'
 import { createLanes } from './lanes.js'
 import { secondsLeft, showLife, showToken } from './token.js'
 
@@ -12,7 +12,14 @@ const READING_TIME = 8000
 const { authUrl } = await readState()
 const auth = createAuthClient(authUrl)
 const lanes = createLanes()
+const calls = createCalls({
+  token: () => current?.token,
+  isSignedIn: () => user !== null,
+  refreshCookie: () => auth.session().catch(() => null)
+})
 let isUp = true
+/** Who is signed in, or `null`. */
+let user = null
 /** The decoded token. The page stores it nowhere else. */
 let current = null
 let silence
@@ -28,35 +35,56 @@ async function control (name, body, headers = {}) {
     method: 'POST',
     ...body ? { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) } : { headers }
   })
-  if (!response.ok) throw new Error((await response.json()).message)
-  return response
+  if (response.ok) return response
+  const reason = response.headers.get('demo-reason')
+  throw new Error(`${(await response.json()).message}${reason === null ? '' : ` (${reason})`}`)
 }
 
-async function fetchToken () {
-  use(decode(await auth.token()))
+/** Fetches a token and continues with it, unless someone else is signed in, or nobody, by the time it arrives. */
+async function fetchToken (ask = auth.token) {
+  const before = user
+  const token = await ask()
+  if (user === before) use(decode(token))
 }
 
 function use (decoded) {
   current = decoded
   if (current === null) lanes.clear()
   else lanes.use(current)
-  for (const id of ['renew', 'copy', 'rotate']) byId(id).disabled = current === null
-  byId('withdraw').disabled = !lanes.hasOld
   showToken(current)
+  showReasons()
+}
+
+function showReasons () {
+  const reason = user === null ? 'Sign in first.' : ''
+  explain('renew', reason)
+  explain('copy', reason || (current === null ? 'Fetch a new token first.' : ''))
+  explain('rotate', reason)
+  explain('withdraw', reason || (lanes.hasOld ? '' : 'No old key: rotate the keys first.'))
 }
 
 async function enter (session) {
-  const user = session?.user
-  byId('signed-out').hidden = user !== undefined
-  byId('signed-in').hidden = user === undefined
-  if (user === undefined) {
+  user = session?.user ?? null
+  if (user === null) {
     use(null)
+    calls.clear()
+    exchange('signed-in', 'signed-out', 'name')
     return
   }
   write('who-name', user.name)
   write('who-email', user.email)
   byId('admin').checked = user.role === 'admin'
+  exchange('signed-out', 'signed-in', 'signed-in')
+  showReasons()
   await fetchToken()
+}
+
+/** Shows one part in the place of another. If the focus was in that part, it moves to the target. */
+function exchange (from, to, target) {
+  const hadFocus = byId(from).contains(document.activeElement)
+  byId(to).hidden = false
+  byId(from).hidden = true
+  if (hadFocus) byId(target).focus()
 }
 
 async function showServers () {
@@ -100,12 +128,13 @@ function showMessage (text) {
   silence = setTimeout(() => { write('message', '') }, READING_TIME)
 }
 
-/** Runs an action on an event of an element, and shows its error. */
+/** Runs an action on an event of an element, and shows its error. A disabled button only shows its reason. */
 function on (id, act, event = 'click') {
   byId(id).addEventListener(event, async domEvent => {
     domEvent.preventDefault()
     showMessage('')
     try {
+      if (reasonOf(id) !== '') throw new Error(reasonOf(id))
       await act(domEvent)
     } catch (error) {
       showMessage(error.message)
@@ -131,7 +160,7 @@ on('admin', async ({ target }) => {
     target.checked = current?.claims.role === 'admin'
   }
 }, 'change')
-on('renew', fetchToken)
+on('renew', () => fetchToken())
 on('copy', async () => {
   await window.navigator.clipboard.writeText(current.token)
   showMessage('Copied the token.')
@@ -140,8 +169,7 @@ on('rotate', async () => {
   await control('rotate')
   if (isUp) return fetchToken()
   // As if the API alone could not reach the auth server: the API gets a token whose key it cannot fetch.
-  const { token } = await (await control('token')).json()
-  use(decode(token))
+  return fetchToken(async () => (await (await control('token')).json()).token)
 })
 on('withdraw', () => control('withdraw'))
 on('outage', async () => {
@@ -151,6 +179,5 @@ on('outage', async () => {
 
 write('auth-url', new URL(authUrl).host)
 write('api-url', window.location.host)
-createCalls({ token: () => current?.token, refreshCookie: () => auth.session().catch(() => null) })
 await enter(await auth.session().catch(() => null)).catch(() => {})
 tick()
