@@ -1,3 +1,4 @@
+// In a clone, after `npm install && npm run build`: npx tsx examples/metrics.ts
 import { subscribe } from 'node:diagnostics_channel'
 import underPressure from '@fastify/under-pressure'
 import betterAuthPlugin, {

@@ -1,3 +1,4 @@
+// In a clone, after `npm install && npm run build`: npx tsx examples/minimal.ts
 import betterAuthPlugin from 'better-auth-fastify'
 import Fastify from 'fastify'
 

@@ -1,3 +1,4 @@
+// In a clone, after `npm install && npm run build`: npx tsx examples/revocation.ts
 import { randomUUID } from 'node:crypto'
 import betterAuthPlugin, { type Claims } from 'better-auth-fastify'
 import Fastify from 'fastify'

@@ -1,3 +1,4 @@
+// In a clone, after `npm install && npm run build`: npx tsx examples/two-servers.ts
 import betterAuthPlugin from 'better-auth-fastify'
 import Fastify from 'fastify'
 import { listen, readPort, signUpLines, startAuthServer, stopOnSignal } from './support.js'

@@ -1,3 +1,4 @@
+// In a clone, after `npm install && npm run build`: npx tsx examples/websocket.ts
 import fastifyWebsocket from '@fastify/websocket'
 import betterAuthPlugin from 'better-auth-fastify'
 import Fastify, { type FastifyRequest } from 'fastify'

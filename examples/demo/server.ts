@@ -1,3 +1,4 @@
+// In a clone, after `npm install`: npm run example
 import cors from '@fastify/cors'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
