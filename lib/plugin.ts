@@ -23,6 +23,7 @@ import type { Scheme } from './schemes/scheme.js'
 import { sessionCookieProfile } from './schemes/session-cookie/jwt.js'
 import { sessionCookieScheme } from './schemes/session-cookie/scheme.js'
 import { accessTokenProfile } from './tokens/access-token.js'
+import { createSignatureChecks } from './tokens/signature-checks.js'
 import { createUserReader, type UserReader } from './tokens/user-reader.js'
 import { createVerifier } from './tokens/verifier.js'
 
@@ -128,10 +129,11 @@ function reuseSuccess (ready: () => Promise<void>): () => Promise<void> {
 /** The schemes in the order in which they are tried. Bearer tokens come first. */
 function createSchemes (options: ResolvedOptions, keys: KeyStore, readUser: UserReader): [Scheme, ...Scheme[]] {
   const { extractToken, sessionCookie } = options
-  const bearer = createVerifier(accessTokenProfile(options, readUser), options, keys, now)
+  const context = { keys, checks: createSignatureChecks(), now }
+  const bearer = createVerifier(accessTokenProfile(options, readUser), options, context)
   const schemes: [Scheme, ...Scheme[]] = [bearerScheme(bearer, extractToken)]
   if (sessionCookie !== false) {
-    const cookie = createVerifier(sessionCookieProfile(options, sessionCookie, readUser), options, keys, now)
+    const cookie = createVerifier(sessionCookieProfile(options, sessionCookie, readUser), options, context)
     schemes.push(sessionCookieScheme(cookie, sessionCookie))
   }
   return schemes

@@ -11,6 +11,7 @@ import { checkTimes } from '../tokens/claims.js'
 import { parseJws, type HeaderPolicy, type JsonObject, type JwsHeader } from '../tokens/jws.js'
 import { createUserReader } from '../tokens/user-reader.js'
 import type { TokenProfile } from '../tokens/verified-token.js'
+import { createSignatureChecks } from '../tokens/signature-checks.js'
 import { createVerifier } from '../tokens/verifier.js'
 import { openToken } from './pasted-token.js'
 import { redact } from './redact.js'
@@ -52,7 +53,7 @@ async function judge (
   token: string, profile: TokenProfile, options: ResolvedOptions, keys: KeyStore
 ): Promise<DoctorVerdict> {
   const request = requestWith(`Bearer ${token}`)
-  const verifier = createVerifier(profile, options, keys, Date.now)
+  const verifier = createVerifier(profile, options, { keys, checks: createSignatureChecks(), now: Date.now })
   const checkStatus = createStatusCheck(options, Date.now)
   const reason = await reasonOf(async () => checkStatus(request, await verifier.verify(bearerToken(request)!)))
   return { accepted: reason === null, reason }

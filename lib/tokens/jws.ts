@@ -114,6 +114,22 @@ export function isSignedBy (jws: Jws, key: KeyObject): boolean {
   }
 }
 
+/**
+ * Like `isSignedBy()` with a key of the JWKS, but in the thread pool.
+ *
+ * @param done - called once.
+ */
+export function isSignedByLater (jws: Jws, key: KeyObject, done: (isSigned: boolean) => void): void {
+  const alg = jws.alg as Algorithm
+  try {
+    verify(DIGESTS[alg], jws.signingInput, verifyInput(alg, key), jws.signature, (error, isSigned) => {
+      done(error === null && isSigned)
+    })
+  } catch {
+    done(false)
+  }
+}
+
 /** Decodes base64url strictly: no stray trailing bits, no padding, so that every token has exactly one encoding. */
 function decodeSegment (segment: string): Buffer {
   const bytes = Buffer.from(segment, 'base64url')

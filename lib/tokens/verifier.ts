@@ -1,17 +1,20 @@
 import { createSecretKey } from 'node:crypto'
 import { TokenInvalidError } from '../contract/errors.js'
+import type { Algorithm } from '../contract/options.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { VerificationKey } from '../keys/jwk.js'
 import type { KeyStore } from '../keys/key-store.js'
 import { checkTimes } from './claims.js'
 import { isSignedBy, parseJws, parseObject, type Jws, type JwsHeader } from './jws.js'
+import type { SignatureChecks } from './signature-checks.js'
 import { createTokenCache } from './token-cache.js'
 import type { TokenProfile, VerifiedToken } from './verified-token.js'
 
 /** Verifies tokens of one profile under the options of one registration. */
 export interface Verifier {
   /**
-   * Verifies a token: at once if its key is known, else as a promise, which rejects with the same errors.
+   * Verifies a token: at once if it is known or if no other is being verified, else as a promise, which rejects with the
+   * same errors.
    *
    * @param trace - its `cached` becomes `true` if the token was in the cache.
    * @throws TokenInvalidError, TokenExpiredError, JwksUnavailableError
@@ -21,6 +24,14 @@ export interface Verifier {
   assertWellFormed (token: string): void
 }
 
+/** What the verifiers of one registration share. */
+export interface VerifierContext {
+  readonly keys: KeyStore
+  readonly checks: SignatureChecks
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
 /** The default limit of Node.js for all headers of a request: no legitimate token is longer. */
 const MAX_TOKEN_LENGTH = 16_384
 const MAX_HEADERS = 100
@@ -28,20 +39,17 @@ const MAX_HEADERS = 100
 const MAX_DEPTH = 100
 
 export function createVerifier (
-  profile: TokenProfile, options: ResolvedOptions, keys: KeyStore, now: () => number
+  profile: TokenProfile, options: ResolvedOptions, { keys, checks, now }: VerifierContext
 ): Verifier {
   const secretKey = profile.secret === undefined ? undefined : createSecretKey(profile.secret, 'utf8')
   // Only headers of tokens with a valid signature, so that no attacker can fill it.
   const headers = new Map<string, JwsHeader>()
+  /** The tokens that are being verified. */
+  const pending = new Map<string, Promise<VerifiedToken>>()
   const cache = options.tokenCache === false ? undefined : createTokenCache(options.tokenCache, keys, now)
 
-  function verifyWith (token: string, jws: Jws, key: VerificationKey | undefined): VerifiedToken {
-    const isOnCurve = jws.curve === undefined || jws.curve === key?.publicKey.asymmetricKeyType
-    if (key !== undefined && !(isOnCurve && (key.algorithms as readonly string[]).includes(jws.alg))) {
-      throw new TokenInvalidError('algorithm_mismatch')
-    }
-    const isSigned = isSignedBy(jws, key === undefined ? secretKey! : key.publicKey)
-    if (!isSigned) throw new TokenInvalidError('signature_invalid')
+  /** Reads a token whose signature is valid. */
+  function read (token: string, jws: Jws, key: VerificationKey | undefined): VerifiedToken {
     const payload = parseObject(jws.payload)
     if (isTooDeep(payload, MAX_DEPTH)) throw new TokenInvalidError('token_malformed')
     const time = now()
@@ -63,6 +71,34 @@ export function createVerifier (
     return verified
   }
 
+  function verifyWith (token: string, jws: Jws, key: VerificationKey): VerifiedToken | Promise<VerifiedToken> {
+    const isOnCurve = jws.curve === undefined || jws.curve === key.publicKey.asymmetricKeyType
+    if (!isOnCurve || !(key.algorithms as readonly string[]).includes(jws.alg)) {
+      throw new TokenInvalidError('algorithm_mismatch')
+    }
+    const isSigned = checks.check(jws, key.publicKey)
+    if (isSigned instanceof Promise) return verifyLater(token, jws, key, isSigned)
+    if (!isSigned) throw new TokenInvalidError('signature_invalid')
+    return read(token, jws, key)
+  }
+
+  async function verifyLater (
+    token: string, jws: Jws, key: VerificationKey, isSigned: Promise<boolean>
+  ): Promise<VerifiedToken> {
+    if (!await isSigned) throw new TokenInvalidError('signature_invalid')
+    // The key may have left the JWKS during the check.
+    const current = keys.isTrusted(key) ? key : await keys.get(key.kid, jws.alg as Algorithm)
+    return current === key ? read(token, jws, key) : verifyWith(token, jws, current)
+  }
+
+  /** Until it is verified, other requests with the same token wait for the same promise. */
+  function share (token: string, verified: Promise<VerifiedToken>): Promise<VerifiedToken> {
+    function forget (): void { pending.delete(token) }
+    pending.set(token, verified)
+    verified.then(forget, forget)
+    return verified
+  }
+
   function remember ({ headerSegment, alg, curve, kid, typ }: Jws): void {
     if (headers.has(headerSegment)) return
     if (headers.size === MAX_HEADERS) headers.clear()
@@ -77,12 +113,20 @@ export function createVerifier (
         if (trace !== undefined) trace.cached = true
         return cached
       }
+      const shared = pending.get(token)
+      if (shared !== undefined) return shared
       const jws = parseJws(token, profile, headers)
       const { kid, alg } = jws
       // HS256 gets this far only with a shared secret, and only HS256 comes without a `kid`.
-      if (kid === undefined || alg === 'HS256') return verifyWith(token, jws, undefined)
+      if (kid === undefined || alg === 'HS256') {
+        if (!isSignedBy(jws, secretKey!)) throw new TokenInvalidError('signature_invalid')
+        return read(token, jws, undefined)
+      }
       const key = keys.get(kid, alg)
-      return key instanceof Promise ? key.then(found => verifyWith(token, jws, found)) : verifyWith(token, jws, key)
+      const verified = key instanceof Promise
+        ? key.then(found => verifyWith(token, jws, found))
+        : verifyWith(token, jws, key)
+      return verified instanceof Promise ? share(token, verified) : verified
     },
     assertWellFormed (token) {
       if (token.length > MAX_TOKEN_LENGTH) throw new TokenInvalidError('token_too_long')

@@ -1,8 +1,8 @@
-import { constants, createSecretKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { constants, createSecretKey, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto'
 import t from 'tap'
 import { ALGORITHMS, type Algorithm } from '../../lib/index.js'
 import { importJwk } from '../../lib/keys/jwk.js'
-import { isSignedBy, parseJws as parse, parseObject, type Jws, type JwsHeader } from '../../lib/tokens/jws.js'
+import { isSignedBy, isSignedByLater, parseJws as parse, parseObject, type Jws, type JwsHeader } from '../../lib/tokens/jws.js'
 import { createSigningKey, encode, signBytes, signHmac, signJws } from '../fixtures/signing.js'
 import { reasonOf } from '../fixtures/refusals.js'
 
@@ -28,6 +28,20 @@ t.test('takes a token apart', async t => {
   t.strictSame(parseObject(payload), { sub: 'u_1' })
   t.equal(`${signingInput.toString()}.${encode(signature)}`, token)
   t.strictSame(parseJws(signHmac(SECRET, {}), ALL).kid, undefined)
+})
+
+t.test('the thread pool comes to the same verdict', async t => {
+  const later = (jws: Jws, key: KeyObject) => new Promise(resolve => { isSignedByLater(jws, key, resolve) })
+  for (const [alg, key] of KEYS) {
+    const jws = parseJws(signJws(key, { sub: 'u_1' }), ALL)
+    t.equal(await later(jws, key.publicKey), true, alg)
+    for (const [other, { publicKey }] of KEYS) {
+      if (other !== alg) t.equal(await later(jws, publicKey), false, `${alg} with a key for ${other}`)
+    }
+    for (const length of [0, 1, 31, 63, 65, 5000]) {
+      t.equal(await later({ ...jws, signature: randomBytes(length) }, key.publicKey), false, `${alg}, ${length} bytes`)
+    }
+  }
 })
 
 t.test('sign and verify', async t => {

@@ -1,4 +1,5 @@
 import Fastify from 'fastify'
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import betterAuthPlugin from '../../lib/index.js'
 import { JwksUnavailableError, TokenInvalidError } from '../../lib/contract/errors.js'
@@ -61,11 +62,11 @@ t.test('an entry serves only within exp and nbf', async t => {
   clock.now = (at + 10) * 1000 - 1
   t.ok(await verifier.verify(token))
   clock.now = (at + 10) * 1000
-  t.throws(() => verifier.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
+  await t.rejects(async () => verifier.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
   clock.now = (at - 10) * 1000
   t.ok(await verifier.verify(token))
   clock.now = (at - 10) * 1000 - 1
-  t.throws(() => verifier.verify(token), withReason('token_not_active'))
+  await t.rejects(async () => verifier.verify(token), withReason('token_not_active'))
 })
 
 t.test('an entry serves no longer than its iat and nbf allow when the clock is set back', async t => {
@@ -74,7 +75,7 @@ t.test('an entry serves no longer than its iat and nbf allow when the clock is s
   const token = signJws(signer, createClaims(ISSUER, { iat }))
   await verifier.verify(token)
   clock.now = iat * 1000 - 1
-  t.throws(() => verifier.verify(token), withReason('token_not_active'))
+  await t.rejects(async () => verifier.verify(token), withReason('token_not_active'))
 })
 
 t.test('the key store is asked on every hit, so that hits keep the refresh of the key going', async t => {
@@ -93,7 +94,9 @@ t.test('a token outside its lifetime does not keep the refresh of the key going'
   const token = signJws(signer, createClaims(ISSUER))
   await verifier.verify(token)
   clock.now += 900_001
-  t.throws(() => verifier.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
+  // A check in the thread pool would ask the key store as well.
+  await turn()
+  await t.rejects(async () => verifier.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
   t.equal(state.checked, 0)
 })
 
@@ -117,9 +120,9 @@ t.test('a cached token is refused as soon as its key is', async t => {
 
   state.trusted = []
   state.get = () => { throw new TokenInvalidError('unknown_key') }
-  t.throws(() => verifier.verify(token), withReason('unknown_key'))
+  await t.rejects(async () => verifier.verify(token), withReason('unknown_key'))
   state.get = () => { throw new JwksUnavailableError(1000) }
-  t.throws(() => verifier.verify(token), { code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' })
+  await t.rejects(async () => verifier.verify(token), { code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' })
   const rejecting = async (): Promise<VerificationKey> => { throw new TokenInvalidError('unknown_key') }
   state.get = rejecting
   await t.rejects(Promise.resolve(verifier.verify(token)), withReason('unknown_key'))
@@ -132,7 +135,7 @@ t.test('a cached token is refused when other key material comes under the same k
   const other = importJwk(createSigningKey('EdDSA', signer.kid).jwk)
   state.trusted = [other]
   state.get = () => other
-  t.throws(() => verifier.verify(token), withReason('signature_invalid'))
+  await t.rejects(async () => verifier.verify(token), withReason('signature_invalid'))
   state.get = async () => other
   await t.rejects(Promise.resolve(verifier.verify(token)), withReason('signature_invalid'))
 })
@@ -141,7 +144,7 @@ t.test('refused tokens are not cached', async t => {
   const { verifier, clock } = setUp()
   const nbf = Math.floor(clock.now / 1000) + 60
   const token = signJws(signer, createClaims(ISSUER, { nbf }))
-  t.throws(() => verifier.verify(token), withReason('token_not_active'))
+  await t.rejects(async () => verifier.verify(token), withReason('token_not_active'))
   clock.now = nbf * 1000
   t.ok(await verifier.verify(token))
 })
@@ -151,9 +154,9 @@ t.test('a token that shares its end with a cached one is another token', async t
   const [header, payload, signature] = signJws(signer, createClaims(ISSUER)).split('.') as [string, string, string]
   await verifier.verify(`${header}.${payload}.${signature}`)
   const forged = Buffer.from(JSON.stringify(createClaims(ISSUER, { sub: 'admin' }))).toString('base64url')
-  t.throws(() => verifier.verify(`${header}.${forged}.${signature}`), withReason('signature_invalid'))
-  t.throws(() => verifier.verify(`x${header}.${payload}.${signature}`), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
-  t.throws(() => verifier.verify(signature.slice(-32)), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
+  await t.rejects(async () => verifier.verify(`${header}.${forged}.${signature}`), withReason('signature_invalid'))
+  await t.rejects(async () => verifier.verify(`x${header}.${payload}.${signature}`), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
+  await t.rejects(async () => verifier.verify(signature.slice(-32)), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
 })
 
 t.test('two tokens that end alike do not disturb each other', t => {
@@ -198,7 +201,7 @@ t.test('HS256 tokens are cached as well', async t => {
   t.equal(await verifier.verify(token), await verifier.verify(token))
   t.match(state, { asked: 0, checked: 0 })
   clock.now += 900_001
-  t.throws(() => verifier.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
+  await t.rejects(async () => verifier.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
 })
 
 t.test('a token of more than 16 kB is refused before it is looked at', async t => {
@@ -206,7 +209,7 @@ t.test('a token of more than 16 kB is refused before it is looked at', async t =
   const pad = (length: number) => signJws(signer, createClaims(ISSUER, { pad: 'x'.repeat(length) }))
   const long = pad(13_000)
   t.ok(long.length > 16_384)
-  t.throws(() => verifier.verify(long), withReason('token_too_long'))
+  await t.rejects(async () => verifier.verify(long), withReason('token_too_long'))
   t.throws(() => { verifier.assertWellFormed(long) }, withReason('token_too_long'))
   t.equal(state.asked, 0)
   const short = pad(11_000)

@@ -1,13 +1,14 @@
-import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHmac, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import t from 'tap'
 import { ALGORITHMS, JwksUnavailableError, TokenInvalidError, type Algorithm } from '../../lib/index.js'
 import { importJwk, type VerificationKey } from '../../lib/keys/jwk.js'
 import type { KeyStore } from '../../lib/keys/key-store.js'
 import type { BetterAuthOptions } from '../../lib/contract/options.js'
 import { decodeClaims } from '../../lib/tokens/verified-token.js'
+import type { SignatureChecks } from '../../lib/tokens/signature-checks.js'
 import type { Verifier } from '../../lib/tokens/verifier.js'
 import { createClaims, createSigningKey, encode, signHmac, signJws, type SigningKey } from '../fixtures/signing.js'
-import { reasonOf, refusalOf } from '../fixtures/refusals.js'
+import { reasonOf, refusalOf, withReason } from '../fixtures/refusals.js'
 import { createBearerVerifier } from '../fixtures/verifier.js'
 import { responseHeaders } from '../../lib/http/error-response.js'
 
@@ -385,4 +386,111 @@ t.test('a payload that is nested too deeply is refused, even with a right signat
   for (const levels of [100, 5000]) {
     t.equal(await reasonOf(() => verifier.verify(signJws(KEY, nested(levels)))), 'token_malformed', String(levels))
   }
+})
+
+t.test('tokens that are verified at the same time', async t => {
+  /** Checks that end when the test says so. */
+  function holdChecks () {
+    const held: Array<(isSigned: boolean) => void> = []
+    const check = (): Promise<boolean> => new Promise(resolve => { held.push(resolve) })
+    return { checks: { check } satisfies SignatureChecks, held }
+  }
+  function setUpHeld (options: BetterAuthOptions = {}) {
+    const keys = new Keys([...KEYS.values()].map(importKey))
+    const clock = { now: Date.now() }
+    const { checks, held } = holdChecks()
+    const verifier = createBearerVerifier({ authUrl: ISSUER, ...options }, keys, () => clock.now, checks)
+    return { keys, clock, held, verifier, verify: async (token: string) => verifier.verify(token) }
+  }
+  const turn = () => new Promise(resolve => { setImmediate(resolve) })
+
+  for (const tokenCache of [undefined, false] as const) {
+    t.test(`a new token in a thousand requests is checked once, with tokenCache ${tokenCache}`, async t => {
+      const { verifier, keys, held } = setUpHeld({ tokenCache })
+      for (const later of [false, true]) {
+        keys.later = later
+        const token = tokenOf(KEY, { jti: randomUUID() })
+        const other = tokenOf(KEY, { jti: randomUUID() })
+        const all = Array.from({ length: 1000 }, () => verifier.verify(token))
+        const another = verifier.verify(other)
+        await turn()
+        t.equal(held.length, 2, 'one check for each token')
+        for (const end of held.splice(0)) end(true)
+        const verified = await Promise.all(all)
+        t.equal(new Set(verified).size, 1)
+        t.equal(verified[0]!.token, token)
+        t.equal((await another).token, other)
+      }
+    })
+  }
+
+  t.test('a forged token in a thousand requests is checked once, and again the next time', async t => {
+    const { verify, held } = setUpHeld()
+    const token = tokenOf(KEY)
+    for (let round = 0; round < 2; round++) {
+      const all = Array.from({ length: 1000 }, () => verify(token))
+      t.equal(held.length, 1)
+      held.pop()!(false)
+      const outcomes = await Promise.allSettled(all)
+      t.ok(outcomes.every(({ status }) => status === 'rejected'))
+      await t.rejects(all[999]!, withReason('signature_invalid'))
+    }
+    const accepted = verify(token)
+    held.pop()!(true)
+    t.equal((await accepted).token, token, 'a refusal is not remembered')
+  })
+
+  t.test('a key that leaves the JWKS ends the check too', async t => {
+    const { verify, keys, held } = setUpHeld()
+    const pending = verify(tokenOf(KEY))
+    keys.found.delete(KEY.kid)
+    held.pop()!(true)
+    await t.rejects(pending, withReason('unknown_key'))
+  })
+
+  t.test('and so does the end of trust in it, while the auth server cannot be reached', async t => {
+    const { verify, keys, held } = setUpHeld()
+    const pending = verify(tokenOf(KEY))
+    keys.found.delete(KEY.kid)
+    keys.error = () => new JwksUnavailableError(7000)
+    held.pop()!(true)
+    await t.rejects(pending, { code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' })
+  })
+
+  t.test('if another key takes its kid, the token is checked with that one', async t => {
+    const { verify, keys, held } = setUpHeld()
+    const [key, replacement] = [KEYS.get('EdDSA')!, createSigningKey('ES256', KEY.kid)]
+    const pending = verify(tokenOf(key))
+    keys.found.set(KEY.kid, importKey(replacement))
+    held.pop()!(true)
+    await t.rejects(pending, withReason('algorithm_mismatch'))
+
+    const second = importKey(createSigningKey('EdDSA', KEY.kid))
+    keys.found.set(KEY.kid, importKey(key))
+    const checkedTwice = verify(tokenOf(key, { jti: 'other' }))
+    keys.found.set(KEY.kid, second)
+    held.pop()!(true)
+    await turn()
+    t.equal(held.length, 1, 'a second check')
+    held.pop()!(true)
+    t.equal((await checkedTwice).key, second)
+  })
+
+  t.test('a key that has to be confirmed is confirmed, and no second check is made', async t => {
+    const { verify, keys, held } = setUpHeld()
+    const pending = verify(tokenOf(KEY))
+    keys.isTrusted = () => false
+    keys.later = true
+    held.pop()!(true)
+    t.equal((await pending).key, keys.found.get(KEY.kid))
+    t.equal(held.length, 0)
+  })
+
+  t.test('a token that expires during its check is refused', async t => {
+    const { verify, clock, held } = setUpHeld({ clockTolerance: 0 })
+    const pending = verify(tokenOf(KEY, { exp: Math.floor(clock.now / 1000) + 60 }))
+    clock.now += 61_000
+    held.pop()!(true)
+    await t.rejects(pending, { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
+  })
 })

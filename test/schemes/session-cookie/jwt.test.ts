@@ -4,6 +4,7 @@ import type { BetterAuthOptions, RefusalReason } from '../../../lib/index.js'
 import { resolveOptions } from '../../../lib/contract/resolve-options.js'
 import { sessionCookieProfile } from '../../../lib/schemes/session-cookie/jwt.js'
 import { createUserReader } from '../../../lib/tokens/user-reader.js'
+import { createSignatureChecks } from '../../../lib/tokens/signature-checks.js'
 import { createVerifier, type Verifier } from '../../../lib/tokens/verifier.js'
 import { bearer, captureLog } from '../../fixtures/api.js'
 import type { Clock } from '../../fixtures/clock.js'
@@ -274,7 +275,7 @@ t.test('a session that ends while its cookie is remembered', async t => {
     const { store, clock } = createTestStore([KEY.jwk as Fields & { kid: string }])
     const resolved = resolveOptions({ authUrl: ISSUER, sessionCookie: { secret: SECRET }, ...options }, {})
     const profile = sessionCookieProfile(resolved, { secret: SECRET }, createUserReader())
-    return { verifier: createVerifier(profile, resolved, store, clock.now), clock }
+    return { verifier: createVerifier(profile, resolved, { keys: store, checks: createSignatureChecks(), now: clock.now }), clock }
   }
   const at = (time: number) => new Date(time).toISOString()
   const content = (clock: Clock, sessionMs: number, tokenMs = 300_000) => ({

@@ -1,0 +1,58 @@
+import type { KeyObject } from 'node:crypto'
+import { isSignedBy, isSignedByLater, type Jws } from './jws.js'
+
+/** Checks the signatures of one registration, most of them in the thread pool. */
+export interface SignatureChecks {
+  /** Whether the signature is valid: at once if no other is being checked, else as a promise, which never rejects. */
+  check (jws: Jws, key: KeyObject): boolean | Promise<boolean>
+}
+
+interface Waiting { readonly jws: Jws, readonly key: KeyObject, readonly resolve: (isSigned: boolean) => void }
+
+/**
+ * DNS lookups and files share the pool, which has 4 threads by default. Twice as many checks keep its threads busy
+ * between two turns of the event loop, and whatever comes after them waits for less than a millisecond.
+ */
+const MAX_RUNNING = 8
+/**
+ * Beyond it, checks are done at once. To refuse a request instead would hit honest ones, and would save little: the
+ * rest of a request costs the event loop about as much as the check.
+ */
+const MAX_WAITING = 1000
+
+export function createSignatureChecks (): SignatureChecks {
+  let running = 0
+  const waiting: Waiting[] = []
+  /** Whether this turn of the event loop has checked a signature. */
+  let hasChecked = false
+
+  /** Without others, the way to the pool and back costs more time than it saves. */
+  function checkNow (jws: Jws, key: KeyObject): boolean {
+    hasChecked = true
+    setImmediate(() => { hasChecked = false })
+    return isSignedBy(jws, key)
+  }
+
+  function start (jws: Jws, key: KeyObject, resolve: (isSigned: boolean) => void): void {
+    running++
+    isSignedByLater(jws, key, isSigned => {
+      running--
+      startNext()
+      resolve(isSigned)
+    })
+  }
+
+  function startNext (): void {
+    const first = waiting.shift()
+    if (first !== undefined) start(first.jws, first.key, first.resolve)
+  }
+
+  return {
+    check (jws, key) {
+      if (running === 0 && !hasChecked) return checkNow(jws, key)
+      if (running < MAX_RUNNING) return new Promise(resolve => { start(jws, key, resolve) })
+      if (waiting.length >= MAX_WAITING) return isSignedBy(jws, key)
+      return new Promise(resolve => { waiting.push({ jws, key, resolve }) })
+    }
+  }
+}
