@@ -20,6 +20,8 @@ export interface Settings {
   /** Requests before each measurement. */
   readonly warmup: number
   readonly rounds: number
+  /** A folder with another build of this package, whose start is measured beside this one's. */
+  readonly before?: string | undefined
 }
 
 /** A target for a value that must not exceed a limit. `NaN` never reaches it. */

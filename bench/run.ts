@@ -19,6 +19,7 @@ const { values: args } = parseArgs({
     only: { type: 'string' },
     million: { type: 'boolean', default: process.env.BENCH_MILLION === '1' },
     rounds: { type: 'string' },
+    before: { type: 'string' },
     out: { type: 'string' }
   }
 })
@@ -27,8 +28,8 @@ if (args.only !== undefined && !Object.hasOwn(SCENARIOS, args.only)) {
 }
 
 const settings: Settings = args.quick
-  ? { quick: true, requests: 5000, warmup: 5000, rounds: Number(args.rounds ?? 1) }
-  : { quick: false, requests: 20_000, warmup: 10_000, rounds: Number(args.rounds ?? 3) }
+  ? { quick: true, requests: 5000, warmup: 5000, rounds: Number(args.rounds ?? 1), before: args.before }
+  : { quick: false, requests: 20_000, warmup: 10_000, rounds: Number(args.rounds ?? 3), before: args.before }
 const names = args.only !== undefined
   ? [args.only]
   : Object.keys(SCENARIOS).filter(name => name !== 'million' || args.million)

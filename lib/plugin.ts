@@ -24,7 +24,7 @@ import { sessionCookieProfile } from './schemes/session-cookie/jwt.js'
 import { sessionCookieScheme } from './schemes/session-cookie/scheme.js'
 import { accessTokenProfile } from './tokens/access-token.js'
 import { createSignatureChecks } from './tokens/signature-checks.js'
-import { createUserReader, type UserReader } from './tokens/user-reader.js'
+import { loadUserReader, type UserReader } from './tokens/user-reader.js'
 import { createVerifier } from './tokens/verifier.js'
 
 /** `fastify.betterAuth`: the keys of the auth server, and how routes are protected. */
@@ -80,7 +80,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   warnOfAuthUrl(fastify, options, rawOptions)
   const source = createJwksSource(options, fastify.log)
   const keys = createKeyStore({ authUrl, source, policy, log: fastify.log, now, random: Math.random })
-  const readUser = createUserReader(options.userSchema, options.userId)
+  const readUser = await loadUserReader(options)
   const schemes = createSchemes(options, keys, readUser)
   const checkStatus = createStatusCheck(options, now)
   const authenticate = createAuthenticator(schemes, checkStatus, authUrl)

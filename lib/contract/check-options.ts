@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import type { Static, TSchema } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
+import * as Value from '@sinclair/typebox/value'
 import { InvalidOptionError } from './errors.js'
 import { suggestOption } from './suggest-option.js'
 

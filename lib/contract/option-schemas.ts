@@ -1,4 +1,5 @@
-import { Type, type TObject, type TSchema } from '@sinclair/typebox'
+import * as Type from '@sinclair/typebox'
+import type { TObject, TSchema } from '@sinclair/typebox'
 import { option, type OptionSchema } from './check-options.js'
 import {
   ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions,

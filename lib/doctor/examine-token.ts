@@ -9,7 +9,7 @@ import { sessionCookieProfile } from '../schemes/session-cookie/jwt.js'
 import { accessTokenProfile } from '../tokens/access-token.js'
 import { checkTimes } from '../tokens/claims.js'
 import { parseJws, type HeaderPolicy, type JsonObject, type JwsHeader } from '../tokens/jws.js'
-import { createUserReader } from '../tokens/user-reader.js'
+import { loadUserReader } from '../tokens/user-reader.js'
 import type { TokenProfile } from '../tokens/verified-token.js'
 import { createSignatureChecks } from '../tokens/signature-checks.js'
 import { createVerifier } from '../tokens/verifier.js'
@@ -24,7 +24,7 @@ import type { DoctorPart, DoctorToken, DoctorVerdict } from './report.js'
 export async function examineToken (
   token: string, options: ResolvedOptions, keys: KeyStore
 ): Promise<Omit<DoctorToken, 'notes'>> {
-  const readUser = createUserReader(options.userSchema, options.userId)
+  const readUser = await loadUserReader(options)
   const profile = accessTokenProfile(options, readUser)
   let isSigned = false
   const watched: TokenProfile = {

@@ -1,4 +1,5 @@
-import { Type, type TSchema } from '@sinclair/typebox'
+import * as Type from '@sinclair/typebox'
+import type { TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { CheckUnavailableError, ForbiddenError } from '../contract/errors.js'
 import type { Claims, User } from '../contract/identity.js'

@@ -1,10 +1,9 @@
-import type { Static, TObject } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
 import { TokenInvalidError } from '../contract/errors.js'
 import { UserSchema, type User } from '../contract/identity.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { readFlag } from './columns.js'
 import type { JsonObject } from './jws.js'
-import { createSchemaReader } from './schema-reader.js'
 
 /**
  * Reads the user from a record: the claims of an access token, or the user in a session cookie.
@@ -13,16 +12,23 @@ import { createSchemaReader } from './schema-reader.js'
  */
 export type UserReader = (record: JsonObject) => User
 
+/** @param userId - where the id of the user is. */
+export function createUserReader (userId: ResolvedOptions['userId'] = 'either'): UserReader {
+  return record => toUser(record, userId) as User
+}
+
 /**
- * @param schema - the application's own user: all properties of {@link UserSchema}, and more.
- * @param userId - where the id of the user is.
+ * The reader for these options. What only `userSchema` needs, above all TypeBox, is loaded here, and only if it is set.
+ *
+ * @throws InvalidOptionError for a `userSchema` with a format that nobody knows.
  */
-export function createUserReader (
-  schema: TObject = UserSchema, userId: ResolvedOptions['userId'] = 'either'
-): UserReader {
-  if (schema === UserSchema) return record => toUser(record, userId) as User
-  const own = Object.keys(schema.properties).filter(name => !Object.hasOwn(UserSchema.properties, name))
+export async function loadUserReader (
+  { userSchema: schema, userId }: Pick<ResolvedOptions, 'userSchema' | 'userId'>
+): Promise<UserReader> {
+  if (schema === undefined || schema === UserSchema) return createUserReader(userId)
+  const { createSchemaReader } = await import('./schema-reader.js')
   const readUser = createSchemaReader(schema)
+  const own = Object.keys(schema.properties).filter(name => !Object.hasOwn(UserSchema.properties, name))
 
   return record => {
     const user: Record<string, unknown> = toUser(record, userId)

@@ -1,5 +1,6 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
 import { startJwksServer } from '../fixtures/jwks-server.js'
@@ -58,8 +59,10 @@ function isNear (found: number, said: number): boolean {
 }
 
 /** Runs a program of the project against the JWKS server, and says what it printed. */
-async function start (file: string): Promise<Pick<Result, 'code' | 'stderr'> & { printed: unknown }> {
-  const { code, stdout, stderr } = await run(project, [NODE, file], api)
+async function start (
+  file: string, env: NodeJS.ProcessEnv = {}
+): Promise<Pick<Result, 'code' | 'stderr'> & { printed: unknown }> {
+  const { code, stdout, stderr } = await run(project, [NODE, file], { ...api, ...env })
   return { code, stderr, printed: stdout.startsWith('{') ? JSON.parse(stdout) : stdout }
 }
 
@@ -73,10 +76,39 @@ const RIGHT = {
   }
 }
 
+/** Runs a program as {@link start} does, and lists the files that it has loaded, by their paths in the project. */
+async function startAndList (file: string): Promise<{ result: Awaited<ReturnType<typeof start>>, loaded: string[] }> {
+  copyFileSync(join(CONSUMERS, file), join(project, file))
+  const coverage = join(project, `coverage-${file}`)
+  const result = await start(file, { NODE_V8_COVERAGE: coverage })
+  const [report] = readdirSync(coverage)
+  const { result: scripts } = JSON.parse(readFileSync(join(coverage, report!), 'utf8')) as {
+    result: Array<{ url: string }>
+  }
+  const root = pathToFileURL(`${realpathSync(project)}/`).href
+  return { result, loaded: scripts.map(({ url }) => url.replace(root, '')) }
+}
+
 for (const file of ['javascript.mjs', 'javascript.cjs']) {
-  t.test(`${file} runs from the installed package`, async t => {
-    copyFileSync(join(CONSUMERS, file), join(project, file))
-    t.strictSame(await start(file), RIGHT)
+  t.test(`${file} runs from the installed package, and loads no TypeBox`, async t => {
+    const { result, loaded } = await startAndList(file)
+    t.strictSame(result, RIGHT)
+    t.ok(loaded.includes('node_modules/better-auth-fastify/dist/index.js'), 'what is loaded is listed')
+    t.strictSame(loaded.filter(path => path.includes('typebox')), [])
+  })
+}
+
+for (const file of ['user-schema.mjs', 'user-schema.cjs']) {
+  t.test(`${file}: what it has registered in its TypeBox counts`, async t => {
+    const { result, loaded } = await startAndList(file)
+    t.strictSame(result, {
+      code: 0,
+      stderr: '',
+      printed: { format: [200, 401], ...file.endsWith('.mjs') && { type: [200, 401] }, unknown: true }
+    })
+    const typeBox = loaded.filter(path => path.includes('@sinclair/typebox'))
+    t.ok(typeBox.includes('node_modules/@sinclair/typebox/build/esm/compiler/compiler.mjs'))
+    t.strictSame(typeBox.filter(path => !path.startsWith('node_modules/@sinclair/typebox/')), [], 'no second copy')
   })
 }
 

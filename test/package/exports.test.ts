@@ -8,6 +8,8 @@ import * as options from '../../lib/contract/options.js'
 import * as requestDecorators from '../../lib/http/request-decorators.js'
 import * as routeSchema from '../../lib/openapi/route-schema.js'
 import * as plugin from '../../lib/plugin.js'
+import { run } from '../fixtures/package.js'
+import { ROOT } from '../fixtures/program.js'
 
 t.test('exports what is public, and nothing else', async t => {
   t.strictSame(Object.keys(entry).sort(), [
@@ -27,6 +29,19 @@ t.test('exports the things themselves', async t => {
   for (const [name, value] of Object.entries(entry)) {
     if (name !== 'default') t.equal(value, rooms[name], name)
   }
+})
+
+t.test('dist exports the same to ESM and CommonJS, and its functions and classes keep their names', async t => {
+  const program = `
+    import { createRequire } from 'node:module'
+    import * as esm from 'better-auth-fastify'
+    const commonJs = createRequire(import.meta.url)('better-auth-fastify')
+    const names = Object.entries(esm).map(([key, { name = null }]) => [key, name])
+    console.log(JSON.stringify({ names, isOne: esm.default === commonJs.default }))
+  `
+  const { stdout } = await run(ROOT, [process.execPath, '--input-type=module', '--eval', program])
+  const names = Object.entries(entry).map(([key, value]) => [key, (value as { name?: string }).name ?? null])
+  t.strictSame(JSON.parse(stdout), { names, isOne: true })
 })
 
 t.test('the default export and betterAuthPlugin are one', async t => {

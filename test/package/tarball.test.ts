@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import t from 'tap'
-import { PAGES, parsePage } from '../fixtures/docs.js'
+import { PAGES, parsePage, read } from '../fixtures/docs.js'
 import { pack } from '../fixtures/package.js'
 
 t.test('the tarball', async t => {
@@ -17,9 +17,18 @@ t.test('the tarball', async t => {
       t.ok(files.includes(`${path}.d.ts`))
     }
     t.ok(files.includes('dist/cli.js'))
-    t.strictSame(below('dist').filter(path => !/\.(js|d\.ts)$/.test(path)), [])
+    t.strictSame(below('dist').filter(path => !/\.(js|d\.ts)$/.test(path)).sort(), [
+      'dist/dependencies.cjs', 'dist/typebox-license.txt'
+    ])
     t.strictSame(below('docs').sort(), PAGES.filter(page => page.startsWith('docs/')).sort())
     t.ok(below('examples').includes('examples/minimal.ts'))
+  })
+
+  t.test('has only a small part of TypeBox in it', async t => {
+    const code = below('dist').filter(path => path.endsWith('.js')).map(read).join('\n')
+    const parts = code.match(/^\/\/ .*@sinclair\/typebox\/build\/.*$/gm) ?? []
+    t.ok(parts.length > 10 && parts.length < 50, `${parts.length} of several hundred files`)
+    t.match(read('dist/typebox-license.txt'), /Copyright \(c\) .*Permission is hereby granted/s)
   })
 
   t.test('holds whatever its pages link to', async t => {

@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { UserSchema } from '../../lib/index.js'
 import { findFormat } from '../../lib/tokens/formats.js'
-import { createUserReader } from '../../lib/tokens/user-reader.js'
+import { loadUserReader } from '../../lib/tokens/user-reader.js'
 import { bearer, captureLog, startApi } from '../fixtures/api.js'
 import { startJwks } from '../fixtures/jwks-server.js'
 import { withReason } from '../fixtures/refusals.js'
@@ -69,7 +69,7 @@ t.test('the formats of Fastify\'s own validator mean the same in `userSchema`', 
 })
 
 const reader = (properties: Record<string, TSchema>) =>
-  createUserReader(Type.Object({ ...UserSchema.properties, ...properties }))
+  loadUserReader({ userSchema: Type.Object({ ...UserSchema.properties, ...properties }), userId: 'either' })
 
 t.test('in arrays, unions, intersections, tuples and records', async t => {
   const Email = Type.String({ format: 'email' })
@@ -88,7 +88,7 @@ t.test('in arrays, unions, intersections, tuples and records', async t => {
       deep: { by: 'a' }
     }]
   ] as Array<[TSchema, unknown, unknown]>) {
-    const read = reader({ x: schema })
+    const read = await reader({ x: schema })
     t.match(read({ sub: 'u_1', x: right }), { x: right })
     t.throws(() => read({ sub: 'u_1', x: wrong }), withReason('claim_invalid'))
   }
@@ -96,7 +96,7 @@ t.test('in arrays, unions, intersections, tuples and records', async t => {
 
 t.test('a base property may have one; neither the schema nor the registry of TypeBox is changed', async t => {
   const userSchema = Type.Object({ ...UserSchema.properties, email: Type.String({ format: 'email' }) })
-  const read = createUserReader(userSchema)
+  const read = await loadUserReader({ userSchema, userId: 'either' })
   t.match(read({ sub: 'u_1', email: 'a@example.com' }), { email: 'a@example.com' })
   t.throws(() => read({ sub: 'u_1', email: 'a' }), withReason('claim_invalid'))
   t.equal(userSchema.properties.email.format, 'email')
@@ -106,7 +106,7 @@ t.test('a base property may have one; neither the schema nor the registry of Typ
 async function withFormat (t: Test, registry: typeof FormatRegistry, name: string): Promise<void> {
   registry.Set(name, text => text.startsWith('x-'))
   t.teardown(() => registry.Delete(name))
-  const read = reader({ x: Type.String({ format: name }) })
+  const read = await reader({ x: Type.String({ format: name }) })
   t.match(read({ sub: 'u_1', x: 'x-1' }), { x: 'x-1' })
   t.throws(() => read({ sub: 'u_1', x: 'y-1' }), withReason('claim_invalid'))
 }

@@ -66,9 +66,9 @@ t.test('refuses claims that name nobody', async t => {
 t.test('the option `userId` chooses the claim, and a token without it is refused', async t => {
   const both = { sub: 'ada@example.com', id: 'row_1' }
   const read = (userId: 'sub' | 'id' | 'either' | 'equal', claims: Record<string, unknown>) =>
-    reasonOf(() => { createUserReader(undefined, userId)(claims) })
+    reasonOf(() => { createUserReader(userId)(claims) })
   const idOf = (userId: 'sub' | 'id' | 'either' | 'equal', claims: Record<string, unknown>) =>
-    createUserReader(undefined, userId)(claims).id
+    createUserReader(userId)(claims).id
   t.equal(idOf('sub', both), 'ada@example.com')
   t.equal(idOf('id', both), 'row_1')
   t.equal(idOf('either', both), 'ada@example.com')
