@@ -13,8 +13,8 @@ import type { TokenProfile, VerifiedToken } from './verified-token.js'
 /** Verifies tokens of one profile under the options of one registration. */
 export interface Verifier {
   /**
-   * Verifies a token: at once if it is known or if no other is being verified, else as a promise, which rejects with the
-   * same errors.
+   * Verifies a token: at once if it is known, or if no other is being verified; else as a promise, which rejects with
+   * the same errors.
    *
    * @param trace - its `cached` becomes `true` if the token was in the cache.
    * @throws TokenInvalidError, TokenExpiredError, JwksUnavailableError

@@ -2,7 +2,9 @@ import { constants, createSecretKey, generateKeyPairSync, randomBytes, sign, typ
 import t from 'tap'
 import { ALGORITHMS, type Algorithm } from '../../lib/index.js'
 import { importJwk } from '../../lib/keys/jwk.js'
-import { isSignedBy, isSignedByLater, parseJws as parse, parseObject, type Jws, type JwsHeader } from '../../lib/tokens/jws.js'
+import {
+  isSignedBy, isSignedByLater, parseJws as parse, parseObject, type Jws, type JwsHeader
+} from '../../lib/tokens/jws.js'
 import { createSigningKey, encode, signBytes, signHmac, signJws } from '../fixtures/signing.js'
 import { reasonOf } from '../fixtures/refusals.js'
 

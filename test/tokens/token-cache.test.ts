@@ -155,7 +155,9 @@ t.test('a token that shares its end with a cached one is another token', async t
   await verifier.verify(`${header}.${payload}.${signature}`)
   const forged = Buffer.from(JSON.stringify(createClaims(ISSUER, { sub: 'admin' }))).toString('base64url')
   await t.rejects(async () => verifier.verify(`${header}.${forged}.${signature}`), withReason('signature_invalid'))
-  await t.rejects(async () => verifier.verify(`x${header}.${payload}.${signature}`), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
+  await t.rejects(
+    async () => verifier.verify(`x${header}.${payload}.${signature}`), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
+  )
   await t.rejects(async () => verifier.verify(signature.slice(-32)), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
 })
 
