@@ -1,12 +1,18 @@
 import { format } from './report.js'
-import type { Row } from './scenarios/compare.js'
+
+/** A chart of bars. All its bars have one scale. */
+export interface Chart {
+  readonly title: string
+  readonly groups: ReadonlyArray<{ readonly title: string, readonly bars: readonly Bar[] }>
+}
+
+/** The value, or why there is none. */
+export interface Bar { readonly name: string, readonly isOurs: boolean, readonly value: number | string }
 
 const WIDTH = 760
 const LABELS = 230
 const BARS = 420
 const LINE = 22
-
-const TITLE = 'CPU time per request in µs'
 
 const STYLE = `
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
@@ -21,23 +27,22 @@ const STYLE = `
     .ours { fill: #3fb950 }
   }`
 
-/** Draws the CPU time per request as bars, with one block per algorithm for known tokens and one for new tokens. */
-export function drawChart (rows: readonly Row[]): string {
-  const titleOf = ({ alg, route }: Row) => `${alg}, ${route.tokens === 'warm' ? 'known tokens' : 'new tokens'}`
-  const scale = longestBar(rows)
-  let y = 22
-  const lines = [text(0, y, `${TITLE} (less is better)`, 'head')]
-  for (const title of new Set(rows.map(titleOf))) {
-    y += 36
-    lines.push(text(0, y, title, 'note'))
-    for (const row of rows.filter(row => titleOf(row) === title)) {
-      y += LINE
-      lines.push(...drawBar(row, y, scale))
+/** Draws the charts below each other, as one SVG file. */
+export function drawCharts (charts: readonly Chart[]): string {
+  let y = -14
+  const lines: string[] = []
+  for (const { title, groups } of charts) {
+    const scale = longestBar(groups.flatMap(({ bars }) => bars))
+    lines.push(text(0, y += 36, title, 'head'))
+    for (const group of groups) {
+      lines.push(text(0, y += 36, group.title, 'note'))
+      for (const bar of group.bars) lines.push(...drawBar(bar, y += LINE, scale))
     }
+    y += LINE
   }
-  const height = y + 14
-  const size = `width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img" aria-label="${TITLE}">
+  const size = `width="${WIDTH}" height="${y}" viewBox="0 0 ${WIDTH} ${y}"`
+  const label = charts.map(({ title }) => title).join('; ')
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img" aria-label="${label}">
 <style>${STYLE}
 </style>
 ${lines.join('\n')}
@@ -45,19 +50,19 @@ ${lines.join('\n')}
 `
 }
 
-function drawBar ({ route, result }: Row, y: number, scale: number): string[] {
-  const label = text(0, y, route.name, route.contender === 'ours' ? 'head' : '')
-  if ('refused' in result) return [label, text(LABELS, y, `not supported (${result.refused})`, 'note')]
-  const isCut = result.cpu > scale
-  const width = Math.round(Math.min(1, result.cpu / scale) * BARS)
-  const style = route.contender === 'ours' ? 'ours' : 'bar'
+function drawBar ({ name, isOurs, value }: Bar, y: number, scale: number): string[] {
+  const label = text(0, y, name, isOurs ? 'head' : '')
+  if (typeof value === 'string') return [label, text(LABELS, y, value, 'note')]
+  const isCut = value > scale
+  const width = Math.round(Math.min(1, value / scale) * BARS)
+  const style = isOurs ? 'ours' : 'bar'
   const bar = `<rect class="${style}" x="${LABELS}" y="${y - 12}" width="${width}" height="15" rx="2"/>`
-  return [label, bar, text(LABELS + width + 6, y, isCut ? `→ ${format(result.cpu)}` : format(result.cpu), '')]
+  return [label, bar, text(LABELS + width + 6, y, isCut ? `→ ${format(value)}` : format(value), '')]
 }
 
 /** The value of a full bar. A few much larger values are cut off, or they would make the others invisible. */
-function longestBar (rows: readonly Row[]): number {
-  const values = rows.flatMap(({ result }) => 'refused' in result ? [] : [result.cpu]).sort((a, b) => a - b)
+function longestBar (bars: readonly Bar[]): number {
+  const values = bars.flatMap(({ value }) => typeof value === 'string' ? [] : [value]).sort((a, b) => a - b)
   const typical = values[Math.floor(values.length * 0.75)]!
   return Math.max(...values.filter(value => value <= 3 * typical))
 }

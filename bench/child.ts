@@ -10,11 +10,13 @@ export interface Child<Hello, Question, Answer> {
   stop (): Promise<void>
 }
 
-/** Starts a program with a configuration, which it reads with {@link readConfig}. */
+/** Starts a program with a configuration, which it reads with {@link readConfig}, and optionally on one core only. */
 export async function startChild<Hello, Question, Answer> (
-  file: string, config: object
+  file: string, config: object, core?: number
 ): Promise<Child<Hello, Question, Answer>> {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(config)])
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(config)], core === undefined
+    ? {}
+    : { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath, ...process.execArgv] })
   return {
     hello: await nextMessage(child, file) as Hello,
     async ask (question) {
@@ -48,8 +50,10 @@ export function readConfig<Config> (): Config {
 }
 
 /** For the child: reports that it is ready, answers questions, and ends with its parent. */
-export function answerParent<Question> (hello: object, answer: (question: Question) => object): void {
-  process.on('message', question => { process.send!(answer(question as Question)) })
+export function answerParent<Question> (
+  hello: object, answer: (question: Question) => object | Promise<object>
+): void {
+  process.on('message', async question => { process.send!(await answer(question as Question)) })
   process.on('disconnect', () => { process.exit() })
   process.send!(hello)
 }

@@ -4,7 +4,7 @@ import type { FeatureName } from './contenders/features.js'
 import type { Algorithm } from './tokens.js'
 
 /** The ways to verify a token that are measured, each a file in `contenders/`. */
-export type ContenderName = 'open' | 'bare' | 'ours' | 'jose' | 'fastify-jwt-jwks' | 'recipe'
+export type ContenderName = 'open' | 'bare' | 'ours' | 'earlier' | 'jose' | 'fastify-jwt-jwks' | 'recipe'
 
 /** The configuration of a server: one contender, for the tokens of one issuer. */
 export interface ServerConfig {
@@ -20,7 +20,8 @@ export interface ServerConfig {
 /** Prepares an API that requires tokens. Returns the options of its protected route. */
 export type Protect = (app: FastifyInstance, config: ServerConfig) => Promise<RouteShorthandOptions>
 
-export interface ServerHello { url: string }
+/** The URLs of the protected route, and of a route without protection. */
+export interface ServerHello { url: string, openUrl: string }
 
 /** CPU time in microseconds, memory in bytes. */
 export interface Usage { cpu: number, rss: number, peak: number }

@@ -1,8 +1,13 @@
+import type { Chart } from './chart.js'
+
 /** The result of a scenario: Markdown, and whether it reaches its targets. */
 export interface Section {
   readonly title: string
   readonly text: string
   readonly targets: readonly Target[]
+  /** The part of the text that is on docs/operations/performance.md too. Default: the text. */
+  readonly summary?: string
+  readonly charts?: readonly Chart[]
 }
 
 export interface Target {
@@ -20,13 +25,20 @@ export interface Settings {
   /** Requests before each measurement. */
   readonly warmup: number
   readonly rounds: number
-  /** A folder with another build of this package, whose start is measured beside this one's. */
-  readonly before?: string | undefined
+  /** Whether another build of this plugin is measured beside it. */
+  readonly earlier: boolean
+  /** The folder of that build. */
+  readonly before: string | undefined
 }
 
 /** A target for a value that must not exceed a limit. `NaN` never reaches it. */
 export function atMost (limit: number, what: string, value: number, unit = ''): Target {
   return { what, target: `≤ ${limit}${unit}`, value: `${format(value)}${unit}`, reached: value <= limit }
+}
+
+/** A target for a value that must reach a limit. `NaN` never reaches it. */
+export function atLeast (limit: number, what: string, value: number): Target {
+  return { what, target: `≥ ${limit}`, value: format(value), reached: value >= limit }
 }
 
 /** A target for a value that must stay below a limit. `NaN` never reaches it. */
@@ -54,4 +66,12 @@ export function targetsTable (sections: readonly Section[]): string {
   const rows = sections.flatMap(({ targets }) => targets)
     .map(({ what, target, value, reached }) => [what, target, value, reached ? 'yes' : 'NO'])
   return markdownTable(['', 'target', 'measured', 'reached'], rows)
+}
+
+/** Fills the generated blocks of a page, which are named after their scenarios, with the summaries of these. */
+export function fillBlocks (page: string, sections: ReadonlyMap<string, Section>): string {
+  return page.replace(/(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)/gs, (block, start, name, end) => {
+    const section = sections.get(name)
+    return section === undefined ? block : `${start}\n${section.summary ?? section.text}\n\n${end}`
+  })
 }

@@ -1,16 +1,21 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { drawChart } from './chart.js'
-import { targetsTable, type Section, type Settings } from './report.js'
-import { compare, type Row } from './scenarios/compare.js'
+import { drawCharts } from './chart.js'
+import { CONNECTIONS } from './load.js'
+import { fillBlocks, targetsTable, type Section, type Settings } from './report.js'
+import { compare } from './scenarios/compare.js'
 import { features } from './scenarios/features.js'
+import { flood } from './scenarios/flood.js'
 import { manyKeys } from './scenarios/many-keys.js'
 import { million } from './scenarios/million.js'
 import { slowRefresh } from './scenarios/slow-refresh.js'
 import { startup } from './scenarios/startup.js'
 
-const SCENARIOS: Record<string, (settings: Settings) => Promise<Section & { rows?: Row[] }>> = {
-  compare, 'slow-refresh': slowRefresh, 'many-keys': manyKeys, features, startup, million
+const SCENARIOS: Record<string, (settings: Settings) => Promise<Section>> = {
+  compare, flood, 'slow-refresh': slowRefresh, 'many-keys': manyKeys, features, startup, million
 }
 
 const { values: args } = parseArgs({
@@ -19,56 +24,72 @@ const { values: args } = parseArgs({
     only: { type: 'string' },
     million: { type: 'boolean', default: process.env.BENCH_MILLION === '1' },
     rounds: { type: 'string' },
-    before: { type: 'string' },
+    earlier: { type: 'string' },
     out: { type: 'string' }
   }
 })
-if (args.only !== undefined && !Object.hasOwn(SCENARIOS, args.only)) {
-  throw new Error(`--only must be one of ${Object.keys(SCENARIOS).join(', ')}`)
+const names = args.only?.split(',') ?? Object.keys(SCENARIOS).filter(name => name !== 'million' || args.million)
+if (!names.every(name => Object.hasOwn(SCENARIOS, name))) {
+  throw new Error(`--only must be some of ${Object.keys(SCENARIOS).join(',')}`)
 }
+// The servers inherit it.
+if (args.earlier !== undefined) process.env.BENCH_EARLIER = resolve(args.earlier)
 
+const earlier = args.earlier !== undefined
+const before = args.earlier === undefined ? undefined : resolve(args.earlier, '../..')
 const settings: Settings = args.quick
-  ? { quick: true, requests: 5000, warmup: 5000, rounds: Number(args.rounds ?? 1), before: args.before }
-  : { quick: false, requests: 20_000, warmup: 10_000, rounds: Number(args.rounds ?? 3), before: args.before }
-const names = args.only !== undefined
-  ? [args.only]
-  : Object.keys(SCENARIOS).filter(name => name !== 'million' || args.million)
+  ? { quick: true, requests: 5000, warmup: 5000, rounds: Number(args.rounds ?? 1), earlier, before }
+  : { quick: false, requests: 20_000, warmup: 10_000, rounds: Number(args.rounds ?? 3), earlier, before }
 
-const sections: Array<Section & { rows?: Row[] }> = []
+const minutes = (start => () => ((performance.now() - start) / 60_000).toFixed(1))(performance.now())
+const sections = new Map<string, Section>()
 for (const name of names) {
-  console.error(`${name} …`)
+  console.error(`${minutes()} min: ${name} …`)
   const section = await SCENARIOS[name]!(settings)
-  sections.push(section)
+  sections.set(name, section)
   console.log(`\n## ${section.title}\n\n${section.text}\n`)
 }
-console.log(`\n## Targets\n\n${targetsTable(sections)}`)
+console.log(`\n## Targets\n\n${targetsTable([...sections.values()])}`)
+console.error(`${minutes()} min in all`)
 
 // A partial run does not replace the results of a full run.
-const out = args.out ?? (args.quick || args.only !== undefined ? undefined : new URL('.', import.meta.url).pathname)
-if (out !== undefined) {
-  const rows = sections.flatMap(({ rows = [] }) => rows)
-  if (rows.length > 0) await writeFile(`${out}/results.svg`, drawChart(rows))
-  await writeFile(`${out}/RESULTS.md`, await results())
+if (args.out !== undefined) await writeResults(args.out)
+else if (!args.quick && args.only === undefined) {
+  await writeResults(fileURLToPath(new URL('.', import.meta.url)))
+  await writePage(new URL('../docs/operations/performance.md', import.meta.url))
+}
+
+async function writeResults (folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  const charts = [...sections.values()].flatMap(({ charts = [] }) => charts)
+  if (charts.length > 0) await writeFile(join(folder, 'results.svg'), drawCharts(charts))
+  await writeFile(join(folder, 'RESULTS.md'), await results())
+}
+
+async function writePage (page: URL): Promise<void> {
+  await writeFile(page, fillBlocks(await readFile(page, 'utf8'), sections))
 }
 
 async function results (): Promise<string> {
   const { quick, requests, warmup, rounds } = settings
   const packages = ['fastify', 'jose', '@fastify/jwt', 'get-jwks', 'fastify-jwt-jwks', 'autocannon']
   const versions = await Promise.all(packages.map(version))
-  const command = quick ? 'npm run bench -- --quick' : 'npm run bench'
+  const flags = [...quick ? ['--quick'] : [], ...earlier ? ['--earlier=…'] : [], ...args.million ? ['--million'] : []]
+  const command = ['npm run bench', ...flags.length > 0 ? ['--', ...flags] : []].join(' ')
   return `# Results
 
 ${new Date().toISOString().slice(0, 10)}, Node.js ${process.versions.node}, ${versions.join(', ')}.
 
-Generated by \`${command}\`. Each measurement has ${requests} requests over 10 connections, after ${warmup} requests to
-warm up. The figures are medians of ${rounds} or more rounds, each with new server processes. CPU is the time of the
-whole server process. Peak memory includes the TypeScript loader, which is the same in each server.
+Generated by \`${command}\` in ${minutes()} minutes, on ${availableParallelism()} cores. Unless a section says
+otherwise, each measurement has ${requests} requests over ${CONNECTIONS} connections, after ${warmup} requests to warm
+up. The figures are medians of ${rounds} or more rounds, each with new server processes. CPU is the time of the whole
+server process with all its threads. Peak memory includes the TypeScript loader, which is the same in each server.
 
-${sections.map(({ title, text }) => `## ${title}\n\n${text}`).join('\n\n')}
+${[...sections.values()].map(({ title, text }) => `## ${title}\n\n${text}`).join('\n\n')}
 
 ## Targets
 
-${targetsTable(sections)}${names.includes('million') ? '' : '\n\nThis run was without `--million`.'}
+${targetsTable([...sections.values()])}${names.includes('million') ? '' : '\n\nThis run was without `--million`.'}
 `
 }
 

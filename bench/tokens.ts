@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createClaims, createSigningKey, signJws } from '../test/fixtures/signing.js'
+import { createClaims, createSigningKey, encode, signJws } from '../test/fixtures/signing.js'
 import { startChild, type Child } from './child.js'
 import type { JwksAnswer, JwksHello, JwksState } from './issuer.js'
 
@@ -32,6 +32,20 @@ export async function withIssuer<Result> (
     })
   } finally {
     await jwks.stop()
+  }
+}
+
+/**
+ * A function that returns a new forgery of a token at each call: another user, below the signature of the token. The
+ * form and `kid` are valid, and the signature is one that the key made, so that its verification takes all its time.
+ */
+export function createForger (token: string): () => string {
+  const [header, payload, signature] = token.split('.') as [string, string, string]
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>
+  let count = 0
+  return () => {
+    const id = String(count++).padStart(32, '0')
+    return `${header}.${encode({ ...claims, id, sub: id })}.${signature}`
   }
 }
 

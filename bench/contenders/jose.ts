@@ -1,5 +1,5 @@
 import type { User } from 'better-auth-fastify'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import type { Protect } from '../contender.js'
 
@@ -8,9 +8,13 @@ export const protect: Protect = async (app, { alg, origin, jwksUrl }) => {
   const keys = createRemoteJWKSet(new URL(jwksUrl))
   const checks = { issuer: origin, audience: origin, algorithms: [alg] }
 
-  async function onRequest (request: FastifyRequest): Promise<void> {
-    const { payload } = await jwtVerify<User>(request.headers.authorization!.slice(7), keys, checks)
-    request.user = payload
+  async function onRequest (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    try {
+      const { payload } = await jwtVerify<User>(request.headers.authorization!.slice(7), keys, checks)
+      request.user = payload
+    } catch {
+      await reply.code(401).send()
+    }
   }
   app.decorateRequest('user')
   return { onRequest }

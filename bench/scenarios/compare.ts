@@ -1,56 +1,77 @@
 import type { ContenderName } from '../contender.js'
+import { CAN_PIN, onOtherCores } from '../cores.js'
 import { sendLoad } from '../load.js'
 import { alternate, measure, withServer, type Measurement, type Server } from '../measure.js'
-import { atMost, below, format, markdownTable, megabytes, type Section, type Settings, type Target } from '../report.js'
+import type { Section, Settings } from '../report.js'
 import { ALGORITHMS, withIssuer, type Algorithm, type Issuer } from '../tokens.js'
+import { cpuChart, cpuTable, fullTable, judge, ratioTable } from './compare-report.js'
+import { MANY, ONE_CORE, SINGLE, type Route, type Row } from './compare-rows.js'
 
-/** Warm: a few known tokens in turn. Cold: a new token on each request. */
-interface Route { contender: ContenderName, name: string, tokens: 'warm' | 'cold' }
-
-/** The measurement of a route for one algorithm, or the status with which its contender refuses the tokens. */
-export interface Row { alg: Algorithm, route: Route, result: Measurement | { refused: number } }
-
-const PEERS = [
-  { contender: 'ours', name: 'better-auth-fastify' },
-  { contender: 'jose', name: 'jose in a hook' },
-  { contender: 'fastify-jwt-jwks', name: 'fastify-jwt-jwks' },
-  { contender: 'recipe', name: '@fastify/jwt + get-jwks' }
-] as const
-
-const ROUTES: readonly Route[] = [
-  { contender: 'open', name: 'open route', tokens: 'warm' },
-  ...PEERS.map(peer => ({ ...peer, tokens: 'warm' as const })),
-  { contender: 'bare', name: 'bare crypto.verify', tokens: 'cold' },
-  ...PEERS.map(peer => ({ ...peer, tokens: 'cold' as const }))
-]
+/** The loads other than {@link MANY} are measured for the algorithm that Better Auth uses by default. */
+const DEFAULT_ALGORITHM: Algorithm = 'EdDSA'
 
 const WARM_TOKENS = 100
-/** A contender that takes more CPU per request than this, in µs, is measured with a tenth of the requests. */
+/** A contender that takes more CPU per request than this, in µs, is measured with few requests. */
 const SLOW = 3000
+const SLOW_SHARE = 0.05
+
+const NOTES = `Known tokens have been verified before. New tokens are each sent once. A contender that takes more than
+${SLOW / 1000} ms per request is measured with ${SLOW_SHARE * 100} % of the requests. ${CAN_PIN
+  ? '"Server on one core": `taskset` keeps\nthe server with all its threads on one core, and the client on the others.'
+  : 'This machine cannot keep a server on one core.'}`
 
 /** Measures all contenders side by side, for each algorithm. */
-export async function compare (settings: Settings): Promise<Section & { rows: Row[] }> {
+export async function compare (settings: Settings): Promise<Section> {
   const rows: Row[] = []
   for (const alg of ALGORITHMS) rows.push(...await withIssuer(alg, 1, issuer => compareAlgorithm(issuer, settings)))
-  return { title: 'Side by side', text: describe(rows), targets: judge(rows), rows }
+  const summary = `${cpuTable(rows)}\n\n${ratioTable(rows)}`
+  return {
+    title: 'Side by side',
+    text: [summary, NOTES, fullTable(rows)].join('\n\n'),
+    summary,
+    targets: judge(rows),
+    charts: [cpuChart(rows)]
+  }
 }
 
-async function compareAlgorithm (issuer: Issuer, { requests, warmup, rounds }: Settings): Promise<Row[]> {
+function routesFor (alg: Algorithm, { earlier }: Settings): Route[] {
+  const ours: ContenderName[] = earlier ? ['ours', 'earlier'] : ['ours']
+  const peers: ContenderName[] = [...ours, 'jose', 'fastify-jwt-jwks', 'recipe']
+  const loads = alg === DEFAULT_ALGORITHM ? [SINGLE, ...CAN_PIN ? [ONE_CORE] : []] : []
+  return [
+    ...(['open', ...peers] as const).map(contender => ({ contender, tokens: 'warm' as const, load: MANY })),
+    ...(['bare', ...peers] as const).map(contender => ({ contender, tokens: 'cold' as const, load: MANY })),
+    ...loads.flatMap(load => (['bare', ...ours, 'jose'] as const).map(contender => (
+      { contender, tokens: 'cold' as const, load }
+    )))
+  ]
+}
+
+async function compareAlgorithm (issuer: Issuer, settings: Settings): Promise<Row[]> {
+  const { requests, warmup, rounds } = settings
+  const routes = routesFor(issuer.alg, settings)
   const tokens = { warmup: issuer.sign(warmup), warm: issuer.sign(WARM_TOKENS), cold: issuer.sign(requests) }
   const statuses = new Map<ContenderName, number>()
-  for (const { contender } of ROUTES.filter(({ tokens }) => tokens === 'cold')) {
+  for (const contender of new Set(routes.map(({ contender }) => contender))) {
     statuses.set(contender, await withServer(issuer, { contender }, server => probe(server, tokens.warm[0]!)))
   }
-  const accepts = (route: Route) => (statuses.get(route.contender) ?? 200) === 200
 
-  const results = await alternate(ROUTES.filter(accepts), rounds, route => withServer(issuer, route, async server => {
-    const { cpu } = await measure(server, tokens.warm, WARM_TOKENS)
-    const share = cpu > SLOW ? 0.1 : 1
-    await sendLoad(server.hello.url, tokens.warmup, warmup * share)
-    if (route.tokens === 'warm') await sendLoad(server.hello.url, tokens.warm, warmup * share)
-    return await measure(server, tokens[route.tokens], requests * share)
-  }))
-  return ROUTES.map(route => {
+  async function run ({ contender, tokens: kind, load }: Route): Promise<Measurement> {
+    const { connections, oneCore, share } = load
+    return await withServer(issuer, { contender }, async server => {
+      // The first requests are slow in every server: its code is not compiled yet.
+      await sendLoad(server.hello.url, tokens.warm, 2 * WARM_TOKENS)
+      const { cpu } = await measure(server, tokens.warm, WARM_TOKENS)
+      const part = cpu > SLOW ? SLOW_SHARE : 1
+      await sendLoad(server.hello.url, tokens.warmup, warmup * part)
+      if (kind === 'warm') await sendLoad(server.hello.url, tokens.warm, warmup * part)
+      return await measure(server, tokens[kind], Math.ceil(requests * part * share), connections)
+    }, oneCore)
+  }
+  const results = await alternate(routes.filter(({ contender }) => statuses.get(contender) === 200), rounds, route => (
+    route.load.oneCore ? onOtherCores(() => run(route)) : run(route)
+  ))
+  return routes.map(route => {
     const result = results.get(route) ?? { refused: statuses.get(route.contender)! }
     return { alg: issuer.alg, route, result }
   })
@@ -61,44 +82,4 @@ async function probe ({ hello }: Server, token: string): Promise<number> {
   const response = await fetch(hello.url, { headers: { authorization: `Bearer ${token}` } })
   await response.arrayBuffer()
   return response.status
-}
-
-function describe (rows: readonly Row[]): string {
-  const head = [
-    'algorithm', 'tokens', 'route', 'CPU µs per request', 'requests per second', 'p50 ms', 'p99 ms', 'peak memory MB'
-  ]
-  const table = markdownTable(head, rows.map(({ alg, route, result }) => [
-    alg, route.tokens === 'warm' ? 'known' : 'new', route.name, ...'refused' in result
-      ? [`not supported (${result.refused})`, '', '', '', '']
-      : figures(result)
-  ]))
-  const notes = 'Known tokens have been verified before. New tokens are each sent once.\n' +
-    `A contender that takes more than ${SLOW / 1000} ms per request is measured with a tenth of the requests.`
-  return `${table}\n\n${notes}`
-}
-
-function figures ({ cpu, rps, p50, p99, peak }: Measurement): string[] {
-  return [format(cpu), rps.toFixed(0), p50.toFixed(2), p99.toFixed(2), megabytes(peak)]
-}
-
-function judge (rows: readonly Row[]): Target[] {
-  function cpu (alg: Algorithm, contender: ContenderName, tokens: Route['tokens']): number {
-    const { result } = rows.find(row => (
-      row.alg === alg && row.route.contender === contender && row.route.tokens === tokens
-    ))!
-    return 'refused' in result ? NaN : result.cpu
-  }
-  const warm = cpu('EdDSA', 'ours', 'warm')
-  return [
-    atMost(1.25, 'known tokens: CPU ÷ that of the open route, EdDSA', warm / cpu('EdDSA', 'open', 'warm')),
-    atMost(0.2, 'known tokens: CPU ÷ that of jose, EdDSA', warm / cpu('EdDSA', 'jose', 'warm')),
-    ...ALGORITHMS.map(alg => {
-      const difference = cpu(alg, 'ours', 'cold') - cpu(alg, 'bare', 'cold')
-      return atMost(20, `new tokens: CPU − that of bare crypto.verify, ${alg}`, difference, ' µs')
-    }),
-    ...ALGORITHMS.map(alg => {
-      const ratio = cpu(alg, 'ours', 'cold') / cpu(alg, 'jose', 'cold')
-      return below(1, `new tokens: CPU ÷ that of jose, ${alg}`, ratio)
-    })
-  ]
 }
