@@ -79,6 +79,13 @@ function testingRows (file: string, interfaceName: string): Row[] {
   })
 }
 
+/** Members that have no default are required. */
+function oauthTokenRows (interfaceName: string): Row[] {
+  return membersOf('lib/testing/options.ts', interfaceName).map(({ name, type, text, byDefault = 'required' }) => {
+    return [code(name), code(type), byDefault, text]
+  })
+}
+
 const OPTION_HEAD = ['option', 'type', 'default', 'what it is']
 
 /** Every generated block: the page it is on, its name, and its text. */
@@ -103,8 +110,11 @@ const BLOCKS: ReadonlyArray<readonly [page: string, name: string, text: string]>
     ])
   )],
   ['testing', 'issuerOptions', table(OPTION_HEAD, testingRows('options', 'TestIssuerOptions'))],
-  ['testing', 'members', table(['member', 'what it is'], testingRows('issuer', 'TestIssuer'))],
+  ['testing', 'members', table(['member', 'what it is'], testingRows('test-issuer', 'TestIssuer'))],
   ['testing', 'tokenOptions', table(OPTION_HEAD, testingRows('options', 'TestTokenOptions'))],
+  ['testing', 'oauthTokenOptions', table(
+    OPTION_HEAD, ['TestClientTokenOptions', 'TestAccessTokenOptions'].flatMap(oauthTokenRows)
+  )],
   ['testing', 'cookieOptions', table(OPTION_HEAD, testingRows('options', 'TestCookieOptions'))]
 ]
 

@@ -1,5 +1,6 @@
 import type { FastifyJWT } from '@fastify/jwt'
 import type { Claims, Register, User } from './contract/identity.js'
+import type { Principal } from './contract/principal.js'
 import type { Guard } from './guards/clauses.js'
 import type { Authenticate } from './http/hook.js'
 import type { BetterAuth } from './plugin.js'
@@ -53,6 +54,8 @@ interface BetterAuthContextConfig {
 interface BetterAuthRequest {
   /** The verified payload of the token; `null` at run time if nothing authenticated the request. */
   claims: Claims
+  /** Whom the request comes from; `null` at run time if nothing authenticated it. */
+  principal: Principal
 }
 
 type BetterAuthSession = Register extends { session: infer T } ? {

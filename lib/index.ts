@@ -2,10 +2,11 @@ export type {} from './augmentation.js'
 
 export { betterAuthPlugin, betterAuthPlugin as default, type BetterAuth } from './plugin.js'
 export {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions,
-  type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type ResourceOptions,
+  type SessionCookieOptions, type TokenCacheOptions
 } from './contract/options.js'
 export { UserSchema, type Claims, type Register, type Session, type User } from './contract/identity.js'
+export type { ClientPrincipal, DelegatedPrincipal, Principal, UserPrincipal } from './contract/principal.js'
 export {
   AlreadyRegisteredError,
   CheckUnavailableError,
@@ -28,7 +29,9 @@ export type { RefusalReason } from './contract/reasons.js'
 export {
   CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage
 } from './contract/channels.js'
-export { betterAuthCookieSecuritySchemes, betterAuthSecuritySchemes } from './openapi/route-schema.js'
+export {
+  betterAuthCookieSecuritySchemes, betterAuthOAuthSecurityScheme, betterAuthSecuritySchemes
+} from './openapi/security-schemes.js'
 export type { Authenticate } from './http/hook.js'
 export type { Guard } from './guards/clauses.js'
 export type { RouteProtection } from './routes/watch-routes.js'

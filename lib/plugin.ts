@@ -4,16 +4,18 @@ import { createJwksSource } from './auth-server/find-jwks.js'
 import { isPrivate } from './contract/hosts.js'
 import type { BetterAuthOptions } from './contract/options.js'
 import { resolveOptions, type ResolvedOptions } from './contract/resolve-options.js'
+import { challengeScopes } from './guards/admission.js'
 import type { Guard } from './guards/clauses.js'
 import { assertIsNoRequest, createGuard, snapshotGuard } from './guards/guard.js'
 import { createStatusCheck } from './http/account-status.js'
-import { createAuthenticator } from './http/authenticate.js'
+import { admitUsers, createAuthenticator } from './http/authenticate.js'
 import { protectCookieResponses } from './http/cookie-response.js'
 import { decorateErrorResponses } from './http/error-response.js'
 import { createHook } from './http/hook.js'
 import { registerJwt } from './http/jwt-verify.js'
 import { assertNamesAreFree, keepNames } from './http/names.js'
 import { decorateRequests } from './http/request-decorators.js'
+import { serveMetadata } from './http/resource-metadata.js'
 import { createKeyStore, type KeyStatus, type KeyStore } from './keys/key-store.js'
 import { documentRoutes } from './openapi/swagger.js'
 import { createProtections } from './routes/protections.js'
@@ -83,22 +85,25 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   const readUser = await loadUserReader(options)
   const schemes = createSchemes(options, keys, readUser)
   const checkStatus = createStatusCheck(options, now)
-  const authenticate = createAuthenticator(schemes, checkStatus, authUrl)
-  const authenticateOptional = createAuthenticator(schemes, checkStatus, authUrl, true)
+  const context = { schemes, checkStatus, authUrl }
+  const authenticate = createAuthenticator(context, admitUsers)
+  const authenticateOptional = createAuthenticator(context, admitUsers, true)
 
   await registerJwt(fastify, options, { verifier: schemes[0].verifier, checkStatus, readUser })
   decorateRequests(fastify, withSession)
-  decorateErrorResponses(fastify)
+  decorateErrorResponses(fastify, options)
   if (withSession) protectCookieResponses(fastify, options)
   const protections = createProtections()
   const { describe } = protections
   documentRoutes(fastify, options, protections)
+  if (options.resource !== undefined) serveMetadata(fastify, options.resource)
   fastify.decorate('authenticate', describe(createHook(authenticate), { isOptional: false }))
   fastify.decorate('authenticateOptional', describe(createHook(authenticateOptional), { isOptional: true }))
   fastify.decorate('authorize', (given: Guard) => {
     assertIsNoRequest(given)
-    const guard = snapshotGuard(given)
-    return describe(createHook(createGuard(guard, authenticate, options)), { isOptional: false, guard })
+    const guard = snapshotGuard(given, options)
+    const hook = createHook(createGuard(guard, context, options), challengeScopes(guard))
+    return describe(hook, { isOptional: false, guard })
   })
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },

@@ -103,6 +103,8 @@ export function invalid (name: string, expects: string, value: unknown, source =
   return new InvalidOptionError(`Option "${name}"${source} must be ${expects}, got ${describe(name, value)}`)
 }
 
+const URL_OPTIONS = ['authUrl', 'publicUrl', 'resource', 'resource.url', 'resource.authorizationServers']
+
 /** Shows what an option got, but never a secret, nor a password in a URL. */
 function describe (name: string, value: unknown): string {
   const isSecret = /(?:^|\.)secret$/.test(name)
@@ -110,7 +112,7 @@ function describe (name: string, value: unknown): string {
   const mayHoldSecret = ['sessionCookie', 'jwks', 'jwks.headers'].includes(name) ||
     (name.startsWith('sessionCookie.') && typeof value === 'object')
   if (mayHoldSecret) return `a value of type ${value === null ? 'null' : typeof value}`
-  if (!isSecret && name !== 'authUrl' && name !== 'publicUrl') return inspect(value, { breakLength: Infinity })
+  if (!isSecret && !URL_OPTIONS.includes(name)) return inspect(value, { breakLength: Infinity })
   if (typeof value !== 'string') return `a value of type ${typeof value}`
   return isSecret ? `${Buffer.byteLength(value)} bytes` : inspect(value.replace(/^(\w+:\/\/)?.*@/s, '$1***@'))
 }

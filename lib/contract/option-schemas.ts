@@ -2,7 +2,8 @@ import * as Type from '@sinclair/typebox'
 import type { TObject, TSchema } from '@sinclair/typebox'
 import { option, type OptionSchema } from './check-options.js'
 import {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type SessionCookieOptions,
+  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type ResourceOptions,
+  type SessionCookieOptions,
   type TokenCacheOptions
 } from './options.js'
 
@@ -65,6 +66,10 @@ export const OPTIONS = {
   sessionCookie: option(
     typed<SessionCookieOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', false
   ),
+  resource: option(
+    typed<string | ResourceOptions>(Type.Union([Type.String(), Nested])),
+    'an absolute http(s) URL without credentials, a query or a fragment, or an object with such a "url"'
+  ),
   extractToken: callback<NonNullable<BetterAuthOptions['extractToken']>>(),
   isRevoked: callback<NonNullable<BetterAuthOptions['isRevoked']>>(),
   callbackTimeout: timeout(5000),
@@ -88,6 +93,28 @@ export const SESSION_COOKIE_OPTIONS = {
     []
   )
 } satisfies Record<keyof SessionCookieOptions, OptionSchema>
+
+/** A scope (RFC 6749 §3.3). */
+export const Scope = Type.String({ pattern: '^[\\x21\\x23-\\x5B\\x5D-\\x7E]+$' })
+
+/** The same for {@link ResourceOptions}. */
+export const RESOURCE_OPTIONS = {
+  url: option(Type.String(), 'an absolute http(s) URL without credentials, a query or a fragment'),
+  issuer: option(NonEmpty, 'a non-empty string'),
+  scopes: option(typed<readonly string[]>(Type.Array(Scope)), 'an array of scopes (RFC 6749 §3.3)', []),
+  scopeIncludes: option(
+    typed<Readonly<Record<string, readonly string[]>>>(
+      Type.Record(Scope, Type.Array(Scope, { minItems: 1 }), { additionalProperties: false })
+    ),
+    "an object with non-empty arrays of scopes, such as { 'orders:write': ['orders:read'] }",
+    {}
+  ),
+  name: option(NonEmpty, 'a non-empty string'),
+  documentation: option(Type.String({ pattern: '^https?://\\S+$' }), 'an http(s) URL'),
+  authorizationServers: option(
+    typed<readonly string[]>(Type.Array(NonEmpty, { minItems: 1 })), 'a non-empty array of issuer identifiers'
+  )
+} satisfies Record<keyof ResourceOptions, OptionSchema>
 
 /** The same for {@link TokenCacheOptions}. */
 export const TOKEN_CACHE_OPTIONS = {

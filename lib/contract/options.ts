@@ -2,9 +2,10 @@ import type { TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { Claims } from './identity.js'
 import type { JwksOptions } from './jwks-options.js'
+import type { ResourceOptions } from './resource-options.js'
 import type { SessionCookieOptions } from './session-cookie-options.js'
 
-export type { JwksOptions, SessionCookieOptions }
+export type { JwksOptions, ResourceOptions, SessionCookieOptions }
 
 /** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
 export const ALGORITHMS = [
@@ -109,6 +110,14 @@ export interface BetterAuthOptions {
    * Default: `false`.
    */
   sessionCookie?: boolean | SessionCookieOptions | undefined
+  /**
+   * Accepts access tokens of OAuth clients for this API: its identifier, an absolute http(s) URL (RFC 8707 §2), or an
+   * object. Routes let these clients in one by one: `authorize({ delegated, clients })`. The plugin publishes the
+   * metadata of the API at `/.well-known/oauth-protected-resource` (RFC 9728). See `docs/guides/oauth-clients.md`.
+   *
+   * Default: unset; OAuth access tokens are refused.
+   */
+  resource?: string | ResourceOptions | undefined
   /**
    * Reads the token from another place. The plugin calls it if the `Authorization` header has no token. It returns the
    * token, or `undefined` if there is none. If it throws, the response is 401. See `docs/guides/websockets.md`.

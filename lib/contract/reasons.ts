@@ -36,6 +36,14 @@ export const REASONS = {
     cause: 'An administrator banned the user at the auth server.',
     fix: 'the auth server: lift the ban; then the client fetches a new token'
   },
+  principal_not_allowed: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: 'the route is not for whom the token stands for: a user, an OAuth client that acts for a user, or an ' +
+      'OAuth client alone',
+    cause: 'An OAuth client calls a route with `authenticate`, or with a guard that has neither `delegated` nor ' +
+      '`clients`; or a user calls one with `users: false`.',
+    fix: 'nothing, if the route is not for them; else its guard: `authorize({ delegated, clients })`'
+  },
   role_missing: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
     meaning: 'the user has none of the `roles` of `authorize`',

@@ -7,6 +7,7 @@ import {
   JWKS_OPTIONS, MIN_SECRET_BYTES, OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from './option-schemas.js'
 import type { BetterAuthOptions, SessionCookieOptions } from './options.js'
+import { resolveResource, type ResolvedResource } from './resolve-resource.js'
 import { readTrustedOrigins } from './trusted-origins.js'
 
 const DEFAULT_AUTH_URL = 'http://localhost:3000'
@@ -30,6 +31,7 @@ export interface ResolvedOptions extends Pick<AsRead,
   /** The claim with the user's id; `either`: `sub`, else `id`; `equal`: the same, but both must not differ. */
   readonly userId: 'sub' | 'id' | 'either' | 'equal'
   readonly sessionCookie: ResolvedSessionCookie | false
+  readonly resource: ResolvedResource | undefined
 }
 
 /** The option `sessionCookie`, resolved. */
@@ -73,6 +75,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     userSchema: checkUserSchema(options.userSchema),
     userId: resolveUserId(options),
     sessionCookie: sessionCookie && resolveSessionCookie(sessionCookie, isHttps(publicUrl, options.issuer, authUrl)),
+    resource: resolveResource(options.resource, oauthIssuer(authUrl, publicUrl)),
     extractToken: options.extractToken,
     isRevoked: options.isRevoked,
     callbackTimeout: options.callbackTimeout,
@@ -101,6 +104,12 @@ function parseUrl (name: 'authUrl' | 'publicUrl', text: string, source = ''): UR
       `set it to "${base}", and if the keys are not found "jwksPath" to "${path}"`)
   }
   return url
+}
+
+/** The issuer identifier of Better Auth's OAuth provider: its `baseURL` with the base path. */
+function oauthIssuer (authUrl: URL, publicUrl = authUrl): string {
+  const [basePath = '/api/auth'] = [publicUrl, authUrl].map(url => url.pathname.replace(/\/+$/, '')).filter(Boolean)
+  return publicUrl.origin + basePath
 }
 
 /** Whether browsers reach the auth server over https: by the first option that says so. */

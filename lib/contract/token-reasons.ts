@@ -128,6 +128,14 @@ export const TOKEN_REASONS = {
     cause: 'See `issuer_mismatch`; or Better Auth sets its own `jwt: { audience }`.',
     fix: 'the option `audience`: set it to `received`, if that names this API'
   },
+  oauth_token_not_accepted: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the token is an access token of an OAuth client (`typ: at+jwt`, or a claim `client_id` or `azp`), and ' +
+      'the option `resource` is not set',
+    cause: 'A third-party app, an agent or a machine calls the API with a token of the OAuth provider.',
+    fix: 'set the option `resource`, and let these clients in by `authorize({ delegated, clients })`; or the client: ' +
+      'fetch a JWT at `GET /api/auth/token`'
+  },
   token_kind: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the claims show another kind of token: ID token, logout token, session cookie, or DPoP-bound token',

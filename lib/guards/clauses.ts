@@ -3,12 +3,16 @@ import type { TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { CheckUnavailableError, ForbiddenError } from '../contract/errors.js'
 import type { Claims, User } from '../contract/identity.js'
+import { Scope } from '../contract/option-schemas.js'
+import type { Principal } from '../contract/principal.js'
+import { createPrincipal } from '../http/principal.js'
 import { copyUser } from '../http/request-decorators.js'
 import { CallbackTimeoutError, isPending, settle } from '../http/settle.js'
 import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
 
 /**
- * What a route requires of its user. Every given condition must hold.
+ * What a route requires. Every given condition must hold. `delegated`, `clients` and `users` say who may come at all;
+ * without them users may, and OAuth clients may not.
  *
  * @example
  * app.delete('/users/:id', { onRequest: [app.authorize({ roles: ['admin', 'support'] })] }, handler)
@@ -23,9 +27,27 @@ export interface Guard {
   scopes?: readonly string[] | undefined
   /**
    * Your own rule. Only `true`, or a promise of it, accepts the request. A promise that is still pending after
-   * `callbackTimeout` ends in 503.
+   * `callbackTimeout` ends in 503. With `clients`, the user is `null` for a client: look at the principal.
    */
-  check?: ((user: User, claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
+  check?: ((
+    user: User, claims: Claims, request: FastifyRequest, principal: Principal
+  ) => boolean | Promise<boolean>) | undefined
+  /**
+   * Also lets in OAuth clients that act for a user, if their token has all of these scopes. It needs the option
+   * `resource`.
+   */
+  delegated?: readonly string[] | undefined
+  /**
+   * Also lets in OAuth clients that act for themselves, if their token has all of these scopes. They have no user:
+   * `request.user` is `null`. It needs the option `resource`.
+   */
+  clients?: readonly string[] | undefined
+  /**
+   * `false` keeps out users with a token of their own or with the session cookie, so that only OAuth clients come in.
+   *
+   * Default: `true`.
+   */
+  users?: boolean | undefined
 }
 
 /** One clause of a guard: its schema, its rule and its description. */
@@ -33,10 +55,21 @@ export interface Clause<Value> {
   readonly schema: TSchema
   /** Completes the sentence "Option "authorize.x" must be …". */
   readonly expects: string
-  /** @throws ForbiddenError or CheckUnavailableError, or rejects with one. */
-  judge (value: Value, verified: VerifiedToken, request: FastifyRequest): void | Promise<void>
+  /**
+   * Absent where `admission.ts` judges.
+   *
+   * @throws ForbiddenError or CheckUnavailableError, or rejects with one.
+   */
+  judge? (value: Value, verified: VerifiedToken, request: FastifyRequest): void | Promise<void>
   /** What it requires, for the API docs. */
   describe (value: Value): string
+}
+
+const Scopes = Type.Array(Scope, { minItems: 1 })
+const SCOPES_EXPECTS = 'a non-empty array of scopes (RFC 6749 §3.3)'
+
+function listScopes (scopes: readonly string[]): string {
+  return `${scopes.length > 1 ? 'the scopes' : 'the scope'} ${scopes.join(', ')}`
 }
 
 /** The clauses, in the order in which they are judged. */
@@ -51,13 +84,13 @@ export const CLAUSES: { readonly [Name in keyof Guard]-?: Clause<NonNullable<Gua
     describe: roles => `Needs ${roles.length > 1 ? 'one of the roles' : 'the role'} ${roles.join(', ')}`
   },
   scopes: {
-    schema: Type.Array(Type.String({ pattern: '^[\\x21\\x23-\\x5B\\x5D-\\x7E]+$' }), { minItems: 1 }),
-    expects: 'a non-empty array of scopes (RFC 6749 §3.3)',
+    schema: Scopes,
+    expects: SCOPES_EXPECTS,
     judge (scopes, { authorization }) {
       const hasAll = scopes.every(scope => authorization.scopes.includes(scope))
       if (!hasAll) throw new ForbiddenError('scope_missing', scopes)
     },
-    describe: scopes => `Needs ${scopes.length > 1 ? 'the scopes' : 'the scope'} ${scopes.join(', ')}`
+    describe: scopes => `Needs ${listScopes(scopes)}`
   },
   check: {
     schema: Type.Function([], Type.Unknown()),
@@ -65,7 +98,9 @@ export const CLAUSES: { readonly [Name in keyof Guard]-?: Clause<NonNullable<Gua
     judge (check, verified, request) {
       let returned: unknown
       try {
-        returned = check(copyUser(verified), decodeClaims(verified.token), request)
+        const [user, claims] = [copyUser(verified) as User, decodeClaims(verified.token)]
+        const principal = createPrincipal(verified, user, claims)
+        returned = check(user, claims, request, principal)
       } catch (error) {
         checkFailed(error)
       }
@@ -73,6 +108,21 @@ export const CLAUSES: { readonly [Name in keyof Guard]-?: Clause<NonNullable<Gua
       return settle('check', returned, verified.options.callbackTimeout).then(judgeVerdict, checkFailed)
     },
     describe: () => 'Needs to pass a check of the application'
+  },
+  delegated: {
+    schema: Scopes,
+    expects: SCOPES_EXPECTS,
+    describe: scopes => `OAuth clients that act for a user need ${listScopes(scopes)}`
+  },
+  clients: {
+    schema: Scopes,
+    expects: SCOPES_EXPECTS,
+    describe: scopes => `OAuth clients that act for themselves need ${listScopes(scopes)}`
+  },
+  users: {
+    schema: Type.Boolean(),
+    expects: 'true or false',
+    describe: users => users ? 'For users' : 'For OAuth clients only'
   }
 }
 

@@ -2,9 +2,11 @@ import type { FastifyRequest } from 'fastify'
 import { readOptions, type OptionSchema } from '../contract/check-options.js'
 import { InvalidOptionError } from '../contract/errors.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
-import type { Authenticator } from '../http/authenticate.js'
+import { createAuthenticator, type Authenticator, type AuthenticatorContext } from '../http/authenticate.js'
+import { addPassedScopes } from '../http/error-response.js'
 import { verifiedToken } from '../http/request-decorators.js'
 import type { VerifiedToken } from '../tokens/verified-token.js'
+import { checkAdmission, createAdmission, neededScopes } from './admission.js'
 import { CLAUSES, givenClauses, type Guard } from './clauses.js'
 
 const SCHEMAS = Object.fromEntries(Object.entries(CLAUSES).map(([name, { schema, expects }]) => {
@@ -16,12 +18,13 @@ const EMPTY_GUARD = `authorize() must be given ${Object.keys(CLAUSES).map(name =
 /**
  * Validates a guard and makes a frozen copy, so that nobody can change it later.
  *
- * @throws InvalidOptionError for a guard without conditions, or with an unknown or invalid one.
+ * @throws InvalidOptionError for a guard without conditions, with an unknown or invalid one, or that nobody can pass.
  */
-export function snapshotGuard (guard: Guard): Guard {
+export function snapshotGuard (guard: Guard, options: Pick<ResolvedOptions, 'resource'>): Guard {
   if (typeof guard !== 'object' || guard === null) throw new InvalidOptionError(EMPTY_GUARD)
   const given = Object.entries(readOptions(SCHEMAS, guard, 'authorize.')).filter(([, value]) => value !== undefined)
   if (given.length === 0) throw new InvalidOptionError(EMPTY_GUARD)
+  checkAdmission(Object.fromEntries(given), options)
   return Object.fromEntries(given.map(([name, value]) => {
     return [name, Array.isArray(value) ? Object.freeze([...value]) : value]
   }))
@@ -33,10 +36,13 @@ export function snapshotGuard (guard: Guard): Guard {
  *
  * @param guard - from `snapshotGuard()`.
  */
-export function createGuard (guard: Guard, authenticate: Authenticator, options: ResolvedOptions): Authenticator {
-  const rules = givenClauses(guard).map(({ clause, value }) => {
-    return (verified: VerifiedToken, request: FastifyRequest) => clause.judge(value, verified, request)
-  })
+export function createGuard (guard: Guard, context: AuthenticatorContext, options: ResolvedOptions): Authenticator {
+  const needed = neededScopes(guard)
+  const admit = createAdmission(needed)
+  const authenticate = createAuthenticator(context, admit)
+  const rules = givenClauses(guard).flatMap(({ clause, value }) => clause.judge === undefined
+    ? []
+    : (verified: VerifiedToken, request: FastifyRequest) => clause.judge!(value, verified, request))
 
   function judge (request: FastifyRequest, verified: VerifiedToken, first = 0): void | Promise<void> {
     for (let index = first; index < rules.length; index++) {
@@ -45,13 +51,22 @@ export function createGuard (guard: Guard, authenticate: Authenticator, options:
     }
   }
 
+  function judgeAdmitted (request: FastifyRequest, verified: VerifiedToken): void | Promise<void> {
+    const { kind } = verified.principal
+    if (kind !== 'user') addPassedScopes(request, needed[kind]!)
+    return judge(request, verified)
+  }
+
   return request => {
     const verified = verifiedToken(request, options)
-    if (verified !== null) return judge(request, verified)
+    if (verified !== null) {
+      admit(verified)
+      return judgeAdmitted(request, verified)
+    }
     const pending = authenticate(request)
     return pending === undefined
-      ? judge(request, verifiedToken(request, options)!)
-      : pending.then(() => judge(request, verifiedToken(request, options)!))
+      ? judgeAdmitted(request, verifiedToken(request, options)!)
+      : pending.then(() => judgeAdmitted(request, verifiedToken(request, options)!))
   }
 }
 

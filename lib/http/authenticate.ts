@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyRequest } from 'fastify'
 import { verificationChannel, type VerificationMessage } from '../contract/channels.js'
-import { isBetterAuthError, TokenMissingError } from '../contract/errors.js'
+import { ForbiddenError, isBetterAuthError, TokenMissingError } from '../contract/errors.js'
 import type { RefusalReason } from '../contract/reasons.js'
 import type { Scheme } from '../schemes/scheme.js'
 import type { VerifiedToken } from '../tokens/verified-token.js'
@@ -19,14 +19,29 @@ type TracedAuthenticator = (request: FastifyRequest, trace: Trace) => void | Pro
 /** What an authenticator records for subscribers of the diagnostics channel. */
 interface Trace { credential: VerificationMessage['credential'], cached: boolean }
 
+/** What the authenticators of one registration share. */
+export interface AuthenticatorContext {
+  readonly schemes: readonly Scheme[]
+  readonly checkStatus: StatusCheck
+  /** The auth server of the registration, for subscribers of the diagnostics channel. */
+  readonly authUrl: string
+}
+
+/** Whether a route is for whom a token stands for. @throws ForbiddenError if it is not. */
+export type Admission = (verified: Pick<VerifiedToken, 'principal' | 'authorization'>) => void
+
+/** Users, and no OAuth clients. @throws ForbiddenError */
+export const admitUsers: Admission = ({ principal }) => {
+  if (principal.kind !== 'user') throw new ForbiddenError('principal_not_allowed')
+}
+
 /**
  * Creates the authenticator behind `authenticate`. The first scheme that finds a token decides, and no other is tried.
  *
- * @param authUrl - the auth server of the registration, for subscribers of the diagnostics channel.
  * @param isOptional - accepts a request without any credential, but never one with an invalid credential.
  */
 export function createAuthenticator (
-  schemes: readonly Scheme[], checkStatus: StatusCheck, authUrl: string, isOptional = false
+  { schemes, checkStatus, authUrl }: AuthenticatorContext, admit: Admission, isOptional = false
 ): Authenticator {
   function authenticate (request: FastifyRequest, trace?: Trace): void | Promise<void> {
     for (const scheme of schemes) {
@@ -49,6 +64,7 @@ export function createAuthenticator (
 
   function accept (scheme: Scheme, request: FastifyRequest, verified: VerifiedToken): void | Promise<void> {
     scheme.checkUse?.(request, verified)
+    admit(verified)
     const pending = checkStatus(request, verified)
     if (pending !== undefined) return pending.then(() => { setIdentity(request, verified) })
     setIdentity(request, verified)

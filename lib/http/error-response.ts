@@ -1,48 +1,93 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isBetterAuthError, type BetterAuthError } from '../contract/errors.js'
 import { REASONS } from '../contract/reasons.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import { metadataUrl } from './resource-metadata.js'
 
-/** The last refusal that was logged for a request, so that no refusal is logged twice. */
-const kLogged = Symbol('better-auth-fastify.logged')
+/**
+ * The refusals that were logged for a request, so that none is logged twice, each with the scopes that its guard asks
+ * OAuth clients for. An error may belong to many requests, so it cannot carry them.
+ */
+const kRefusals = Symbol('better-auth-fastify.refusals')
+/** The scopes that guards have asked for so far, of an OAuth client that has them. */
+const kPassed = Symbol('better-auth-fastify.passed')
+
+type Carrier = FastifyRequest & {
+  [kRefusals]?: Map<BetterAuthError, readonly string[]> | null
+  [kPassed]?: readonly string[] | null
+}
 
 /**
  * Adds the headers and the log line to each refusal that becomes the response, whether `authenticate`,
  * `request.jwtVerify()` or a handler threw it. The hook runs before an error handler of the application, and never for
  * a request that succeeds.
  */
-export function decorateErrorResponses (fastify: FastifyInstance): void {
-  fastify.decorateRequest(kLogged, null)
+export function decorateErrorResponses (
+  fastify: FastifyInstance, { resource }: Pick<ResolvedOptions, 'resource'>
+): void {
+  const metadata = resource && metadataUrl(resource)
+  fastify.decorateRequest(kRefusals, null)
+  fastify.decorateRequest(kPassed, null)
   fastify.addHook('onError', (request, reply, error, done) => {
     if (isBetterAuthError(error)) {
       logRefusal(request, error)
-      reply.headers(responseHeaders(error))
+      reply.headers(responseHeaders(error, scopesFor(request, error), metadata))
     }
     done()
   })
 }
 
-/** `WWW-Authenticate` (RFC 6750 §3) and `Retry-After` (RFC 9110 §10.2.3, in seconds) for an error. */
-export function responseHeaders (error: BetterAuthError): Record<string, string> {
-  const { challenge, scopes, retryAfter } = error
+/**
+ * `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1) and `Retry-After` (RFC 9110 §10.2.3, in seconds) for an error.
+ *
+ * @param scopes - the scopes that are needed. Default: those of the error.
+ * @param metadata - the URL of the metadata of this API; `undefined` without the option `resource`.
+ */
+export function responseHeaders (
+  error: BetterAuthError, scopes: readonly string[] = error.scopes, metadata?: string
+): Record<string, string> {
+  const { challenge, retryAfter } = error
   return {
-    ...challenge !== null && { 'WWW-Authenticate': renderChallenge(challenge, scopes) },
+    ...challenge !== null && { 'WWW-Authenticate': renderChallenge(challenge, scopes, metadata) },
     ...retryAfter !== undefined && { 'Retry-After': String(Math.max(1, Math.ceil(retryAfter / 1000))) }
   }
 }
 
-function renderChallenge (errorCode: string, scopes: readonly string[]): string {
-  if (errorCode === 'none') return 'Bearer'
+function renderChallenge (errorCode: string, scopes: readonly string[], metadata: string | undefined): string {
   // A handler may take the scopes from anywhere: whatever is no scope (RFC 6749 §3.3) could end the quoted string.
-  const valid = scopes.filter(scope => /^[\x21\x23-\x5B\x5D-\x7E]+$/.test(scope))
-  const scope = valid.length === 0 ? '' : `, scope="${valid.join(' ')}"`
-  return `Bearer error="${errorCode}"${scope}`
+  const scope = scopes.filter(scope => /^[\x21\x23-\x5B\x5D-\x7E]+$/.test(scope)).join(' ')
+  // The URL parser has encoded what could end a quoted string.
+  const parameters = { error: errorCode === 'none' ? '' : errorCode, scope, resource_metadata: metadata ?? '' }
+  const given = Object.entries(parameters).filter(([, value]) => value !== '')
+  return ['Bearer', given.map(([name, value]) => `${name}="${value}"`).join(', ')].join(' ').trimEnd()
 }
 
-/** Logs why a request is refused, once: the reason word, and what to change. */
-export function logRefusal (request: FastifyRequest, error: BetterAuthError): void {
-  const carrier = request as FastifyRequest & { [kLogged]: BetterAuthError | null }
-  if (carrier[kLogged] === error) return
-  carrier[kLogged] = error
+/**
+ * The scopes for the challenge: after a 401 those of the guard. After a 403 also those that the token has already
+ * shown: a client asks for exactly these scopes, and its new token has to pass the earlier guards again.
+ */
+function scopesFor (request: FastifyRequest, error: BetterAuthError): readonly string[] {
+  const { [kRefusals]: refusals, [kPassed]: passed } = request as Carrier
+  if (error.statusCode === 401) return refusals!.get(error)!
+  return error.scopes.length === 0 || passed == null ? error.scopes : [...new Set([...passed, ...error.scopes])]
+}
+
+/** Remembers the scopes that a guard has asked for, of an OAuth client that has them. */
+export function addPassedScopes (request: FastifyRequest, scopes: readonly string[]): void {
+  const carrier = request as Carrier
+  carrier[kPassed] = [...carrier[kPassed] ?? [], ...scopes]
+}
+
+/**
+ * Logs why a request is refused, once: the reason word, and what to change.
+ *
+ * @param scopes - what the guard asks OAuth clients for.
+ */
+export function logRefusal (request: FastifyRequest, error: BetterAuthError, scopes: readonly string[] = []): void {
+  const carrier = request as Carrier
+  const refusals = carrier[kRefusals] ??= new Map()
+  if (refusals.has(error)) return
+  refusals.set(error, scopes)
   const { reason, details, statusCode, cause } = error
   const line = { reason, ...details, hint: REASONS[reason]?.fix, ...cause !== undefined && { err: cause } }
   request.log[statusCode === 503 ? 'warn' : 'info'](line, 'request refused')

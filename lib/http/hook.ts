@@ -5,6 +5,7 @@ import type {
 import { isBetterAuthError } from '../contract/errors.js'
 import type { Authenticator } from './authenticate.js'
 import { logRefusal } from './error-response.js'
+import { isMetadataRoute } from './resource-metadata.js'
 
 /**
  * A hook that accepts a request or refuses it. Use it in `onRequest`, `preParsing`, `preValidation` or `preHandler`,
@@ -34,8 +35,10 @@ type Done = (error?: unknown) => void
 /**
  * Wraps an authenticator as a hook. Fastify turns its errors into responses; the onError hook of error-response.ts adds
  * headers and the log line.
+ *
+ * @param scopes - what OAuth clients need, for the challenge of a request without a valid token.
  */
-export function createHook (authenticate: Authenticator): Authenticate {
+export function createHook (authenticate: Authenticator, scopes: readonly string[] = []): Authenticate {
   function hook (
     request: FastifyRequest, reply: FastifyReply, payloadOrDone?: unknown, done?: Done
   ): Promise<void> | void {
@@ -53,18 +56,21 @@ export function createHook (authenticate: Authenticator): Authenticate {
     try {
       pending = authenticate(request)
     } catch (error) {
-      next(refused(request, reply, error))
+      next(refused(request, reply, error, scopes))
       return
     }
     if (pending === undefined) next()
-    else pending.then(() => { next() }, (error: unknown) => { next(refused(request, reply, error)) })
+    else pending.then(() => { next() }, (error: unknown) => { next(refused(request, reply, error, scopes)) })
   }
 
   async function byHand (request: FastifyRequest): Promise<void> {
     try {
       await authenticate(request)
     } catch (error) {
-      if (isBetterAuthError(error)) logRefusal(request, error)
+      if (isBetterAuthError(error)) {
+        if (isOpen(request)) return
+        logRefusal(request, error, scopes)
+      }
       throw error
     }
   }
@@ -72,11 +78,20 @@ export function createHook (authenticate: Authenticator): Authenticate {
   return hook as Authenticate
 }
 
-function refused (request: FastifyRequest, reply: FastifyReply, error: unknown): unknown {
+/** What to pass on instead of an error: nothing, if the route is open. */
+function refused (
+  request: FastifyRequest, reply: FastifyReply, error: unknown, scopes: readonly string[]
+): unknown {
   if (isBetterAuthError(error)) {
-    logRefusal(request, error)
+    if (isOpen(request)) return undefined
+    logRefusal(request, error, scopes)
     // For @fastify/auth, which sets 401 if no status is set, and for error handlers that set none.
     reply.code(error.statusCode)
   }
   return error
+}
+
+/** The metadata is for clients that have no token yet. Only refusals ask, so accepted requests pay nothing for it. */
+function isOpen (request: FastifyRequest): boolean {
+  return isMetadataRoute(request.routeOptions.config)
 }

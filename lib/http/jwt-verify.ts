@@ -8,6 +8,7 @@ import type { JsonObject } from '../tokens/jws.js'
 import type { UserReader } from '../tokens/user-reader.js'
 import type { Verifier } from '../tokens/verifier.js'
 import type { StatusCheck } from './account-status.js'
+import { admitUsers } from './authenticate.js'
 
 interface JwtParts { readonly verifier: Verifier, readonly checkStatus: StatusCheck, readonly readUser: UserReader }
 
@@ -28,6 +29,7 @@ export async function registerJwt (
     const { header, input, signature } = decoded as unknown as { header: JsonObject, input: string, signature: string }
     if (UNKNOWN_TO_FAST_JWT.includes(header.alg)) throw new TokenInvalidError('algorithm_not_allowed')
     const verified = await verifier.verify(`${input}.${signature}`)
+    admitUsers(verified)
     await checkStatus(request, verified)
     return verified.key?.pem ?? secret!
   }

@@ -17,6 +17,7 @@ const NAMES: readonly Name[] = [
   { method: 'decorate', name: 'jwt', wayOut: JWT },
   { method: 'decorateRequest', name: 'user', wayOut: `give @fastify/passport another "userProperty", ${OWN}` },
   { method: 'decorateRequest', name: 'claims', wayOut: OWN },
+  { method: 'decorateRequest', name: 'principal', wayOut: OWN },
   { method: 'decorateRequest', name: 'jwtVerify', wayOut: JWT },
   { method: 'decorateRequest', name: 'jwtDecode', wayOut: JWT },
   { method: 'decorateReply', name: 'jwtSign', wayOut: JWT }

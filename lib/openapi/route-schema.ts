@@ -1,44 +1,6 @@
 import { givenClauses, type Guard } from '../guards/clauses.js'
 import type { Protection } from '../routes/protections.js'
-
-/**
- * The security scheme that protected routes refer to, for the options of @fastify/swagger.
- *
- * @example
- * await app.register(swagger, { openapi: { components: { securitySchemes: betterAuthSecuritySchemes } } })
- */
-export const betterAuthSecuritySchemes = {
-  betterAuth: {
-    type: 'http',
-    scheme: 'bearer',
-    bearerFormat: 'JWT',
-    description: 'A JWT of the Better Auth server'
-  }
-} as const
-
-/**
- * The same, and the session cookie, for an API with the option `sessionCookie`. On https the name of the cookie starts
- * with `__Secure-`.
- *
- * @example
- * // Another name of the cookie:
- * const securitySchemes = {
- *   ...betterAuthCookieSecuritySchemes,
- *   betterAuthCookie: { type: 'apiKey', in: 'cookie', name: '__Secure-acme.session_data' }
- * }
- */
-export const betterAuthCookieSecuritySchemes = {
-  ...betterAuthSecuritySchemes,
-  betterAuthCookie: {
-    type: 'apiKey',
-    in: 'cookie',
-    name: 'better-auth.session_data',
-    description: 'The signed session cookie of the Better Auth server; on https its name starts with `__Secure-`'
-  }
-} as const
-
-/** A scheme that a route may refer to. */
-export type SchemeName = keyof typeof betterAuthCookieSecuritySchemes
+import { securityOf, type SchemeName } from './security-schemes.js'
 
 /** How much to document. */
 export interface Detail {
@@ -78,9 +40,10 @@ export function documentProtection (
 ): object {
   const guards = protections.flatMap(({ guard }) => guard ?? [])
   const isOptional = protections.every(protection => protection.isOptional)
-  // The lists are empty: OpenAPI 3.0 allows scopes in them for OAuth 2 and OpenID Connect only. The scopes are in
-  // `x-better-auth-guards`.
-  const needed = [...schemes.map(name => ({ [name]: [] })), ...isOptional ? [{}] : []]
+  // A hook without a guard lets in users only.
+  const admitsClients = protections.every(({ guard }) => guard !== undefined)
+  const alternatives = securityOf(guards, admitsClients ? schemes : schemes.filter(name => name !== 'betterAuthOAuth'))
+  const needed = [...alternatives, ...isOptional ? [{}] : []]
   const { security = schemes.length > 0 ? needed : undefined } = schema
   const { 'x-better-auth-guards': named = guards.length > 0 ? guards.map(toJson) : undefined } = schema
   return {

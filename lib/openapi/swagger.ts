@@ -1,7 +1,8 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { hooksOf, scopeHooks, type Protection, type Protections } from '../routes/protections.js'
-import { documentProtection, type Detail, type RouteSchema, type SchemeName } from './route-schema.js'
+import { documentProtection, type Detail, type RouteSchema } from './route-schema.js'
+import type { SchemeName } from './security-schemes.js'
 
 /** A route that @fastify/swagger knows, and its scope. */
 interface Route { readonly options: RouteOptions, readonly scope: FastifyInstance }
@@ -17,11 +18,14 @@ interface SwaggerOwner { swagger: Swagger }
  * responses, or it would use them to serialise what an error handler of the application sends.
  */
 export function documentRoutes (
-  fastify: FastifyInstance, { openapi, sessionCookie }: ResolvedOptions, protections: Protections
+  fastify: FastifyInstance, { openapi, sessionCookie, resource }: ResolvedOptions, protections: Protections
 ): void {
   const routesOf = new Map<object, Route[]>()
   const hasCookie = sessionCookie !== false
-  const schemes: readonly SchemeName[] = hasCookie ? ['betterAuth', 'betterAuthCookie'] : ['betterAuth']
+  // Whoever documents an API without OAuth clients need not declare their scheme: it comes last.
+  const schemes: readonly SchemeName[] = [
+    'betterAuth', ...hasCookie ? ['betterAuthCookie' as const] : [], ...resource ? ['betterAuthOAuth' as const] : []
+  ]
 
   if (openapi) {
     fastify.addHook('onRoute', function (options) {
@@ -71,7 +75,8 @@ export function documentRoutes (
 
   function warnOfSchemes (): void {
     const constant = hasCookie ? 'betterAuthCookieSecuritySchemes' : 'betterAuthSecuritySchemes'
-    fastify.log.warn(`OpenAPI: protected routes lack their security requirement. Add ${constant} to ` +
+    const oauth = resource === undefined ? '' : ', and what betterAuthOAuthSecurityScheme() returns,'
+    fastify.log.warn(`OpenAPI: protected routes lack their security requirement. Add ${constant}${oauth} to ` +
       'openapi.components.securitySchemes in the options of @fastify/swagger.')
   }
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Guard } from '../guards/clauses.js'
+import { isMetadataRoute } from '../http/resource-metadata.js'
 
 /** What one hook requires of a request. */
 export interface Protection {
@@ -36,7 +37,8 @@ export function createProtections (): Protections {
     describe,
     of: (hooks, config) => hooks.flatMap(hook => {
       const protection = known.get(hook)
-      return protection === undefined || (protection.isOwn === true && isPublic(config)) ? [] : protection
+      const isLetThrough = isMetadataRoute(config) || (protection?.isOwn === true && isPublic(config))
+      return protection === undefined || isLetThrough ? [] : protection
     })
   }
 }

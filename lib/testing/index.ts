@@ -1,3 +1,6 @@
-export { createTestIssuer, type TestIssuer } from './issuer.js'
-export type { TestCookieOptions, TestIssuerOptions, TestTokenOptions } from './options.js'
+export { createTestIssuer } from './issuer.js'
+export type { TestIssuer } from './test-issuer.js'
+export type {
+  TestAccessTokenOptions, TestClientTokenOptions, TestCookieOptions, TestIssuerOptions, TestTokenOptions
+} from './options.js'
 export type { Fault } from './jwks-server.js'

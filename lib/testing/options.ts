@@ -6,8 +6,9 @@ export interface TestIssuerOptions {
   /** The algorithm that signs tokens and cookies: any of the plugin's `algorithms`, or `HS256`. Default: `EdDSA`. */
   algorithm?: TestAlgorithm | undefined
   /**
-   * The `iss` of tokens, as Better Auth's `jwt.issuer` sets it. Set the plugin's `issuer` to the same value.
-   * Default: `authUrl`.
+   * The `iss` of tokens, as Better Auth's `jwt.issuer` sets it. Set the plugin's `issuer` to the same value, and
+   * `resource.issuer` for the tokens of OAuth clients.
+   * Default: `authUrl`, and for the tokens of OAuth clients `authUrl` with `/api/auth`.
    */
   issuer?: string | undefined
   /**
@@ -26,12 +27,39 @@ export interface TestTokenOptions {
   /** Seconds from `iat` to `exp`; negative for an expired token. Default: `900`. */
   expiresIn?: number | undefined
   /**
-   * Header parameters that override `{ alg, kid }`, such as `{ typ: 'at+jwt' }`; `undefined` removes one.
+   * Header parameters that override `{ alg, kid }`, such as `{ typ: 'JWT' }`; `undefined` removes one.
    * Default: none.
    */
   header?: Record<string, unknown> | undefined
   /** The `kid` of the issuer's key that signs the token; revoked keys still sign. Default: the current key. */
   kid?: string | undefined
+}
+
+/** The options of `clientToken()`. */
+export interface TestClientTokenOptions {
+  /** The id of the OAuth client: the claims `client_id` and `azp`, and in a token of its own `sub`. */
+  clientId: string
+  /**
+   * The scopes that the token was granted: the claim `scope`. With `openid`, `aud` also names the auth server's
+   * userinfo endpoint, as Better Auth does.
+   */
+  scopes: readonly string[]
+  /** The API that the token is for, or several: the claim `aud`. Set the plugin's `resource` to the same value. */
+  resource: string | readonly string[]
+  /** Claims that override or extend the others, such as `{ banned: true }`; `undefined` removes one. Default: none. */
+  claims?: Record<string, unknown> | undefined
+  /** Seconds from `iat` to `exp`; negative for an expired token. Default: `3600`. */
+  expiresIn?: number | undefined
+  /** Header parameters that override `{ alg, kid, typ: 'at+jwt' }`; `undefined` removes one. Default: none. */
+  header?: Record<string, unknown> | undefined
+  /** The `kid` of the issuer's key that signs the token; revoked keys still sign. Default: the current key. */
+  kid?: string | undefined
+}
+
+/** The options of `accessToken()`: those of `clientToken()`, and the user. */
+export interface TestAccessTokenOptions extends TestClientTokenOptions {
+  /** The id of the user for whom the client acts: the claim `sub`. Default: `user_1`. */
+  user?: string | undefined
 }
 
 /** The options of `sessionCookie()`: how a cookie differs from one of Better Auth, apart from its user. */
@@ -48,6 +76,10 @@ export interface TestCookieOptions {
 
 const ISSUER_OPTIONS: ReadonlyArray<keyof TestIssuerOptions> = ['algorithm', 'issuer', 'audience', 'secret']
 const TOKEN_OPTIONS: ReadonlyArray<keyof TestTokenOptions> = ['expiresIn', 'header', 'kid']
+const CLIENT_TOKEN_OPTIONS: ReadonlyArray<keyof TestClientTokenOptions> = [
+  'clientId', 'scopes', 'resource', 'claims', 'expiresIn', 'header', 'kid'
+]
+const ACCESS_TOKEN_OPTIONS: ReadonlyArray<keyof TestAccessTokenOptions> = [...CLIENT_TOKEN_OPTIONS, 'user']
 const COOKIE_OPTIONS: ReadonlyArray<keyof TestCookieOptions> = ['expiresIn', 'name', 'session']
 
 const MIN_SECRET_BYTES = 32
@@ -76,6 +108,35 @@ export function checkTokenOptions (options: TestTokenOptions): void {
 }
 
 /** @throws TypeError that names the option. */
+export function checkClientTokenOptions (options: TestClientTokenOptions): void {
+  checkNames(options, CLIENT_TOKEN_OPTIONS)
+  checkOAuthOptions(options)
+}
+
+/** @throws TypeError that names the option. */
+export function checkAccessTokenOptions (options: TestAccessTokenOptions): void {
+  checkNames(options, ACCESS_TOKEN_OPTIONS)
+  checkOAuthOptions(options)
+  checkString('user', options.user)
+}
+
+function checkOAuthOptions (
+  { clientId, scopes, resource, claims = {}, expiresIn, header = {} }: TestClientTokenOptions
+): void {
+  if (!isText(clientId)) throw new TypeError(`Option "clientId" must be a non-empty string, got ${inspect(clientId)}`)
+  if (!Array.isArray(scopes) || !scopes.every(isText)) {
+    throw new TypeError(`Option "scopes" must be an array of non-empty strings, got ${inspect(scopes)}`)
+  }
+  const resources = [resource].flat()
+  if (resources.length === 0 || !resources.every(isText)) {
+    throw new TypeError('Option "resource" must be a non-empty string, or a non-empty array of them, got ' +
+      inspect(resource))
+  }
+  checkLifetime(expiresIn)
+  checkObjects({ claims, header })
+}
+
+/** @throws TypeError that names the option. */
 export function checkCookieOptions (options: TestCookieOptions): void {
   checkNames(options, COOKIE_OPTIONS)
   const { expiresIn, name, session = {} } = options
@@ -90,8 +151,12 @@ function checkLifetime (expiresIn: number | undefined): void {
   }
 }
 
+function isText (value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
 function checkString (name: string, value: unknown): void {
-  if (value !== undefined && (typeof value !== 'string' || value === '')) {
+  if (value !== undefined && !isText(value)) {
     throw new TypeError(`Option "${name}" must be a non-empty string, got ${inspect(value)}`)
   }
 }

@@ -13,9 +13,12 @@ const USER = {
   updatedAt: '2026-01-01T00:00:00.000Z'
 }
 const TOKEN_LIFETIME = 900
+const OAUTH_LIFETIME = 3600
 const COOKIE_LIFETIME = 300
 const SESSION_LIFETIME = 7 * 24 * 3600
 
+/** The type of OAuth access tokens (RFC 9068 §2.1). */
+export const ACCESS_TOKEN_TYPE = 'at+jwt'
 export const COOKIE_TYPE = 'better-auth.session-cache+jwt'
 const COOKIE_AUDIENCE = 'better-auth:session-cache'
 
@@ -36,6 +39,47 @@ export function createTokenPayload (
   const id = claims.id ?? claims.sub ?? USER.id
   const iat = typeof claims.iat === 'number' ? claims.iat : now()
   return { iat, ...USER, id, sub: id, exp: iat + expiresIn, iss: issuer, aud: audience, ...claims }
+}
+
+/** Whom an OAuth access token is for, and what it allows. */
+interface OAuthGrant {
+  readonly clientId: string
+  readonly scopes: readonly string[]
+  readonly resource: string | readonly string[]
+  readonly claims?: Fields | undefined
+  readonly expiresIn?: number | undefined
+}
+
+/**
+ * The payload of an access token of Better Auth's OAuth provider for a client that acts for itself.
+ *
+ * @param userinfo - the URL of the userinfo endpoint, which the scope `openid` makes a part of the audience.
+ */
+export function createClientPayload (
+  issuer: string, userinfo: string, { clientId, scopes, resource, claims = {}, expiresIn = OAUTH_LIFETIME }: OAuthGrant
+): Fields {
+  const audience = [resource, scopes.includes('openid') ? userinfo : []].flat(2)
+  const iat = typeof claims.iat === 'number' ? claims.iat : now()
+  return {
+    sub: clientId,
+    aud: audience.length === 1 ? audience[0] : audience,
+    client_id: clientId,
+    azp: clientId,
+    scope: scopes.join(' '),
+    iss: issuer,
+    iat,
+    exp: iat + expiresIn,
+    jti: randomUUID(),
+    ...claims
+  }
+}
+
+/** The same for a client that acts for a user, who started a session of the auth server. */
+export function createDelegatedPayload (
+  issuer: string, userinfo: string, { user = USER.id, ...grant }: OAuthGrant & { readonly user?: string | undefined }
+): Fields {
+  const claims = { sub: user, sid: randomUUID(), ...grant.claims }
+  return createClientPayload(issuer, userinfo, { ...grant, claims })
 }
 
 /**

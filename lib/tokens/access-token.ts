@@ -3,6 +3,7 @@ import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { readAuthorizationClaims } from './authorization-claims.js'
 import { checkAudience, checkIssuer, namesAudience, SESSION_COOKIE_AUDIENCE } from './claims.js'
 import type { JsonObject } from './jws.js'
+import { includeScopes, isOAuthToken, readOAuthPrincipal, USER, type TokenPrincipal } from './principal.js'
 import type { UserReader } from './user-reader.js'
 import type { TokenProfile } from './verified-token.js'
 
@@ -14,28 +15,43 @@ export function accessTokenProfile (options: ResolvedOptions, readUser: UserRead
     types: [undefined, 'jwt', 'at+jwt'],
     secret,
     read (payload, { typ }) {
-      checkAccessClaims(payload, typ, options)
+      const principal = readAccessPrincipal(payload, typ, options)
       const authorization = readAuthorizationClaims(payload)
-      return { user: readUser(payload), session: null, authorization, endsAt: Infinity }
+      const content = { principal, authorization, session: null, endsAt: Infinity }
+      if (principal.kind === 'user') return { ...content, user: readUser(payload) }
+      const scopes = includeScopes(principal.scopes, options.resource!)
+      const user = principal.kind === 'client' ? null : readUser(withSubject(payload))
+      return { ...content, user, authorization: { ...authorization, scopes } }
     }
   }
 }
 
 /**
- * Validates the claims of an access token, except for its times (RFC 7519 §4.1).
+ * Validates the claims of an access token, except for its user and its times (RFC 7519 §4.1). Issuer and audience
+ * belong to a kind of token: those of one kind never help a token of the other.
  *
  * @param typ - the header's `typ`, in lower case and without `application/`.
  * @throws TokenInvalidError
  */
-export function checkAccessClaims (
-  payload: JsonObject, typ: string | undefined, { issuer, audience }: Pick<ResolvedOptions, 'issuer' | 'audience'>
-): void {
+export function readAccessPrincipal (
+  payload: JsonObject, typ: string | undefined,
+  { issuer, audience, resource }: Pick<ResolvedOptions, 'issuer' | 'audience' | 'resource'>
+): TokenPrincipal {
   checkKind(payload, typ)
-  checkIssuer(payload.iss, issuer)
-  checkAudience(payload.aud, audience)
   if (payload.jti !== undefined && typeof payload.jti !== 'string') {
     throw new TokenInvalidError('claim_invalid', { claim: 'jti' })
   }
+  if (isOAuthToken(payload, typ)) return readOAuthPrincipal(payload, resource)
+  checkIssuer(payload.iss, issuer)
+  checkAudience(payload.aud, audience)
+  return USER
+}
+
+/** The id of the user is the subject of an OAuth access token (RFC 9068 §2.2), whatever the option `userId` says. */
+function withSubject (payload: JsonObject): JsonObject {
+  const { id, sub } = payload
+  if (id !== undefined && id !== sub) throw new TokenInvalidError('subject_ambiguous', { claim: 'sub' })
+  return { ...payload, id: sub }
 }
 
 /** The same keys sign tokens that are not for an API. A claim identifies each kind, whatever `audience` is. */

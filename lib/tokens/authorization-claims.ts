@@ -31,9 +31,9 @@ function readRoles (role: unknown): readonly string[] {
 }
 
 /** `scope`, separated by spaces (RFC 8693 §4.2), or else the array `scp`. An unreadable value counts as no scopes. */
-function readScopes ({ scope, scp }: JsonObject): readonly string[] {
+export function readScopes ({ scope, scp }: JsonObject): readonly string[] {
   if (scope === undefined) return isStrings(scp) ? scp : NONE
-  return typeof scope === 'string' ? scope.split(' ') : NONE
+  return typeof scope === 'string' ? scope.split(' ').filter(name => name !== '') : NONE
 }
 
 function isStrings (value: unknown): value is string[] {

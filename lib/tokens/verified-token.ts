@@ -4,6 +4,7 @@ import type { VerificationKey } from '../keys/jwk.js'
 import type { AuthorizationClaims } from './authorization-claims.js'
 import type { Lifetime } from './claims.js'
 import type { HeaderPolicy, JsonObject, JwsHeader } from './jws.js'
+import type { TokenPrincipal } from './principal.js'
 
 /**
  * The rules for one profile of JWT: what its header may say, which secret signs it, and how its payload is read. A
@@ -20,9 +21,11 @@ export interface TokenProfile extends HeaderPolicy {
   read (payload: JsonObject, header: JwsHeader, now: number): TokenContent
 }
 
-/** The user of a token, and what the user may do. */
+/** Whom a token stands for, and what it allows. */
 export interface TokenContent {
-  readonly user: Readonly<User>
+  readonly principal: TokenPrincipal
+  /** `null` for an OAuth client that acts for itself. */
+  readonly user: Readonly<User> | null
   readonly session: Session | null
   readonly authorization: AuthorizationClaims
   /** When the session ends, in milliseconds since the epoch; infinity without a session. */

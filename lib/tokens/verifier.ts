@@ -53,12 +53,13 @@ export function createVerifier (
     const payload = parseObject(jws.payload)
     if (isTooDeep(payload, MAX_DEPTH)) throw new TokenInvalidError('token_malformed')
     const time = now()
-    const { user, session, authorization, endsAt } = profile.read(payload, jws, time)
+    const { principal, user, session, authorization, endsAt } = profile.read(payload, jws, time)
     const { notBefore, expiresAt } = checkTimes(payload, options.clockTolerance, time)
     remember(jws)
     const verified = {
       token,
       options,
+      principal,
       user,
       session,
       authorization,
@@ -142,9 +143,9 @@ function isTooDeep (value: unknown, levels: number): boolean {
   return false
 }
 
-function hasOnlyPrimitives (user: object): boolean {
+function hasOnlyPrimitives (user: object | null): boolean {
   for (const name in user) {
-    const value = user[name as keyof typeof user] as unknown
+    const value = user![name as never] as unknown
     if (typeof value === 'object' && value !== null) return false
   }
   return true

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { jwt } from 'better-auth/plugins'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { createAuthenticator } from '../../lib/http/authenticate.js'
+import { admitUsers, createAuthenticator } from '../../lib/http/authenticate.js'
 import {
   CHANNELS, type BetterAuthOptions, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage
 } from '../../lib/index.js'
@@ -131,7 +131,9 @@ t.test('who listens does not make the key store be asked twice', async t => {
     isTrusted (key) { asked.push(`isTrusted ${key.kid}`); return store.isTrusted(key) }
   }
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, keys, Date.now)
-  const check = createAuthenticator([bearerScheme(verifier, undefined)], () => {}, AUTH_URL)
+  const check = createAuthenticator(
+    { schemes: [bearerScheme(verifier, undefined)], checkStatus: () => {}, authUrl: AUTH_URL }, admitUsers
+  )
   const request = {
     headers: bearer(signJws(key, createClaims(AUTH_URL))), raw: { rawHeaders: [] }
   } as unknown as Parameters<typeof check>[0]
@@ -144,7 +146,7 @@ t.test('an error that is no refusal is rethrown as it is, and is published witho
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, createTestStore([]).store, Date.now)
   const { sessionCookie } = resolveOptions({ authUrl: AUTH_URL, sessionCookie: true }, {})
   const schemes = [bearerScheme(verifier, undefined), sessionCookieScheme(verifier, sessionCookie || t.fail() as never)]
-  const check = createAuthenticator(schemes, () => {}, AUTH_URL)
+  const check = createAuthenticator({ schemes, checkStatus: () => {}, authUrl: AUTH_URL }, admitUsers)
   const broken = new Error('of an odd request')
   const request = { headers: { get cookie () { throw broken } }, raw: { rawHeaders: [] } }
   t.throws(() => check(request as unknown as Parameters<typeof check>[0]), broken)

@@ -38,6 +38,7 @@ t.test('defaults', async t => {
     userSchema: undefined,
     userId: 'either',
     sessionCookie: false,
+    resource: undefined,
     extractToken: undefined,
     isRevoked: undefined,
     callbackTimeout: 5000,
@@ -55,8 +56,8 @@ t.test('defaults', async t => {
   t.strictSame(resolve({}), defaults)
   const names = [
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache',
-    'jwks', 'userSchema', 'userId', 'sessionCookie', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi',
-    'unprotected'
+    'jwks', 'userSchema', 'userId', 'sessionCookie', 'resource', 'extractToken', 'isRevoked',
+    'callbackTimeout', 'openapi', 'unprotected'
   ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
   const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
@@ -433,8 +434,8 @@ t.test('jwks.headers is read once, and its values are in no message', async t =>
 t.test('options that do not exist', async t => {
   const known = new RegExp(`\\. Known options: ${[
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks',
-    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi',
-    'unprotected'
+    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'resource', 'extractToken', 'isRevoked', 'callbackTimeout',
+    'openapi', 'unprotected'
   ].join(', ')}(?:\\. Did you mean "[\\w.]+"\\?)?$`)
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',

@@ -118,6 +118,28 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
       { request: 'GET /docs/', status: 200, match: /swagger-ui/ }
     ]]
   },
+  'docs/guides/oauth-clients.md': {
+    'OAuth clients, agents and machines': [[
+      { request: 'GET /me', status: 401 },
+      { request: 'GET /orders', claims: {}, status: 200, match: { owner: 'user_1' } },
+      { request: 'POST /sync', claims: {}, status: 403 }
+    ]],
+    'What the API publishes': [[
+      { request: 'GET /v1/orders', status: 401 },
+      { request: 'GET /v1/orders', claims: {}, status: 200, match: { owner: 'user_1' } },
+      {
+        request: 'GET /.well-known/oauth-protected-resource/v1',
+        status: 200,
+        match: {
+          resource: 'https://api.example.com/v1',
+          scopes_supported: ['orders:read', 'orders:write'],
+          bearer_methods_supported: ['header'],
+          resource_name: 'Orders',
+          resource_documentation: 'https://docs.example.com'
+        }
+      }
+    ]]
+  },
   'docs/guides/several-auth-servers.md': {
     'Several auth servers': [[{ request: 'GET /staff/me', status: 401 }, { request: 'GET /shop/me', status: 401 }]]
   },

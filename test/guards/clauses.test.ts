@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { CLAUSES } from '../../lib/guards/clauses.js'
 import type { Guard } from '../../lib/index.js'
+import { USER as USER_TOKEN } from '../../lib/tokens/principal.js'
 import type { VerifiedToken } from '../../lib/tokens/verified-token.js'
 import { bearer, captureLog, startApi, TRANSPORTS } from '../fixtures/api.js'
 import { isForbidden } from '../fixtures/expected.js'
@@ -261,8 +262,10 @@ t.test('check', async t => {
   })
 
   t.test('one that can tell at once is judged at once', async t => {
-    const verified = { token: headers.authorization.slice(7), user: {}, hasOnlyPrimitives: true } as VerifiedToken
-    const judge = (check: () => boolean) => CLAUSES.check.judge(check, verified, {} as FastifyRequest)
+    const verified = {
+      token: headers.authorization.slice(7), principal: USER_TOKEN, user: {}, session: null, hasOnlyPrimitives: true
+    } as unknown as VerifiedToken
+    const judge = (check: () => boolean) => CLAUSES.check.judge!(check, verified, {} as FastifyRequest)
     t.equal(judge(() => true), undefined)
     t.throws(() => judge(() => false), { message: 'Insufficient permissions' })
   })

@@ -237,11 +237,11 @@ t.test('an invalid guard fails at once', async t => {
     ['a function', () => true, /authorize/],
     ['an array', ['admin'], /authorize/],
     ['an empty array', [], /authorize/],
-    ['an empty guard', {}, /must be given "roles", "scopes" or "check"/],
+    ['an empty guard', {}, /must be given "roles", "scopes", "check", "delegated", "clients" or "users"/],
     [
       'only undefined',
       { roles: undefined, scopes: undefined, check: undefined },
-      /must be given "roles", "scopes" or "check"/
+      /must be given "roles", "scopes", "check", "delegated", "clients" or "users"/
     ],
     ['a guard that inherits', Object.create({ scopes: [] }), /authorize/],
     [

@@ -1,8 +1,12 @@
+import fastifyAuth from '@fastify/auth'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { ERRORS, type ErrorCode } from '../../lib/contract/error-codes.js'
 import { BetterAuthError, ForbiddenError, TokenInvalidError } from '../../lib/contract/errors.js'
 import { REASONS } from '../../lib/contract/reasons.js'
+import type { Guard } from '../../lib/guards/clauses.js'
 import { responseHeaders } from '../../lib/http/error-response.js'
+import { createHook } from '../../lib/http/hook.js'
 import {
   bearer, captureLog, headersFor, startApi, TRANSPORTS, type ApiResponse, type LogCapture
 } from '../fixtures/api.js'
@@ -205,4 +209,182 @@ t.test('each code has the challenge of RFC 6750 §3.1', async t => {
       ...challenge !== undefined && { 'WWW-Authenticate': challenge }
     }, code)
   }
+})
+
+/** This API as a resource, and the URL of its metadata. */
+const RESOURCE = 'https://api.example.com/v1'
+const METADATA_URL = 'https://api.example.com/.well-known/oauth-protected-resource/v1'
+const METADATA = `resource_metadata="${METADATA_URL}"`
+
+/** A token of an OAuth client that acts for a user, or with `sub: undefined` for itself. */
+function oauthToken (authUrl: string, scope: string, claims: Record<string, unknown> = {}): string {
+  const { iat, exp } = createClaims(authUrl)
+  return signJws(KEY, {
+    iat, exp, iss: `${authUrl}/api/auth`, aud: RESOURCE, client_id: 'c_1', sub: 'u_1', scope, ...claims
+  })
+}
+
+/** Calls an API with the option `resource`, and returns the status and the challenge. */
+async function challengeOf (
+  app: FastifyInstance, url: string, token?: string, call = TRANSPORTS.inject
+): Promise<[number, unknown]> {
+  const { status, headers } = await call(app, { url, headers: token === undefined ? {} : bearer(token) })
+  return [status, headers['www-authenticate']]
+}
+
+t.test('with the option resource, each challenge names its metadata and what OAuth clients need', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startApi(t, { authUrl: jwks.origin, resource: RESOURCE })
+  await app.register(fastifyAuth)
+  const handler = async () => 'handled'
+  const guards: Record<string, { guard: Guard, scope?: string }> = {
+    delegated: { guard: { delegated: ['a', 'b'] }, scope: 'a b' },
+    both: { guard: { delegated: ['a'], clients: ['c'] }, scope: 'a' },
+    clients: { guard: { clients: ['c', 'd'] }, scope: 'c d' },
+    more: { guard: { delegated: ['a', 'b'], scopes: ['b', 'x'] }, scope: 'a b x' },
+    users: { guard: { scopes: ['x'], roles: ['admin'] } }
+  }
+  const routes: Array<{ url: string, scope?: string | undefined }> = [{ url: '/plain' }, { url: '/auth' }]
+  app.get('/plain', { onRequest: [app.authenticate] }, handler)
+  app.get('/auth', { onRequest: [app.auth([app.authenticate])] }, handler)
+  for (const [name, { guard, scope }] of Object.entries(guards)) {
+    const hook = app.authorize(guard)
+    app.get(`/${name}`, { onRequest: [hook] }, handler)
+    app.get(`/${name}/auth`, { preHandler: [app.auth([hook])] }, handler)
+    app.get(`/${name}/hand`, async (request, reply) => { await hook(request, reply) })
+    app.get(`/${name}/hook`, {
+      onRequest: [async (request: FastifyRequest, reply: FastifyReply) => { await hook(request, reply) }]
+    }, handler)
+    routes.push(...['', '/auth', '/hand', '/hook'].map(way => ({ url: `/${name}${way}`, scope })))
+  }
+  app.get('/jwt', async request => { await request.jwtVerify() })
+  routes.push({ url: '/jwt' })
+
+  const expired = oauthToken(jwks.origin, 'a', { exp: 1 })
+  for (const [transport, call] of Object.entries(TRANSPORTS)) {
+    t.test(`401, by ${transport}`, async t => {
+      for (const { url, scope } of routes) {
+        const needed = scope === undefined ? '' : `scope="${scope}", `
+        t.strictSame(await challengeOf(app, url, undefined, call), [401, `Bearer ${needed}${METADATA}`], url)
+        for (const token of [expired, signJws(FOREIGN_KEY, createClaims(jwks.origin))]) {
+          t.strictSame(
+            await challengeOf(app, url, token, call), [401, `Bearer error="invalid_token", ${needed}${METADATA}`], url
+          )
+        }
+      }
+    })
+    t.test(`403, by ${transport}`, async t => {
+      const machine = { sub: undefined }
+      const rows: Array<[url: string, token: string, scope?: string]> = [
+        ['/plain', oauthToken(jwks.origin, 'a')],
+        ['/auth', oauthToken(jwks.origin, 'a')],
+        ['/jwt', oauthToken(jwks.origin, 'a')],
+        ['/delegated', oauthToken(jwks.origin, 'a'), 'a b'],
+        ['/delegated/auth', oauthToken(jwks.origin, 'a'), 'a b'],
+        ['/delegated/hand', oauthToken(jwks.origin, 'a'), 'a b'],
+        // No scope lets a machine in there.
+        ['/delegated', oauthToken(jwks.origin, 'a b', machine)],
+        ['/both', oauthToken(jwks.origin, ''), 'a'],
+        ['/both', oauthToken(jwks.origin, 'a', machine), 'c'],
+        ['/more', oauthToken(jwks.origin, 'a'), 'a b x'],
+        ['/users', signJws(KEY, createClaims(jwks.origin, { role: 'admin' })), 'x'],
+        ['/users', signJws(KEY, createClaims(jwks.origin, { scope: 'x' }))]
+      ]
+      for (const [url, token, scope] of rows) {
+        const needed = scope === undefined ? '' : `scope="${scope}", `
+        const challenge = `Bearer error="insufficient_scope", ${needed}${METADATA}`
+        t.strictSame(await challengeOf(app, url, token, call), [403, challenge], url)
+      }
+    })
+  }
+  t.strictSame(
+    await TRANSPORTS.inject(app, { url: '/plain', headers: { authorization: 'Bearer' } })
+      .then(({ status, headers }) => [status, headers['www-authenticate']]),
+    [400, `Bearer error="invalid_request", ${METADATA}`]
+  )
+  t.strictSame(await challengeOf(app, '/delegated', oauthToken(jwks.origin, 'b a')), [200, undefined])
+})
+
+t.test('a 403 names the scopes of the guards before, which a new token needs too', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startApi(t, { authUrl: jwks.origin, resource: RESOURCE })
+  app.addHook('onRequest', app.authorize({ delegated: ['api'], clients: ['sync'] }))
+  app.get('/', { onRequest: [app.authorize({ delegated: ['read', 'api'], clients: ['all'] })] }, async request => {
+    if (request.principal.kind === 'user') throw new ForbiddenError('scope_missing', ['admin'])
+    const { scopes } = request.principal
+    throw scopes.includes('admin') ? new ForbiddenError() : new ForbiddenError('scope_missing', ['admin'])
+  })
+  const rows: Array<[scope: string, needed: string, claims?: object]> = [
+    ['', 'scope="api", '],
+    ['api', 'scope="api read", '],
+    ['api read', 'scope="api read admin", '],
+    ['api read admin', ''],
+    ['sync', 'scope="sync all", ', { sub: undefined }]
+  ]
+  for (const [scope, needed, claims] of rows) {
+    t.strictSame(
+      await challengeOf(app, '/', oauthToken(jwks.origin, scope, { ...claims })),
+      [403, `Bearer error="insufficient_scope", ${needed}${METADATA}`],
+      scope
+    )
+  }
+  t.strictSame(
+    await challengeOf(app, '/', signJws(KEY, createClaims(jwks.origin))),
+    [403, `Bearer error="insufficient_scope", scope="admin", ${METADATA}`],
+    'a user was not asked for scopes before'
+  )
+})
+
+t.test('the URL of the metadata is that of the resource, whatever the request says', async t => {
+  const options = { authUrl: 'https://id.example.com', resource: RESOURCE }
+  const app = await startApi(t, options, captureLog(), { trustProxy: true })
+  app.get('/', { onRequest: [app.authenticate] }, async () => 'handled')
+  for (const call of Object.values(TRANSPORTS)) {
+    const headers = { host: 'evil.example.com', 'x-forwarded-host': 'evil.example.com', 'x-forwarded-proto': 'http' }
+    t.equal((await call(app, { url: '/', headers })).headers['www-authenticate'], `Bearer ${METADATA}`)
+  }
+})
+
+t.test('no identifier of a resource ends the quoted string', async t => {
+  for (const path of ['/a"b', '/a\u00E9', "/a'b", '/a,b=c', '/{a}', '/a%22b', '/a\u0001b\u007F']) {
+    const app = await startApi(t, { authUrl: 'https://id.example.com', resource: `https://api.example.com${path}` })
+    app.get('/', { onRequest: [app.authenticate] }, async () => 'handled')
+    const [, challenge] = await challengeOf(app, '/')
+    const [, url] = /^Bearer resource_metadata="([^"]+)"$/.exec(String(challenge)) ?? []
+    t.match(url, /^https:\/\/api\.example\.com\/\.well-known\/[\x21\x23-\x5B\x5D-\x7E]+$/)
+  }
+})
+
+t.test('an error handler sees the headers, and an error of many requests stays as it is', async t => {
+  const shared = new TokenInvalidError('unknown_key')
+  const app = await startApi(t, { authUrl: 'https://id.example.com', resource: RESOURCE })
+  let thrown: unknown
+  app.setErrorHandler((error, _request, reply) => {
+    thrown = error
+    return reply.code(418).send({ challenge: reply.getHeader('www-authenticate') })
+  })
+  for (const scope of ['a', 'b']) {
+    app.get(`/${scope}`, { onRequest: [createHook(() => { throw shared }, [scope])] }, async () => 'handled')
+  }
+  for (const scope of ['a', 'b', 'a']) {
+    const challenge = `Bearer error="invalid_token", scope="${scope}", ${METADATA}`
+    t.strictSame((await app.inject(`/${scope}`)).json(), { challenge })
+    t.equal(thrown, shared)
+    t.strictSame(shared.scopes, [])
+  }
+})
+
+t.test('of two refusals, the one that becomes the response has its scopes, and neither is logged twice', async t => {
+  const jwks = await startJwks(t, KEY)
+  const log = captureLog()
+  const app = await startApi(t, { authUrl: jwks.origin, resource: RESOURCE }, log)
+  const [first, second] = [app.authorize({ delegated: ['a'] }), app.authorize({ delegated: ['b'] })]
+  app.get('/', async (request, reply) => {
+    await first(request, reply).catch(async (error: unknown) => {
+      await second(request, reply).catch(() => {})
+      throw error
+    })
+  })
+  t.strictSame(await challengeOf(app, '/'), [401, `Bearer scope="a", ${METADATA}`])
+  t.equal(log.refusals().length, 2)
 })

@@ -53,8 +53,7 @@ t.test('request.jwtVerify()', async t => {
       ...keys.map(key => [`${key.alg} ${String(key.jwk.crv ?? '')}`, signJws(key, claims)] as const),
       ['HS256', signHmac(SECRET, claims)],
       ['typ JWT', signJws(KEY, claims, { typ: 'JWT' })],
-      ['typ at+jwt', signJws(KEY, claims, { typ: 'at+jwt' })],
-      ['typ application/AT+JWT', signJws(KEY, claims, { typ: 'application/AT+JWT' })],
+      ['typ application/JWT', signJws(KEY, claims, { typ: 'application/JWT' })],
       ['several audiences', signJws(KEY, { ...claims, aud: ['https://other.example.com', jwks.origin] })],
       ['expired within the tolerance', signJws(KEY, { ...claims, exp: now - 1 })],
       ['not yet active within the tolerance', signJws(KEY, { ...claims, nbf: now + 3, iat: now + 3 })],
@@ -96,6 +95,7 @@ t.test('request.jwtVerify()', async t => {
       { name: 'a payload that is an array', authorization: token([]), refusal: INVALID },
       { name: 'a payload that is null', authorization: token('null'), refusal: INVALID },
       { name: 'a payload that is no JSON', authorization: token('{'), refusal: INVALID },
+      { name: 'of an OAuth client', authorization: token(claims, { typ: 'at+jwt' }), refusal: INVALID },
       {
         name: 'a session cookie',
         authorization: token(claims, { typ: 'better-auth.session-cache+jwt' }),

@@ -16,6 +16,7 @@ const CLAIMS = { sub: 'u_1', exp: 1_700_000_000, list: ['a'] }
 function createVerified (changes: Partial<VerifiedToken> = {}): VerifiedToken {
   return {
     token: `${encode({ alg: 'EdDSA' })}.${encode(CLAIMS)}.AA`,
+    principal: { kind: 'user' },
     user: USER,
     session: null,
     authorization: { roles: [], scopes: [], bannedUntil: undefined },
@@ -87,7 +88,7 @@ t.test('a verified token counts for the registration that verified it, and nobod
   t.equal(verifiedToken(request!, OPTIONS), verified)
   t.equal(verifiedToken(request!, { ...OPTIONS }), null, 'not for another with the same options')
   request!.user = { ...USER, id: 'u_2' }
-  t.equal(verifiedToken(request!, OPTIONS)!.user.id, 'u_1')
+  t.equal(verifiedToken(request!, OPTIONS)!.user!.id, 'u_1')
 })
 
 t.test('getUser() is null without a user: on any instance, and for an anonymous request', async t => {

@@ -1,7 +1,5 @@
 import t from 'tap'
-import {
-  betterAuthCookieSecuritySchemes, betterAuthSecuritySchemes, documentProtection, type Detail, type RouteSchema
-} from '../../lib/openapi/route-schema.js'
+import { documentProtection, type Detail, type RouteSchema } from '../../lib/openapi/route-schema.js'
 import type { Protection } from '../../lib/routes/protections.js'
 
 const BEARER: Detail = { schemes: ['betterAuth'], responses: false }
@@ -16,11 +14,6 @@ function responsesOf (schema: RouteSchema, ...protections: Protection[]): Respon
   return (documentProtection(schema, protections, RESPONSES) as { response: Responses }).response
 }
 
-t.test('the cookie is one scheme more', async t => {
-  t.strictSame(Object.keys(betterAuthSecuritySchemes), ['betterAuth'])
-  t.strictSame(Object.keys(betterAuthCookieSecuritySchemes), ['betterAuth', 'betterAuthCookie'])
-})
-
 t.test('security: one of the schemes, or none where every hook accepts anonymous requests', async t => {
   const both: Detail = { ...BEARER, schemes: ['betterAuth', 'betterAuthCookie'] }
   t.strictSame(documentProtection({}, [REQUIRED], BEARER), { security: [{ betterAuth: [] }] })
@@ -28,6 +21,18 @@ t.test('security: one of the schemes, or none where every hook accepts anonymous
   t.strictSame(documentProtection({}, [OPTIONAL], BEARER), { security: [{ betterAuth: [] }, {}] })
   t.strictSame(documentProtection({}, [OPTIONAL, REQUIRED], BEARER), { security: [{ betterAuth: [] }] })
   t.strictSame(documentProtection({}, [REQUIRED], { ...BEARER, schemes: [] }), {})
+})
+
+t.test('security: OAuth clients, where a guard lets them in', async t => {
+  const all: Detail = { ...BEARER, schemes: ['betterAuth', 'betterAuthOAuth'] }
+  const security = (...protections: Protection[]) => (
+    documentProtection({}, protections, all) as { security: unknown }
+  ).security
+  const user = { betterAuth: [] }
+  t.strictSame(security(REQUIRED), [user])
+  t.strictSame(security(guarded({ roles: ['a'] })), [user])
+  t.strictSame(security(guarded({ delegated: ['read'] })), [user, { betterAuthOAuth: ['read'] }])
+  t.strictSame(security(guarded({ delegated: ['read'] }), REQUIRED), [user], 'another hook keeps them out')
 })
 
 t.test('what the route says itself stays, and the schema is copied', async t => {

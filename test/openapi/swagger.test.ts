@@ -8,7 +8,8 @@ import Fastify, {
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, {
-  betterAuthCookieSecuritySchemes, betterAuthSecuritySchemes, type BetterAuthOptions, type Guard
+  betterAuthCookieSecuritySchemes, betterAuthOAuthSecurityScheme, betterAuthSecuritySchemes, type BetterAuthOptions,
+  type Guard
 } from '../../lib/index.js'
 import { captureLog, TRANSPORTS } from '../fixtures/api.js'
 import { startIssuer } from '../fixtures/test-issuer.js'
@@ -731,4 +732,36 @@ t.test('a hook of the application that is marked as protection is documented, ex
   const { paths } = await documentOf(app)
   t.strictSame(paths['/me']!.get!.security, [BEARER])
   t.strictSame(paths['/health']!.get, { responses: OK })
+})
+
+t.test('OAuth clients: the document names the scopes of each guard, and is valid', async t => {
+  const securitySchemes = {
+    ...betterAuthSecuritySchemes,
+    ...betterAuthOAuthSecurityScheme('https://id.example.com/api/auth', { 'orders:read': 'Read orders' })
+  }
+  const app = await createApp(t, {
+    options: { resource: 'https://api.example.com' },
+    swagger: { openapi: { info: INFO, components: { securitySchemes } } }
+  })
+  app.get('/me', { onRequest: [app.authenticate] }, handler)
+  app.get('/orders', { onRequest: [app.authorize({ delegated: ['orders:read'] })] }, handler)
+  app.get('/sync', { onRequest: [app.authorize({ clients: ['orders:read'], users: false })] }, handler)
+  const document = await documentOf(app)
+  const oauth = { betterAuthOAuth: ['orders:read'] }
+  t.strictSame(document.paths['/me']!.get!.security, [BEARER])
+  t.strictSame(document.paths['/orders']!.get!.security, [BEARER, oauth])
+  t.strictSame(document.paths['/sync']!.get!.security, [oauth])
+  t.match(document.paths['/orders']!.get!.responses[403]!.description, /act for a user need the scope orders:read/)
+  t.equal((await new Validator().validate(document)).valid, true)
+})
+
+t.test('OAuth clients: without their scheme, routes keep the others, and the log says what to add', async t => {
+  const log = captureLog()
+  const app = await createApp(t, {
+    options: { resource: 'https://api.example.com' }, app: Fastify({ logger: log.logger })
+  })
+  app.get('/orders', { onRequest: [app.authorize({ delegated: ['orders:read'] })] }, handler)
+  const document = await documentOf(app)
+  t.strictSame(document.paths['/orders']!.get!.security, [BEARER])
+  t.match(log.lines.find(({ msg }) => msg.startsWith('OpenAPI'))?.msg, /betterAuthOAuthSecurityScheme\(\)/)
 })

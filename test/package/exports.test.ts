@@ -6,7 +6,7 @@ import * as errors from '../../lib/contract/errors.js'
 import * as identity from '../../lib/contract/identity.js'
 import * as options from '../../lib/contract/options.js'
 import * as requestDecorators from '../../lib/http/request-decorators.js'
-import * as routeSchema from '../../lib/openapi/route-schema.js'
+import * as securitySchemes from '../../lib/openapi/security-schemes.js'
 import * as plugin from '../../lib/plugin.js'
 import { run } from '../fixtures/package.js'
 import { ROOT } from '../fixtures/program.js'
@@ -24,7 +24,7 @@ t.test('exports what is public, and nothing else', async t => {
 
 t.test('exports the things themselves', async t => {
   const rooms: Record<string, unknown> = {
-    ...channels, ...errors, ...identity, ...options, ...requestDecorators, ...routeSchema, ...plugin
+    ...channels, ...errors, ...identity, ...options, ...requestDecorators, ...securitySchemes, ...plugin
   }
   for (const [name, value] of Object.entries(entry)) {
     if (name !== 'default') t.equal(value, rooms[name], name)

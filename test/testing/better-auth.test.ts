@@ -2,6 +2,8 @@ import { jwt } from 'better-auth/plugins'
 import t, { type Test } from 'tap'
 import { fetchToken, startAuthServer, type AuthServer } from '../fixtures/auth-server.js'
 import { startCookieServer } from '../fixtures/cookie-server.js'
+import { RESOURCE, startOAuthServer } from '../fixtures/oauth-server.js'
+import { describeToken, issueEveryKind, OTHER_RESOURCE } from '../fixtures/oauth-tokens.js'
 import { segment, startIssuer } from '../fixtures/test-issuer.js'
 
 /** Compares the test issuer with real Better Auth servers: it is useful only while it is like them. */
@@ -117,4 +119,33 @@ for (const [name, options, plugins] of [
     t.strictSame(describe(ours, issuer.authUrl), theirs)
     t.match(theirs, { lifetime: 300, sessionDays: 7, sessionIsTheUsers: true, isFresh: true })
   })
+}
+
+t.test('access tokens of OAuth clients are as the OAuth provider of Better Auth 1.7 makes them', async t => {
+  const server = await startOAuthServer(t, { resources: [RESOURCE, OTHER_RESOURCE] })
+  const { tokens, person, client: { clientId }, machine } = await issueEveryKind(server)
+  const issuer = await startIssuer(t)
+  const delegated = { clientId, user: person.user.id, scopes: ['orders:read'], resource: RESOURCE }
+
+  for (const [kind, ours] of Object.entries({
+    delegated: issuer.accessToken(delegated),
+    refreshed: issuer.accessToken({ ...delegated, scopes: ['orders:read', 'offline_access'] }),
+    signedOut: issuer.accessToken({ ...delegated, scopes: ['orders:read', 'offline_access'], claims: { sid: null } }),
+    openid: issuer.accessToken({ ...delegated, scopes: ['openid', 'orders:read'] }),
+    twoResources: issuer.accessToken({ ...delegated, resource: [RESOURCE, OTHER_RESOURCE] }),
+    machine: issuer.clientToken({ clientId: machine.clientId, scopes: ['orders:sync'], resource: RESOURCE })
+  })) {
+    const theirs = tokens[kind as keyof typeof tokens]
+    t.strictSame(shapeOf(segment(ours, 1)), shapeOf(segment(theirs, 1)), `${kind}: names and shapes`)
+    t.strictSame(describeOAuth(ours, issuer.authUrl), describeOAuth(theirs, server.origin), kind)
+  }
+})
+
+/** What a token of an OAuth client says, its server called by the same name. `sid` differs from session to session. */
+function describeOAuth (token: string, origin: string): unknown {
+  const described = describeToken(token)
+  const { sid } = described.claims
+  const isFresh = Math.abs(Number(segment(token, 1).iat) - Date.now() / 1000) < 60
+  const claims = { ...described.claims, ...typeof sid === 'string' && { sid: 'text' } }
+  return JSON.parse(JSON.stringify({ ...described, claims, isFresh }).replaceAll(origin, 'https://id.example.com'))
 }

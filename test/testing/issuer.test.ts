@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { ALGORITHMS, type BetterAuthOptions, type RefusalReason } from '../../lib/index.js'
 import * as entry from '../../lib/testing/index.js'
 import { createTestIssuer, type Fault, type TestIssuer, type TestIssuerOptions } from '../../lib/testing/index.js'
-import { bearer, captureLog, TRANSPORTS } from '../fixtures/api.js'
+import { bearer, captureLog, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
 import { createClock, startClockedApi } from '../fixtures/clock.js'
 import { segment, startIssuer, USER } from '../fixtures/test-issuer.js'
 
@@ -99,11 +99,12 @@ t.test('a token', async t => {
   })
 
   t.test('has the header that is laid over its own', async t => {
-    t.equal((await call(bearer(issuer.token({}, { header: { typ: 'at+jwt' } })))).status, 200)
+    t.equal((await call(bearer(issuer.token({}, { header: { typ: 'JWT' } })))).status, 200)
     for (const [header, reason] of [
       [{ kid: 'unknown' }, 'unknown_key'],
       [{ kid: undefined }, 'kid_invalid'],
       [{ typ: 'logout+jwt' }, 'typ_not_allowed'],
+      [{ typ: 'at+jwt' }, 'oauth_token_not_accepted'],
       [{ alg: 'ES256' }, 'algorithm_mismatch'],
       [{ alg: 'none' }, 'algorithm_not_allowed']
     ] as const) {
@@ -111,6 +112,71 @@ t.test('a token', async t => {
     }
   })
 })
+
+t.test('a token of an OAuth client', async t => {
+  const issuer = await startIssuer(t, { algorithm: 'HS256' })
+  const { authUrl, secret } = issuer
+  const grant = { clientId: 'app_1', scopes: ['orders:read'], resource: 'https://api.example.com' }
+
+  t.test('is accepted where a guard lets it in, with the claims that are laid over it', async t => {
+    const log = captureLog()
+    const app = await startGuardedApi(t, { authUrl, secret, resource: grant.resource }, log)
+    const call = async (token: string) => (await app.inject({ url: '/', headers: bearer(token) })).json()
+    t.match(await call(issuer.accessToken({ ...grant, user: 'grace' })), {
+      kind: 'delegated', clientId: 'app_1', scopes: ['orders:read'], user: { id: 'grace', email: null }
+    })
+    t.match(await call(issuer.accessToken({ ...grant, claims: { email: 'ada@example.com', sid: 'session_1' } })), {
+      kind: 'delegated', user: { id: 'user_1', email: 'ada@example.com' }, sessionId: 'session_1'
+    })
+    t.match(await call(issuer.clientToken(grant)), { kind: 'client', clientId: 'app_1', sessionId: null })
+    for (const [options, reason] of [
+      [{ expiresIn: -60 }, 'token_expired'],
+      [{ scopes: [] }, 'scope_missing'],
+      [{ resource: 'https://other.example.com' }, 'audience_mismatch'],
+      [{ claims: { iss: authUrl } }, 'issuer_mismatch'],
+      [{ claims: { banned: true } }, 'banned'],
+      [{ header: { typ: 'logout+jwt' } }, 'typ_not_allowed']
+    ] as const) {
+      for (const create of [issuer.accessToken, issuer.clientToken]) {
+        await call(create({ ...grant, ...options }))
+        t.equal(log.refusals().at(-1)!.reason, reason, reason)
+      }
+    }
+  })
+
+  t.test('has the header of its type, and what is laid over it', async t => {
+    for (const create of [issuer.accessToken, issuer.clientToken]) {
+      t.strictSame(segment(create(grant), 0), { alg: 'HS256', typ: 'at+jwt' })
+      t.strictSame(segment(create({ ...grant, header: { typ: undefined, x: 1 } }), 0), { alg: 'HS256', x: 1 })
+    }
+  })
+
+  t.test('is signed with the key that is named, and has the issuer that is set', async t => {
+    const iss = 'https://id.example.com'
+    const issuer = await startIssuer(t, { issuer: iss })
+    const { kid } = issuer
+    await issuer.rotate()
+    for (const create of [issuer.accessToken, issuer.clientToken]) {
+      t.equal(segment(create(grant), 0).kid, issuer.kid)
+      t.equal(segment(create({ ...grant, kid }), 0).kid, kid)
+      t.match(segment(create({ ...grant, scopes: ['openid'] }), 1), {
+        iss, aud: [grant.resource, `${issuer.authUrl}/api/auth/oauth2/userinfo`]
+      })
+      t.throws(() => create({ ...grant, kid: 'no key' }), { message: 'This issuer has no key \'no key\'' })
+      t.throws(() => create({} as typeof grant), { name: 'TypeError', message: /^Option "clientId" must be / })
+    }
+  })
+})
+
+/** An API that lets every kind of token in, and says whom it saw. */
+async function startGuardedApi (t: Test, options: BetterAuthOptions, log: LogCapture): Promise<FastifyInstance> {
+  const app = Fastify({ logger: log.logger })
+  t.teardown(() => app.close())
+  await app.register(betterAuthPlugin, options)
+  const guard = app.authorize({ delegated: ['orders:read'], clients: ['orders:read'] })
+  app.get('/', { onRequest: [guard] }, async request => request.principal)
+  return app
+}
 
 t.test('issuer and audience', async t => {
   const [iss, aud] = ['https://id.example.com', 'https://api.example.com']

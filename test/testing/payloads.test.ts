@@ -1,12 +1,13 @@
 import t from 'tap'
 import {
-  bindCookiePayload, createCookiePayload, createTokenPayload, now
+  bindCookiePayload, createClientPayload, createCookiePayload, createDelegatedPayload, createTokenPayload, now
 } from '../../lib/testing/payloads.js'
 import { CLOCK, NOW } from '../fixtures/claims.js'
 import { withClock } from '../fixtures/clock.js'
 import { USER } from '../fixtures/test-issuer.js'
 
 const ISSUER = 'https://id.example.com'
+const RESOURCE = 'https://api.example.com'
 /** The default lifetime of a session in Better Auth, in seconds. */
 const WEEK = 7 * 24 * 3600
 
@@ -42,6 +43,53 @@ t.test('exp follows iat and the lifetime, unless it is given', async t => {
   t.match(await token({}, -60), { iat: NOW, exp: NOW - 60 })
   t.match(await token({ exp: 5 }, -60), { exp: 5 })
   t.match(await token({ iat: 'x' }), { iat: 'x', exp: NOW + 900 })
+})
+
+/** The claims of a token of an OAuth client, its `jti` aside. */
+async function oauthClaims (
+  create: typeof createDelegatedPayload, options: Partial<Parameters<typeof createDelegatedPayload>[2]> = {}
+): Promise<Record<string, unknown>> {
+  const grant = { clientId: 'app_1', scopes: ['orders:read', 'orders:write'], resource: RESOURCE, ...options }
+  const { jti, ...claims } = await atNow(() => create(ISSUER, `${ISSUER}/oauth2/userinfo`, grant))
+  t.match(jti, /^[\w-]{20,}$/)
+  return claims
+}
+
+t.test('a token of a machine has its client as the subject, and is valid for an hour', async t => {
+  t.strictSame(await oauthClaims(createClientPayload), {
+    sub: 'app_1',
+    aud: RESOURCE,
+    client_id: 'app_1',
+    azp: 'app_1',
+    scope: 'orders:read orders:write',
+    iss: ISSUER,
+    iat: NOW,
+    exp: NOW + 3600
+  })
+})
+
+t.test('a token of an app has the user as the subject, and the session of the user', async t => {
+  const { sid, ...claims } = await oauthClaims(createDelegatedPayload)
+  t.match(sid, /^[\w-]{20,}$/)
+  t.strictSame(claims, { ...await oauthClaims(createClientPayload), sub: 'user_1' })
+  t.match(await oauthClaims(createDelegatedPayload, { user: 'grace' }), { sub: 'grace', azp: 'app_1' })
+})
+
+t.test('the audience is one resource, or several, and with the scope openid userinfo as well', async t => {
+  for (const create of [createClientPayload, createDelegatedPayload]) {
+    const audienceOf = async (options: Parameters<typeof oauthClaims>[1]) => (await oauthClaims(create, options)).aud
+    t.equal(await audienceOf({ resource: [RESOURCE] }), RESOURCE)
+    t.strictSame(await audienceOf({ resource: [RESOURCE, ISSUER] }), [RESOURCE, ISSUER])
+    t.strictSame(await audienceOf({ scopes: ['openid'] }), [RESOURCE, `${ISSUER}/oauth2/userinfo`])
+  }
+})
+
+t.test('claims of a token of an OAuth client override the others, and undefined removes one', async t => {
+  for (const create of [createClientPayload, createDelegatedPayload]) {
+    const claims = await oauthClaims(create, { claims: { sub: undefined, banned: true, iat: 100 }, expiresIn: -60 })
+    t.match(claims, { sub: undefined, banned: true, iat: 100, exp: 40 })
+    t.match(await oauthClaims(create, { claims: { iat: 'x', exp: 5 } }), { iat: 'x', exp: 5 })
+  }
 })
 
 t.test('a cookie holds a user and a new session of a week, and is valid for 5 minutes', async t => {

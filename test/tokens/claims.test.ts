@@ -1,14 +1,14 @@
 import t from 'tap'
 import { alsoIssuer, checkTimes } from '../../lib/tokens/claims.js'
 import {
-  accepts, CLOCK, ISSUER, LOGOUT, NOW, reason, refusal, RULES, UNCHECKED, validateClaims
+  accepts, CLOCK, ISSUER, LOGOUT, NOW, OAUTH_CLAIMS, OAUTH_RULES, reason, refusal, RULES, UNCHECKED, validateClaims
 } from '../fixtures/claims.js'
 import { reasonOf } from '../fixtures/refusals.js'
 
 t.test('accepts the claims of a Better Auth token', async t => {
   accepts(t, {})
   accepts(t, { typ: 'jwt' }, 'with typ JWT')
-  accepts(t, { typ: 'at+jwt' }, 'with typ at+jwt')
+  accepts(t, { claims: OAUTH_CLAIMS, typ: 'at+jwt', rules: OAUTH_RULES }, 'of an OAuth client')
   accepts(t, { claims: { iat: undefined } }, 'without iat')
   accepts(t, { claims: { jti: 'x' } }, 'with jti')
 })

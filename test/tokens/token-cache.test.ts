@@ -167,6 +167,7 @@ t.test('two tokens that end alike do not disturb each other', t => {
   const entry = (token: string): VerifiedToken => ({
     token,
     options: resolveOptions({}),
+    principal: { kind: 'user' },
     user: { id: token, email: null, name: null, emailVerified: false, image: null },
     hasOnlyPrimitives: true,
     session: null,
@@ -179,7 +180,7 @@ t.test('two tokens that end alike do not disturb each other', t => {
   t.equal(cache.get(`b.${end}`), undefined)
   cache.set(entry(`b.${end}`))
   t.equal(cache.get(`a.${end}`), undefined)
-  t.equal(cache.get(`b.${end}`)?.user.id, `b.${end}`)
+  t.equal(cache.get(`b.${end}`)?.user!.id, `b.${end}`)
   t.end()
 })
 

@@ -265,7 +265,9 @@ t.test('the payload is an object, and its claims are checked by the clock that w
 
 t.test('the header\'s typ decides which claims are those of an ID token', async t => {
   t.equal(await outcome(setUp().verifier, tokenOf(KEY, { auth_time: 1 }, { typ: 'JWT' })), 'token_kind auth_time')
-  t.equal(await outcome(setUp().verifier, tokenOf(KEY, { auth_time: 1 }, { typ: 'application/at+jwt' })), 'nothing')
+  const { verifier } = setUp({ resource: 'https://api.example.com' })
+  const claims = { iss: `${ISSUER}/api/auth`, aud: 'https://api.example.com', client_id: 'client_1', auth_time: 1 }
+  t.equal(await outcome(verifier, tokenOf(KEY, claims, { typ: 'application/at+jwt' })), 'nothing')
 })
 
 t.test('what is wrong is said in the order signature, claims, user', async t => {

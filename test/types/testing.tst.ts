@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'tstyche'
 import betterAuthPlugin, { type Algorithm, type BetterAuthOptions } from '../../lib/index.js'
 import {
-  createTestIssuer, type Fault, type TestCookieOptions, type TestIssuer, type TestIssuerOptions, type TestTokenOptions
+  createTestIssuer, type Fault, type TestAccessTokenOptions, type TestClientTokenOptions, type TestCookieOptions,
+  type TestIssuer, type TestIssuerOptions, type TestTokenOptions
 } from '../../lib/testing/index.js'
 import Fastify from 'fastify'
 
@@ -49,6 +50,24 @@ describe('the test issuer', () => {
       name: 'shop.session_data', session: { token: 'text' }, expiresIn: 60
     })
     expect(issuer.sessionCookie).type.not.toBeCallableWith({}, { prefix: 'shop' })
+  })
+
+  test('returns tokens of OAuth clients, which need their client, scopes and resource', () => {
+    const grant = { clientId: 'app_1', scopes: ['orders:read'] as const, resource: 'https://api.example.com' }
+    expect(issuer.accessToken({ ...grant, user: 'grace' })).type.toBe<string>()
+    expect(issuer.clientToken({ ...grant, resource: [grant.resource] as const })).type.toBe<string>()
+    expect(issuer.clientToken).type.toBeCallableWith({
+      ...grant, claims: { banned: true }, expiresIn: 60, header: { typ: undefined }, kid: issuer.kid
+    })
+    expect(issuer.clientToken).type.not.toBeCallableWith({ ...grant, user: 'grace' })
+    for (const method of [issuer.accessToken, issuer.clientToken]) {
+      expect(method).type.not.toBeCallableWith()
+      expect(method).type.not.toBeCallableWith({ clientId: 'app_1', scopes: [] })
+      expect(method).type.not.toBeCallableWith({ ...grant, scopes: 'orders:read' })
+      expect(method).type.not.toBeCallableWith({ ...grant, scope: 'orders:read' })
+    }
+    expect<TestAccessTokenOptions>().type.toBeAssignableTo<TestClientTokenOptions>()
+    expect<TestClientTokenOptions['claims']>().type.toBe<Record<string, unknown> | undefined>()
   })
 
   test('changes its keys, fails and recovers', () => {

@@ -4,6 +4,7 @@ import type { ResolvedOptions, ResolvedSessionCookie } from '../../contract/reso
 import { readAuthorizationClaims } from '../../tokens/authorization-claims.js'
 import { alsoIssuer, checkIssuer, SESSION_COOKIE_AUDIENCE } from '../../tokens/claims.js'
 import type { JsonObject } from '../../tokens/jws.js'
+import { USER } from '../../tokens/principal.js'
 import type { UserReader } from '../../tokens/user-reader.js'
 import type { TokenProfile } from '../../tokens/verified-token.js'
 
@@ -39,6 +40,7 @@ export function sessionCookieProfile (
       // NaN compares as false: an invalid date counts as expired.
       if (!(endsAt > now)) throw new TokenInvalidError('session_expired', { claim: 'session' })
       return {
+        principal: USER,
         // The verified id: a custom field of the user named `sub` must not replace it.
         user: readUser({ ...user, sub: user.id }),
         session: session as unknown as Session,

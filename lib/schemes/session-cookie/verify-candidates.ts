@@ -42,7 +42,7 @@ export async function verifyCandidates (
 /** The newest of several cookies of one session. @throws TokenInvalidError if they are of several. */
 function newestOf (accepted: readonly VerifiedToken[]): VerifiedToken {
   return accepted.reduce((newest, other) => {
-    const isSameSession = newest.session!.token === other.session!.token && newest.user.id === other.user.id
+    const isSameSession = newest.session!.token === other.session!.token && newest.user!.id === other.user!.id
     if (!isSameSession) throw new TokenInvalidError('cookie_ambiguous')
     return other.expiresAt > newest.expiresAt ? other : newest
   })

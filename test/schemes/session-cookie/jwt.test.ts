@@ -275,7 +275,8 @@ t.test('a session that ends while its cookie is remembered', async t => {
     const { store, clock } = createTestStore([KEY.jwk as Fields & { kid: string }])
     const resolved = resolveOptions({ authUrl: ISSUER, sessionCookie: { secret: SECRET }, ...options }, {})
     const profile = sessionCookieProfile(resolved, { secret: SECRET }, createUserReader())
-    return { verifier: createVerifier(profile, resolved, { keys: store, checks: createSignatureChecks(), now: clock.now }), clock }
+    const context = { keys: store, checks: createSignatureChecks(), now: clock.now }
+    return { verifier: createVerifier(profile, resolved, context), clock }
   }
   const at = (time: number) => new Date(time).toISOString()
   const content = (clock: Clock, sessionMs: number, tokenMs = 300_000) => ({

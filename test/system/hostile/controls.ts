@@ -20,7 +20,7 @@ export function controls (world: World): Control[] {
     ...keysOf(world).map(one => valid(nameOf(world, one), signJws(one, createClaims(origin)))),
     ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const).map(alg =>
       valid(`RSA without alg, used for ${alg}`, signJws({ ...rsaWithoutAlg, alg }, createClaims(origin)))),
-    ...['JWT', 'jwt', 'at+jwt', 'AT+JWT', 'application/jwt', 'application/at+jwt'].map(typ => header({ typ })),
+    ...['JWT', 'jwt', 'application/jwt', 'application/JWT'].map(typ => header({ typ })),
     header({ jku: attackerOrigin + JWKS_PATH, jwk: attacker.jwk, x5u: `${attackerOrigin}/cert.pem`, x5c: ['x'] }),
     header({ extension: [1] }),
     claims({ email: null, name: null, image: null, emailVerified: null, email_verified: null }),

@@ -33,6 +33,19 @@ export const headers: Families = {
     ].map(typ => bearer(`typ ${show(typ)}`, token(world, {}, { typ }), 'typ_not_allowed'))
   },
 
+  'access tokens of OAuth clients, which the option "resource" would accept' (world) {
+    const refused = (name: string, claims: Record<string, unknown>, header = {}) =>
+      bearer(name, token(world, claims, header), 'oauth_token_not_accepted')
+    return [
+      ...['at+jwt', 'AT+JWT', 'application/at+jwt'].map(typ => refused(`typ ${typ}`, {}, { typ })),
+      refused('of version 1.7', { client_id: 'c', azp: 'c', scope: 'read' }, { typ: 'at+jwt' }),
+      refused('of version 1.6', { azp: 'c', scope: 'read' }),
+      ...['c', '', null, 0, [], {}].flatMap(value => [
+        refused(`client_id ${show(value)}`, { client_id: value }), refused(`azp ${show(value)}`, { azp: value })
+      ])
+    ]
+  },
+
   'other kinds of token, signed with the same keys' (world) {
     const { origin, keys: { EdDSA: key } } = world
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }

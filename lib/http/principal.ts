@@ -1,0 +1,17 @@
+import type { Claims, User } from '../contract/identity.js'
+import type { Principal } from '../contract/principal.js'
+import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
+
+/** Describes whom a verified token stands for. Nobody can change the result, except for its user. */
+export function createPrincipal (
+  { token, principal, session }: VerifiedToken, user: User, { exp }: Pick<Claims, 'exp'> = decodeClaims(token)
+): Principal {
+  const expiresAt = Math.min(exp * 1000, session === null ? Infinity : Date.parse(session.expiresAt))
+  if (principal.kind === 'user') {
+    const sessionId = typeof session?.id === 'string' ? session.id : null
+    return Object.freeze({ kind: 'user', user, sessionId, expiresAt })
+  }
+  const { kind, clientId, sessionId } = principal
+  const client = { clientId, scopes: Object.freeze([...principal.scopes]), sessionId, expiresAt }
+  return Object.freeze(kind === 'client' ? { kind, ...client } : { kind, user, ...client })
+}
