@@ -20,7 +20,8 @@ t.test('what the guide says about fastify-jwt-jwks is so', async t => {
     const issuer = await createTestIssuer(options)
     t.teardown(() => issuer.close())
     const file = join(folder, `before-${count++}.mjs`)
-    const code = change(before!.code.replaceAll('https://id.example.com', issuer.authUrl))
+    const quiet = before!.code.replace('{ logger: true }', '').replace('await app.listen({ port: 3001 })\n', '')
+    const code = change(quiet.replaceAll('https://id.example.com', issuer.authUrl))
     writeFileSync(file, `${code}\nexport { app }\n`)
     const { app } = await import(pathToFileURL(file).href) as { app: FastifyInstance }
     t.teardown(() => app.close())
