@@ -6,7 +6,7 @@ import Fastify, {
 } from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import betterAuthPlugin, {
-  getUser, type Authenticate, type BetterAuthOptions, type Claims, type Guard, type Session,
+  getUser, type Authenticate, type BetterAuthOptions, type Claims, type Guard, type Principal, type Session,
   type SessionCookieOptions, type User
 } from '../../lib/index.js'
 
@@ -90,12 +90,19 @@ describe('fastify.authenticateOptional and fastify.authorize()', () => {
 })
 
 describe('a guard', () => {
-  test('has roles, scopes and a check', () => {
-    expect<keyof Guard>().type.toBe<'roles' | 'scopes' | 'check'>()
+  test('has clients of both kinds, users, roles, scopes and a check', () => {
+    expect<keyof Guard>().type.toBe<'delegated' | 'clients' | 'users' | 'roles' | 'scopes' | 'check'>()
+    expect<Guard['delegated']>().type.toBe<readonly string[] | undefined>()
+    expect<Guard['clients']>().type.toBe<readonly string[] | undefined>()
+    expect<Guard['users']>().type.toBe<boolean | undefined>()
     expect<Guard['roles']>().type.toBe<readonly string[] | undefined>()
     expect<Guard['scopes']>().type.toBe<readonly string[] | undefined>()
-    expect<NonNullable<Guard['check']>>().type
-      .toBe<(user: User, claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>>()
+    expect<NonNullable<Guard['check']>>().type.toBe<
+      (user: User, claims: Claims, request: FastifyRequest, principal: Principal) => boolean | Promise<boolean>
+    >()
+    expect(app.authorize).type.toBeCallableWith({
+      delegated: ['orders:read'] as const, clients: ['orders:sync'] as const, users: false
+    })
     expect(app.authorize).type.toBeCallableWith({
       roles: ['admin'] as const, scopes: ['read:orders'], check: async () => true
     })
@@ -107,6 +114,9 @@ describe('a guard', () => {
     expect(app.authorize).type.not.toBeCallableWith({ role: ['admin'] })
     expect(app.authorize).type.not.toBeCallableWith({ roles: 'admin' })
     expect(app.authorize).type.not.toBeCallableWith({ scopes: 'read:orders' })
+    expect(app.authorize).type.not.toBeCallableWith({ delegated: true })
+    expect(app.authorize).type.not.toBeCallableWith({ client: ['orders:sync'] })
+    expect(app.authorize).type.not.toBeCallableWith({ delegated: ['orders:read'], users: 'no' })
     expect(app.authorize).type.not.toBeCallableWith({ check: () => 'yes' })
     expect(app.authorize).type.not.toBeCallableWith({ check: () => undefined })
     expect(app.authorize).type.not.toBeCallableWith({ check: async () => 1 })
