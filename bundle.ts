@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 
 /**
- * What is loaded only for the option `userSchema`: it uses the application's copy of TypeBox, in which the application
- * registers its formats and types. Into the rest, the few parts of TypeBox that it needs are bundled.
+ * These files are loaded only for the option `userSchema`. They use the application's copy of TypeBox, in which the
+ * application registers its formats and types. The rest of lib needs few parts of TypeBox, and these are bundled.
  */
 const FOR_USER_SCHEMA = /[\\/]lib[\\/]tokens[\\/](?:schema-reader|formats)\.ts$/
 
@@ -20,8 +20,8 @@ const typeBox: Plugin = {
 }
 
 /**
- * All other packages stay outside. These are CommonJS, and what lib imports from them. `require()` loads them in about
- * half the time of `import`, which also parses each to learn the names of its exports. So one file requires them all.
+ * All other packages stay outside. Those that are CommonJS, each with the export that lib uses, are loaded by one file
+ * with `require()`, in about half the time of `import`, which also parses each to learn the names of its exports.
  */
 const COMMONJS = new Map([
   ['@fastify/error', 'createError'], ['@fastify/jwt', 'default'], ['fastify-plugin', 'default'],
