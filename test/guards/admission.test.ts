@@ -47,7 +47,8 @@ t.test('a guard lets in users, and the clients that it names', async t => {
   ] as Array<[Guard, string[]]>) {
     t.strictSame(admitted(guard), kinds, JSON.stringify(guard))
   }
-  const refusal = await refusalOf(() => { createAdmission(neededScopes({ clients: ['a'] }))(caller('delegated', ALL_SCOPES)) })
+  const admit = createAdmission(neededScopes({ clients: ['a'] }))
+  const refusal = await refusalOf(() => { admit(caller('delegated', ALL_SCOPES)) })
   t.match(refusal, { statusCode: 403, reason: 'principal_not_allowed', scopes: [] })
 })
 
