@@ -72,7 +72,7 @@ async function writePage (page: URL): Promise<void> {
 
 async function results (): Promise<string> {
   const { quick, requests, warmup, rounds } = settings
-  const packages = ['fastify', 'jose', '@fastify/jwt', 'get-jwks', 'fastify-jwt-jwks', 'autocannon']
+  const packages = ['fastify', 'jose', '@fastify/jwt', 'get-jwks', 'fastify-jwt-jwks']
   const versions = await Promise.all(packages.map(version))
   const flags = [...quick ? ['--quick'] : [], ...earlier ? ['--earlier=…'] : [], ...args.million ? ['--million'] : []]
   const command = ['npm run bench', ...flags.length > 0 ? ['--', ...flags] : []].join(' ')

@@ -10,10 +10,10 @@ export interface SignatureChecks {
 interface Waiting { readonly jws: Jws, readonly key: KeyObject, readonly resolve: (isSigned: boolean) => void }
 
 /**
- * DNS lookups and files share the pool, which has 4 threads by default. Twice as many checks keep its threads busy
- * between two turns of the event loop, and whatever comes after them waits for less than a millisecond.
+ * DNS lookups and files share the pool, which has 4 threads by default. A few checks for each thread keep it busy
+ * between two turns of the event loop, and whatever comes after them waits for a millisecond or two.
  */
-const MAX_RUNNING = 8
+const MAX_RUNNING = 16
 /**
  * Beyond it, checks are done at once. To refuse a request instead would hit honest ones, and would save little: the
  * rest of a request costs the event loop about as much as the check.

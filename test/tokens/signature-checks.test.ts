@@ -8,7 +8,7 @@ import { createSignatureChecks, type SignatureChecks } from '../../lib/tokens/si
 import { createSigningKey, signJws, type SigningKey } from '../fixtures/signing.js'
 
 /** What runs in the pool, and what waits. */
-const MOST_LATER = 1008
+const MOST_LATER = 1016
 
 const KEY = createSigningKey('ES512')
 const POLICY = { algorithms: new Set<string>(ALGORITHMS), types: [undefined] }
@@ -44,13 +44,14 @@ t.test('the first check of a turn is done at once, the others later', async t =>
 
 t.test('while others are being checked, none is done at once', async t => {
   const checks = createSignatureChecks()
-  const { all } = startMany(checks, 500)
+  const { all } = startMany(checks, 1000)
+  const outcomes = []
   for (let i = 0; i < 3; i++) {
     await turn()
-    const outcome = checks.check(JWS, KEY.publicKey)
-    t.ok(outcome instanceof Promise)
-    t.equal(await outcome, true)
+    outcomes.push(checks.check(JWS, KEY.publicKey))
   }
+  t.ok(outcomes.every(outcome => outcome instanceof Promise))
+  t.strictSame(await Promise.all(outcomes), [true, true, true])
   await all
 })
 
@@ -85,7 +86,7 @@ t.test('files and DNS lookups get their turn among the checks', async t => {
     const { progress, all, later } = startMany(createSignatureChecks(), MOST_LATER, FORGED)
     t.equal(later, MOST_LATER - 1)
     await work()
-    t.ok(progress.done < 300, `${name}: ${progress.done} checks were done before it`)
+    t.ok(progress.done < 500, `${name}: ${progress.done} checks were done before it`)
     await all
   }
 })
