@@ -98,10 +98,15 @@ async function claimParts (
   return Promise.all([...new Set([...needed, ...Object.keys(payload)])].map(async name => ({
     name,
     value: redact(name, payload[name]),
-    reason: await reasonOf(() => {
+    reason: ownReason(name, await reasonOf(() => {
       judgePayload({ ...good, [name]: payload[name] }, judgedHeader, profile, options, now)
-    })
+    }))
   })))
+}
+
+/** An OAuth access token is refused as a whole: of its claims, only those that tell its kind are marked. */
+function ownReason (claim: string, reason: RefusalReason | null): RefusalReason | null {
+  return reason === 'oauth_token_not_accepted' && !['client_id', 'azp'].includes(claim) ? null : reason
 }
 
 /** A valid header with the `typ` of a token: some claims are allowed in some types of token only. */

@@ -50,7 +50,12 @@ t.test('says of each token what an API says of it, and what to do', async t => {
     'a token of another key': { token: sign({}, {}, es256), reason: null },
     'the id without sub': { token: sign({ sub: undefined }), reason: null },
     'several audiences': { token: sign({ aud: ['x', origin] }), reason: null },
-    'an OAuth access token': { token: sign({ auth_time: 1 }, { typ: 'application/AT+JWT' }), reason: null },
+    'an OAuth access token': {
+      token: sign({ auth_time: 1, client_id: 'c' }, { typ: 'application/AT+JWT' }),
+      reason: 'oauth_token_not_accepted',
+      part: 'client_id',
+      fix: /the option `?resource/
+    },
     'a role and a scope': {
       token: sign({ role: 'admin,user', scope: 'a b', scp: [1], n: 1, list: [], map: {} }), reason: null
     },
