@@ -23,6 +23,14 @@ t.test('security: one of the schemes, or none where every hook accepts anonymous
   t.strictSame(documentProtection({}, [REQUIRED], { ...BEARER, schemes: [] }), {})
 })
 
+t.test('responses: the 403 says who comes in', async t => {
+  for (const [users, who] of [[true, 'For users'], [false, 'For OAuth clients only']] as const) {
+    const { 403: forbidden } = responsesOf({}, guarded({ clients: ['sync', 'read'], users }))
+    const needs = 'OAuth clients that act for themselves need the scopes sync, read'
+    t.equal(forbidden!.description, `Insufficient permissions. ${needs}. ${who}`)
+  }
+})
+
 t.test('security: OAuth clients, where a guard lets them in', async t => {
   const all: Detail = { ...BEARER, schemes: ['betterAuth', 'betterAuthOAuth'] }
   const security = (...protections: Protection[]) => (

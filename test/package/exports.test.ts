@@ -17,8 +17,8 @@ t.test('exports what is public, and nothing else', async t => {
     'InvalidOptionError', 'JwksUnavailableError', 'RequestInvalidError', 'RevocationUnavailableError',
     'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError', 'UnprotectedRouteError',
     'UserSchema',
-    'betterAuthCookieSecuritySchemes', 'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser',
-    'isBetterAuthError'
+    'betterAuthCookieSecuritySchemes', 'betterAuthOAuthSecurityScheme', 'betterAuthPlugin', 'betterAuthSecuritySchemes',
+    'default', 'getUser', 'isBetterAuthError'
   ])
 })
 

@@ -40,6 +40,7 @@ t.test('the thread pool comes to the same verdict', async t => {
     for (const [other, { publicKey }] of KEYS) {
       if (other !== alg) t.equal(await later(jws, publicKey), false, `${alg} with a key for ${other}`)
     }
+    t.equal(await later(jws, createSecretKey(SECRET)), false, `${alg} with a secret as the key`)
     for (const length of [0, 1, 31, 63, 65, 5000]) {
       t.equal(await later({ ...jws, signature: randomBytes(length) }, key.publicKey), false, `${alg}, ${length} bytes`)
     }
