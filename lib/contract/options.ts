@@ -160,7 +160,8 @@ export interface BetterAuthOptions {
 /** The cache of verified tokens. */
 export interface TokenCacheOptions {
   /**
-   * How many tokens are kept. The least recently used are dropped first.
+   * How many tokens are kept. The least recently used are dropped first. Of a token that was used once, only a digest
+   * is kept.
    *
    * Default: `10000`.
    */

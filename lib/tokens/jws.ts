@@ -27,6 +27,8 @@ export interface HeaderPolicy {
 
 /** A parsed compact JWS (RFC 7515 §7.1) with an accepted header. Nothing in it is verified yet. */
 export interface Jws extends JwsHeader {
+  /** The whole token as received. */
+  readonly token: string
   /** The header as received. */
   readonly headerSegment: string
   /** What is signed: header and payload as received. */
@@ -58,6 +60,7 @@ export function parseJws (token: string, policy: HeaderPolicy, known?: ReadonlyM
     curve,
     kid,
     typ,
+    token,
     headerSegment,
     payload: decodeSegment(token.slice(headerEnd + 1, payloadEnd)),
     signature: decodeSegment(token.slice(payloadEnd + 1)),

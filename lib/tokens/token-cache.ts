@@ -17,8 +17,6 @@ export interface TokenCache {
  * also compares the whole token.
  */
 const KEY_LENGTH = 32
-/** A longer token is verified each time, so that no client can fill the memory with a few. */
-const MAX_TOKEN_LENGTH = 4096
 /** What an entry takes in addition to its token and to the user in it, in bytes. */
 const OVERHEAD = 1024
 
@@ -54,7 +52,7 @@ export function createTokenCache (
     },
     set (verified) {
       dropExpired(now())
-      if (verified.token.length <= MAX_TOKEN_LENGTH) cache.set(verified.token.slice(-KEY_LENGTH), verified)
+      cache.set(verified.token.slice(-KEY_LENGTH), verified)
     }
   }
 }

@@ -8,7 +8,10 @@ import { checkTimes } from './claims.js'
 import { isSignedBy, parseJws, parseObject, type Jws, type JwsHeader } from './jws.js'
 import type { SignatureChecks } from './signature-checks.js'
 import { createTokenCache } from './token-cache.js'
+import { createVerifiedSignatures } from './verified-signatures.js'
 import type { TokenProfile, VerifiedToken } from './verified-token.js'
+
+interface Trace { cached: boolean }
 
 /** Verifies tokens of one profile under the options of one registration. */
 export interface Verifier {
@@ -16,10 +19,10 @@ export interface Verifier {
    * Verifies a token: at once if it is known, or if no other is being verified; else as a promise, which rejects with
    * the same errors.
    *
-   * @param trace - its `cached` becomes `true` if the token was in the cache.
+   * @param trace - its `cached` becomes `true` if the signature was not checked again.
    * @throws TokenInvalidError, TokenExpiredError, JwksUnavailableError
    */
-  verify (token: string, trace?: { cached: boolean }): VerifiedToken | Promise<VerifiedToken>
+  verify (token: string, trace?: Trace): VerifiedToken | Promise<VerifiedToken>
   /** Refuses a token that no key could make valid. @throws TokenInvalidError */
   assertWellFormed (token: string): void
 }
@@ -34,6 +37,9 @@ export interface VerifierContext {
 
 /** The default limit of Node.js for all headers of a request: no legitimate token is longer. */
 const MAX_TOKEN_LENGTH = 16_384
+/** A longer token is verified each time, so that no client can fill the memory with a few. */
+const MAX_CACHED_LENGTH = 4096
+const MAX_SIGNATURES = 16_384
 const MAX_HEADERS = 100
 /** How deeply a payload may be nested: code that walks through thousands of levels overflows the stack. */
 const MAX_DEPTH = 100
@@ -46,10 +52,15 @@ export function createVerifier (
   const headers = new Map<string, JwsHeader>()
   /** The tokens that are being verified. */
   const pending = new Map<string, Promise<VerifiedToken>>()
-  const cache = options.tokenCache === false ? undefined : createTokenCache(options.tokenCache, keys, now)
+  const { tokenCache } = options
+  const cache = tokenCache === false ? undefined : createTokenCache(tokenCache, keys, now)
+  /** For tokens that were used once. */
+  const signatures = tokenCache === false
+    ? undefined
+    : createVerifiedSignatures(Math.min(tokenCache.max, MAX_SIGNATURES))
 
   /** Reads a token whose signature is valid. */
-  function read (token: string, jws: Jws, key: VerificationKey | undefined): VerifiedToken {
+  function read (jws: Jws, key: VerificationKey | undefined, isKnown = false): VerifiedToken {
     const payload = parseObject(jws.payload)
     if (isTooDeep(payload, MAX_DEPTH)) throw new TokenInvalidError('token_malformed')
     const time = now()
@@ -57,7 +68,7 @@ export function createVerifier (
     const { notBefore, expiresAt } = checkTimes(payload, options.clockTolerance, time)
     remember(jws)
     const verified = {
-      token,
+      token: jws.token,
       options,
       principal,
       user,
@@ -68,28 +79,34 @@ export function createVerifier (
       notBefore,
       expiresAt: Math.min(expiresAt, endsAt)
     }
-    cache?.set(verified)
+    if (jws.token.length <= MAX_CACHED_LENGTH) {
+      // Most of what the cache costs is the memory of a token that never comes back: so it starts with the second use.
+      if (key === undefined || isKnown) cache?.set(verified)
+      else signatures?.add(jws, key)
+    }
     return verified
   }
 
-  function verifyWith (token: string, jws: Jws, key: VerificationKey): VerifiedToken | Promise<VerifiedToken> {
+  function verifyWith (jws: Jws, key: VerificationKey, trace?: Trace): VerifiedToken | Promise<VerifiedToken> {
     const isOnCurve = jws.curve === undefined || jws.curve === key.publicKey.asymmetricKeyType
     if (!isOnCurve || !(key.algorithms as readonly string[]).includes(jws.alg)) {
       throw new TokenInvalidError('algorithm_mismatch')
     }
+    if (signatures?.has(jws, key) === true) {
+      if (trace !== undefined) trace.cached = true
+      return read(jws, key, true)
+    }
     const isSigned = checks.check(jws, key.publicKey)
-    if (isSigned instanceof Promise) return verifyLater(token, jws, key, isSigned)
+    if (isSigned instanceof Promise) return verifyLater(jws, key, isSigned)
     if (!isSigned) throw new TokenInvalidError('signature_invalid')
-    return read(token, jws, key)
+    return read(jws, key)
   }
 
-  async function verifyLater (
-    token: string, jws: Jws, key: VerificationKey, isSigned: Promise<boolean>
-  ): Promise<VerifiedToken> {
+  async function verifyLater (jws: Jws, key: VerificationKey, isSigned: Promise<boolean>): Promise<VerifiedToken> {
     if (!await isSigned) throw new TokenInvalidError('signature_invalid')
     // The key may have left the JWKS during the check.
     const current = keys.isTrusted(key) ? key : await keys.get(key.kid, jws.alg as Algorithm)
-    return current === key ? read(token, jws, key) : verifyWith(token, jws, current)
+    return current === key ? read(jws, key) : verifyWith(jws, current)
   }
 
   /** Until it is verified, other requests with the same token wait for the same promise. */
@@ -121,12 +138,12 @@ export function createVerifier (
       // HS256 gets this far only with a shared secret, and only HS256 comes without a `kid`.
       if (kid === undefined || alg === 'HS256') {
         if (!isSignedBy(jws, secretKey!)) throw new TokenInvalidError('signature_invalid')
-        return read(token, jws, undefined)
+        return read(jws, undefined)
       }
       const key = keys.get(kid, alg)
       const verified = key instanceof Promise
-        ? key.then(found => verifyWith(token, jws, found))
-        : verifyWith(token, jws, key)
+        ? key.then(found => verifyWith(jws, found, trace))
+        : verifyWith(jws, key, trace)
       return verified instanceof Promise ? share(token, verified) : verified
     },
     assertWellFormed (token) {

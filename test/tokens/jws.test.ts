@@ -26,7 +26,7 @@ t.test('takes a token apart', async t => {
   const token = withHeader({ typ: 'JWT' })
   const { payload, signature, signingInput, ...header } = parseJws(token, ALL)
   const curve = undefined
-  t.strictSame(header, { alg: 'EdDSA', curve, kid: KEY.kid, typ: 'jwt', headerSegment: token.split('.')[0] })
+  t.strictSame(header, { alg: 'EdDSA', curve, kid: KEY.kid, typ: 'jwt', token, headerSegment: token.split('.')[0] })
   t.strictSame(parseObject(payload), { sub: 'u_1' })
   t.equal(`${signingInput.toString()}.${encode(signature)}`, token)
   t.strictSame(parseJws(signHmac(SECRET, {}), ALL).kid, undefined)
@@ -222,6 +222,7 @@ for (const { name, jwk, alg, input, signature } of VECTORS) {
       curve: undefined,
       kid: 'rfc',
       typ: undefined,
+      token: `${input}.${signature}`,
       headerSegment,
       payload: Buffer.from(payload, 'base64url'),
       signingInput: Buffer.from(input),

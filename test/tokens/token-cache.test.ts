@@ -9,6 +9,7 @@ import type { BetterAuthOptions } from '../../lib/contract/options.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import { createTokenCache } from '../../lib/tokens/token-cache.js'
 import type { VerifiedToken } from '../../lib/tokens/verified-token.js'
+import type { Verifier } from '../../lib/tokens/verifier.js'
 import { createClaims, createSigningKey, signHmac, signJws } from '../fixtures/signing.js'
 import { startJwksServer } from '../fixtures/jwks-server.js'
 import { withReason } from '../fixtures/refusals.js'
@@ -44,10 +45,20 @@ function setUp (options: BetterAuthOptions = {}) {
   return { verifier, state, clock }
 }
 
-t.test('a token is verified once, and again when the cache is off', async t => {
+/** Verifies a token twice: it is cached from its second use on. */
+async function cacheToken (verifier: Verifier, token: string): Promise<VerifiedToken> {
+  await verifier.verify(token)
+  return await verifier.verify(token)
+}
+
+t.test('a token is cached from its second use on, and never when the cache is off', async t => {
   const token = signJws(signer, createClaims(ISSUER))
   const { verifier } = setUp()
-  t.equal(await verifier.verify(token), await verifier.verify(token), 'the same object came back')
+  const first = await verifier.verify(token)
+  const second = await verifier.verify(token)
+  t.not(first, second)
+  t.strictSame(first, second)
+  t.equal(verifier.verify(token), second, 'the same object came back')
   const uncached = setUp({ tokenCache: false }).verifier
   t.not(await uncached.verify(token), await uncached.verify(token))
 })
@@ -57,7 +68,7 @@ t.test('an entry serves only within exp and nbf', async t => {
   const at = Math.floor(clock.now / 1000)
   clock.now = at * 1000
   const token = signJws(signer, createClaims(ISSUER, { iat: at - 20, nbf: at - 10, exp: at + 10 }))
-  await verifier.verify(token)
+  await cacheToken(verifier, token)
 
   clock.now = (at + 10) * 1000 - 1
   t.ok(await verifier.verify(token))
@@ -73,7 +84,7 @@ t.test('an entry serves no longer than its iat and nbf allow when the clock is s
   const { verifier, clock } = setUp()
   const iat = Math.floor(clock.now / 1000)
   const token = signJws(signer, createClaims(ISSUER, { iat }))
-  await verifier.verify(token)
+  await cacheToken(verifier, token)
   clock.now = iat * 1000 - 1
   await t.rejects(async () => verifier.verify(token), withReason('token_not_active'))
 })
@@ -83,16 +94,18 @@ t.test('the key store is asked on every hit, so that hits keep the refresh of th
   const token = signJws(signer, createClaims(ISSUER))
   await verifier.verify(token)
   t.match(state, { asked: 1, checked: 0 })
+  await verifier.verify(token)
+  t.match(state, { asked: 2, checked: 0 }, 'the second use')
   for (let hits = 1; hits <= 3; hits++) {
     await verifier.verify(token)
-    t.match(state, { asked: 1, checked: hits })
+    t.match(state, { asked: 2, checked: hits })
   }
 })
 
 t.test('a token outside its lifetime does not keep the refresh of the key going', async t => {
   const { verifier, state, clock } = setUp()
   const token = signJws(signer, createClaims(ISSUER))
-  await verifier.verify(token)
+  await cacheToken(verifier, token)
   clock.now += 900_001
   // A check in the thread pool would ask the key store as well.
   await turn()
@@ -103,7 +116,7 @@ t.test('a token outside its lifetime does not keep the refresh of the key going'
 t.test('a cached token is verified again, by the key of now, when its key may not be used without a wait', async t => {
   const { verifier, state } = setUp()
   const token = signJws(signer, createClaims(ISSUER))
-  const first = await verifier.verify(token)
+  const first = await cacheToken(verifier, token)
   state.trusted = []
   state.get = async () => key
   const again = verifier.verify(token)
@@ -113,32 +126,34 @@ t.test('a cached token is verified again, by the key of now, when its key may no
   t.equal(verifier.verify(token), await again)
 })
 
-t.test('a cached token is refused as soon as its key is', async t => {
-  const { verifier, state } = setUp()
-  const token = signJws(signer, createClaims(ISSUER))
-  await verifier.verify(token)
+for (const uses of [1, 2]) {
+  t.test(`a token is refused as soon as its key is, after ${uses} uses`, async t => {
+    const { verifier, state } = setUp()
+    const token = signJws(signer, createClaims(ISSUER))
+    for (let i = 0; i < uses; i++) await verifier.verify(token)
 
-  state.trusted = []
-  state.get = () => { throw new TokenInvalidError('unknown_key') }
-  await t.rejects(async () => verifier.verify(token), withReason('unknown_key'))
-  state.get = () => { throw new JwksUnavailableError(1000) }
-  await t.rejects(async () => verifier.verify(token), { code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' })
-  const rejecting = async (): Promise<VerificationKey> => { throw new TokenInvalidError('unknown_key') }
-  state.get = rejecting
-  await t.rejects(Promise.resolve(verifier.verify(token)), withReason('unknown_key'))
-})
+    state.trusted = []
+    state.get = () => { throw new TokenInvalidError('unknown_key') }
+    await t.rejects(async () => verifier.verify(token), withReason('unknown_key'))
+    state.get = () => { throw new JwksUnavailableError(1000) }
+    await t.rejects(async () => verifier.verify(token), { code: 'FST_BETTER_AUTH_JWKS_UNAVAILABLE' })
+    const rejecting = async (): Promise<VerificationKey> => { throw new TokenInvalidError('unknown_key') }
+    state.get = rejecting
+    await t.rejects(Promise.resolve(verifier.verify(token)), withReason('unknown_key'))
+  })
 
-t.test('a cached token is refused when other key material comes under the same kid', async t => {
-  const { verifier, state } = setUp()
-  const token = signJws(signer, createClaims(ISSUER))
-  await verifier.verify(token)
-  const other = importJwk(createSigningKey('EdDSA', signer.kid).jwk)
-  state.trusted = [other]
-  state.get = () => other
-  await t.rejects(async () => verifier.verify(token), withReason('signature_invalid'))
-  state.get = async () => other
-  await t.rejects(Promise.resolve(verifier.verify(token)), withReason('signature_invalid'))
-})
+  t.test(`a token is refused when other key material comes under the same kid, after ${uses} uses`, async t => {
+    const { verifier, state } = setUp()
+    const token = signJws(signer, createClaims(ISSUER))
+    for (let i = 0; i < uses; i++) await verifier.verify(token)
+    const other = importJwk(createSigningKey('EdDSA', signer.kid).jwk)
+    state.trusted = [other]
+    state.get = () => other
+    await t.rejects(async () => verifier.verify(token), withReason('signature_invalid'))
+    state.get = async () => other
+    await t.rejects(Promise.resolve(verifier.verify(token)), withReason('signature_invalid'))
+  })
+}
 
 t.test('refused tokens are not cached', async t => {
   const { verifier, clock } = setUp()
@@ -153,12 +168,18 @@ t.test('a token that shares its end with a cached one is another token', async t
   const { verifier } = setUp()
   const [header, payload, signature] = signJws(signer, createClaims(ISSUER)).split('.') as [string, string, string]
   await verifier.verify(`${header}.${payload}.${signature}`)
-  const forged = Buffer.from(JSON.stringify(createClaims(ISSUER, { sub: 'admin' }))).toString('base64url')
-  await t.rejects(async () => verifier.verify(`${header}.${forged}.${signature}`), withReason('signature_invalid'))
-  await t.rejects(
-    async () => verifier.verify(`x${header}.${payload}.${signature}`), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
-  )
-  await t.rejects(async () => verifier.verify(signature.slice(-32)), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
+  await assertRefused()
+  await verifier.verify(`${header}.${payload}.${signature}`)
+  await assertRefused()
+
+  async function assertRefused (): Promise<void> {
+    const forged = Buffer.from(JSON.stringify(createClaims(ISSUER, { sub: 'admin' }))).toString('base64url')
+    await t.rejects(async () => verifier.verify(`${header}.${forged}.${signature}`), withReason('signature_invalid'))
+    await t.rejects(
+      async () => verifier.verify(`x${header}.${payload}.${signature}`), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
+    )
+    await t.rejects(async () => verifier.verify(signature.slice(-32)), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
+  }
 })
 
 t.test('two tokens that end alike do not disturb each other', t => {
@@ -189,10 +210,10 @@ t.test('the least recently used token goes first', async t => {
   const [a, b, c] = ['a', 'b', 'c'].map(
     sub => signJws(signer, createClaims(ISSUER, { sub }))
   ) as [string, string, string]
-  const first = await verifier.verify(a)
-  const second = await verifier.verify(b)
+  const first = await cacheToken(verifier, a)
+  const second = await cacheToken(verifier, b)
   await verifier.verify(a)
-  await verifier.verify(c)
+  await cacheToken(verifier, c)
   t.equal(await verifier.verify(a), first)
   t.not(await verifier.verify(b), second)
 })
@@ -278,9 +299,9 @@ t.test('its memory is bounded: a few users cannot fill it with long tokens', asy
   const token = signFor('a')
   // Room for the token itself, and for the first of the others.
   const { verifier } = setUp({ tokenCache: { maxBytes: 2 * (1024 + 3 * token.length) + 100 } })
-  const first = await verifier.verify(token)
+  const first = await cacheToken(verifier, token)
   t.equal(await verifier.verify(token), first)
-  for (const sub of ['b', 'c', 'd']) await verifier.verify(signFor(sub))
+  for (const sub of ['b', 'c', 'd']) await cacheToken(verifier, signFor(sub))
   t.not(await verifier.verify(token), first)
 })
 
@@ -289,8 +310,10 @@ t.test('a token over 4 kB is verified each time', async t => {
   for (const [length, isKept] of [[1500, true], [6000, false]] as const) {
     const token = signFor('a', { pad: 'x'.repeat(length) })
     t.equal(token.length > 4096, !isKept)
-    const first = await verifier.verify(token)
-    t.equal(await verifier.verify(token) === first, isKept, `${token.length} characters`)
+    const first = await cacheToken(verifier, token)
+    const trace = { cached: false }
+    t.equal(await verifier.verify(token, trace) === first, isKept, `${token.length} characters`)
+    t.equal(trace.cached, isKept)
   }
 })
 
