@@ -140,6 +140,18 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
       }
     ]]
   },
+  'docs/guides/mcp.md': {
+    'MCP servers': [[
+      { request: 'POST /mcp', status: 401 },
+      { request: 'POST /mcp', claims: {}, status: 403 },
+      { request: 'GET /mcp', status: 405 },
+      {
+        request: 'GET /.well-known/oauth-protected-resource/mcp',
+        status: 200,
+        match: { resource: 'http://localhost:0/mcp', scopes_supported: ['notes:read'], resource_name: 'Notes' }
+      }
+    ]]
+  },
   'docs/guides/several-auth-servers.md': {
     'Several auth servers': [[{ request: 'GET /staff/me', status: 401 }, { request: 'GET /shop/me', status: 401 }]]
   },
@@ -231,7 +243,7 @@ t.test('each app listens after its command, and responds as the text says', asyn
       const expected = EXPECTED[page]?.[heading]?.[ofHeading.indexOf(app)] ?? []
       if (expected.length > 0) met.push(expected)
       const { authUrl, secret, token, sessionCookie } = code.includes('BETTER_AUTH_SECRET') ? sharing : issuer
-      const env = { BETTER_AUTH_URL: authUrl, ...secret === undefined ? {} : { BETTER_AUTH_SECRET: secret } }
+      const env = { BETTER_AUTH_URL: authUrl, PORT: '0', ...secret === undefined ? {} : { BETTER_AUTH_SECRET: secret } }
       const moved = code.replace('{ port: 3001 }', '{ port: 0 }').replace(':6379', `:${redisPort}`)
       const program = startProgram(t, app, env, moved)
       await program.printed('Server listening at http://127.0.0.1:')
