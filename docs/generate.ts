@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import ts from 'typescript'
 import { ERRORS } from '../lib/contract/error-codes.js'
 import {
-  JWKS_OPTIONS, OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
+  JWKS_OPTIONS, OPTIONS, RESOURCE_OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from '../lib/contract/option-schemas.js'
 import { REASONS } from '../lib/contract/reasons.js'
 
@@ -59,8 +59,10 @@ function table (head: Row, rows: readonly Row[]): string {
   return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n')
 }
 
+/** @param withoutDefault - the default of a member whose doc comment names none. */
 function optionRows (
-  interfaceName: string, schemas: Record<string, { default?: unknown }>, prefix = '', file = 'options'
+  interfaceName: string, schemas: Record<string, { default?: unknown }>, prefix = '', file = 'options',
+  withoutDefault = 'see below'
 ): Row[] {
   return membersOf(`lib/contract/${file}.ts`, interfaceName).map(({ name, type, text, byDefault }) => {
     const inSchema = schemas[name]!.default
@@ -68,7 +70,7 @@ function optionRows (
     if (isPlain && !byDefault?.includes(code(String(inSchema)))) {
       throw new Error(`The default of "${prefix}${name}" is ${String(inSchema)}, and its doc comment says otherwise`)
     }
-    return [anchored(prefix + name), code(type), byDefault ?? 'see below', text]
+    return [anchored(prefix + name), code(type), byDefault ?? withoutDefault, text]
   })
 }
 
@@ -96,6 +98,9 @@ const BLOCKS: ReadonlyArray<readonly [page: string, name: string, text: string]>
   ['options', 'sessionCookie', table(
     OPTION_HEAD,
     optionRows('SessionCookieOptions', SESSION_COOKIE_OPTIONS, 'sessionCookie.', 'session-cookie-options')
+  )],
+  ['options', 'resource', table(
+    OPTION_HEAD, optionRows('ResourceOptions', RESOURCE_OPTIONS, 'resource.', 'resource-options', 'required')
   )],
   ['errors', 'errors', table(
     ['code', 'status', 'message', 'header'],

@@ -1,7 +1,7 @@
 import buildGetJwks from 'get-jwks'
+import { beforeAbort, failureCode, readJson, requestOptions, type AuthServerRequest } from './fetch-json.js'
 import { createRecorder, recordResponse, type Recording } from './record-response.js'
 import { readRetryAfter } from './retry-after.js'
-import { VERSION } from './version.js'
 
 /** What a URL returned. */
 export interface JwksResponse {
@@ -23,27 +23,13 @@ export interface JwksResponse {
   readonly duration: number
 }
 
-/** How a JWKS is fetched. */
-export interface JwksRequest {
-  /** Headers of the application's own. */
-  readonly headers: Readonly<Record<string, string>>
-  /** Ends the fetch, body included. */
-  readonly signal: AbortSignal
-}
-
 type Verdict = Pick<JwksResponse, 'entries' | 'code' | 'text' | 'isTrouble'>
 
-// No compression: a JWKS is small. No keep-alive: minutes pass between two fetches, and a connection that the server
-// closes at that moment would look like an outage.
-const FIXED_HEADERS = { 'accept-encoding': 'identity', connection: 'close' }
-const DEFAULT_HEADERS = { accept: 'application/json', 'user-agent': `better-auth-fastify/${VERSION}` }
 /** get-jwks picks one key. All keys are read from the recorded response, so any `kid` will do. */
 const ANY_KID = ''
-/** Deeper JSON is not a JWKS, and would take many times its length of memory. */
-const MAX_DEPTH = 16
 
 /** Fetches the JWKS from one URL, whole. Nothing is thrown: what went wrong is part of the response. */
-export async function fetchJwks (url: string, { headers, signal }: JwksRequest): Promise<JwksResponse> {
+export async function fetchJwks (url: string, { headers, signal }: AuthServerRequest): Promise<JwksResponse> {
   const startedAt = performance.now()
   const respond = (verdict: Verdict, recording?: Recording): JwksResponse => ({
     url,
@@ -57,19 +43,17 @@ export async function fetchJwks (url: string, { headers, signal }: JwksRequest):
     const recording = await beforeAbort(receive(url, headers, signal), signal)
     return respond(judge(recording), recording)
   } catch (error) {
-    const code = signal.aborted ? 'timeout' : networkCode(error as Error)
+    const code = failureCode(error as Error, signal)
     return respond({ entries: undefined, code, text: code, isTrouble: true })
   }
 }
 
 async function receive (
-  url: string, ownHeaders: JwksRequest['headers'], signal: AbortSignal
+  url: string, headers: AuthServerRequest['headers'], signal: AbortSignal
 ): Promise<Recording> {
   const { origin, pathname } = new URL(url)
   const recorder = createRecorder()
-  const headers = new Headers(DEFAULT_HEADERS)
-  for (const [name, value] of Object.entries({ ...ownHeaders, ...FIXED_HEADERS })) headers.set(name, value)
-  const request = { redirect: 'manual', headers } as const
+  const request = requestOptions(headers)
   // A new get-jwks for each fetch: its own cache would return removed keys, and its signal works only once. It rejects
   // as soon as the response is recorded.
   const fetchOptions = {
@@ -85,51 +69,15 @@ async function receive (
   return recordResponse(await fetch(url, { ...request, signal }))
 }
 
-function judge ({ status, refused, body }: Recording): Verdict {
-  const no = (text: string, code = 'no_jwks', isTrouble = code !== 'no_jwks') => {
-    return { entries: undefined, code, text, isTrouble }
-  }
-  switch (refused) {
-    case 'too_large': return no('longer than 1 MB', refused)
-    case 'encoded': return no('a compressed response', refused)
-    case 'status': return status === 429
-      ? no('HTTP 429', 'rate_limited')
-      : no(`HTTP ${status}`, 'no_jwks', status >= 500 || status === 408 || status === 425)
-  }
-  if (isDeep(body)) return no('JSON that is nested too deeply')
-  try {
-    const { keys } = Object(JSON.parse(new TextDecoder().decode(body))) as { keys?: unknown }
-    if (Array.isArray(keys)) return { entries: keys, code: null, text: 'a JWKS', isTrouble: false }
-    return no('JSON without keys')
-  } catch {
-    return no(`HTTP ${status} without JSON`)
-  }
-}
-
-/** Whether brackets are nested deeper than {@link MAX_DEPTH}. Those in strings do not count. */
-function isDeep (json: Buffer): boolean {
-  let depth = 0
-  let isString = false
-  for (let i = 0; i < json.length && depth <= MAX_DEPTH; i++) {
-    const char = json[i]
-    if (char === 0x22) isString = !isString // "
-    else if (isString && char === 0x5c) i++ // \
-    else if (!isString && (char === 0x5b || char === 0x7b)) depth++ // [ {
-    else if (!isString && (char === 0x5d || char === 0x7d)) depth-- // ] }
-  }
-  return depth > MAX_DEPTH
-}
-
-function networkCode (error: Error): string {
-  const code = (error.cause as { code?: unknown } | undefined)?.code
-  return typeof code === 'string' ? code : 'network'
-}
-
-/** Rejects as soon as the signal aborts, whatever `fetch` does with its signal. */
-function beforeAbort<T> (promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => { reject(signal.reason) }
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => { signal.removeEventListener('abort', abort) })
+function judge (recording: Recording): Verdict {
+  const { status, refused } = recording
+  const { value, text } = readJson(recording)
+  const { keys } = Object(value) as { keys?: unknown }
+  if (Array.isArray(keys)) return { entries: keys, code: null, text: 'a JWKS', isTrouble: false }
+  const no = (code: string, isTrouble: boolean) => ({
+    entries: undefined, code, text: value === undefined ? text : 'JSON without keys', isTrouble
   })
+  if (refused === 'too_large' || refused === 'encoded') return no(refused, true)
+  if (status === 429) return no('rate_limited', true)
+  return no('no_jwks', status >= 500 || status === 408 || status === 425)
 }

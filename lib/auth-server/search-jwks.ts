@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fetchJwks, type JwksRequest, type JwksResponse } from './fetch-jwks.js'
+import { fetchJwks, type JwksResponse } from './fetch-jwks.js'
+import type { AuthServerRequest } from './fetch-json.js'
 
 /** What a search for the JWKS came to. */
 export interface Search {
@@ -22,7 +23,7 @@ const SHARED_PATHS = ['/.well-known/jwks.json', '/jwks']
  * @param timeout - milliseconds for all URLs together.
  */
 export async function searchJwks (
-  urls: readonly string[], headers: JwksRequest['headers'], timeout: number
+  urls: readonly string[], headers: AuthServerRequest['headers'], timeout: number
 ): Promise<Search> {
   const end = new AbortController()
   const { signal } = end

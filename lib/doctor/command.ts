@@ -29,6 +29,10 @@ option to set.
   --token -             read a token from standard input; it is never printed
   --issuer <iss>        the option issuer; may be repeated
   --audience <aud>      the option audience; may be repeated
+  --public-url <url>    the option publicUrl
+  --resource <url>      the option resource: OAuth access tokens for this API are accepted
+  --resource-issuer <iss>
+                        its resource.issuer
   --jwks-path <path>    the option jwksPath
   --algorithms <a,b>    the option algorithms
   --header <name:value> a header of jwks.headers; may be repeated; its value is never printed
@@ -42,6 +46,9 @@ const FLAGS = {
   token: { type: 'string' },
   issuer: { type: 'string', multiple: true },
   audience: { type: 'string', multiple: true },
+  'public-url': { type: 'string' },
+  resource: { type: 'string' },
+  'resource-issuer': { type: 'string' },
   'jwks-path': { type: 'string' },
   algorithms: { type: 'string' },
   header: { type: 'string', multiple: true },
@@ -82,6 +89,8 @@ async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Str
     jwksPath: values['jwks-path'],
     issuer: values.issuer,
     audience: values.audience,
+    publicUrl: values['public-url'],
+    resource: readResource(values),
     algorithms: values.algorithms?.split(',') as Algorithm[] | undefined,
     jwks: { headers: parseHeaders(values.header ?? []) }
   }
@@ -89,7 +98,8 @@ async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Str
     stderr.write('Paste the token, then press Enter and Ctrl+D.\n')
   }
   const pasted = values.token === undefined ? undefined : await readToken(stdin)
-  const report = await examine(options, pasted, env).catch((error: Error) => { throw withoutValue(error, authUrl) })
+  const urls = [authUrl, values['public-url'], values.resource]
+  const report = await examine(options, pasted, env).catch((error: Error) => { throw withoutValue(error, urls) })
   stdout.write(values.json ? `${toSafeJson(report)}\n` : formatReport(report))
   return report.ok ? 0 : 1
 }
@@ -107,9 +117,18 @@ function parse (argv: readonly string[]) {
 }
 
 /** The plugin's message quotes the value. A value that does not even start like a URL may be a token of some kind. */
-function withoutValue (error: Error, authUrl: string | undefined): Error {
-  if (authUrl === undefined || /^https?:/i.test(authUrl)) return error
+function withoutValue (error: Error, urls: ReadonlyArray<string | undefined>): Error {
+  if (urls.every(url => url === undefined || /^https?:/i.test(url))) return error
   return new UsageError(error.message.replace(/, got .*$/s, ''))
+}
+
+/** @throws UsageError */
+function readResource (
+  { resource, 'resource-issuer': issuer }: { readonly resource?: string, readonly 'resource-issuer'?: string }
+): BetterAuthOptions['resource'] {
+  if (issuer === undefined) return resource
+  if (resource === undefined) throw new UsageError('--resource-issuer needs --resource')
+  return { url: resource, issuer }
 }
 
 /** @throws UsageError, without the value: it may be a secret. */

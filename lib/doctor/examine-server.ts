@@ -4,8 +4,8 @@ import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { Jwk } from '../keys/jwk.js'
 import { judgeEntry, MAX_ENTRIES } from '../keys/key-set.js'
 import type { HeaderPolicy } from '../tokens/jws.js'
-import { judgeHeader, reasonOf } from './examine-token.js'
 import type { DoctorJwks, DoctorKey, DoctorKeyFault, DoctorSearchResult } from './report.js'
+import { judgeHeader, reasonOf } from './token-parts.js'
 
 /** What the search for the JWKS found. */
 export interface ServerExamination {

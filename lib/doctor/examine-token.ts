@@ -1,28 +1,32 @@
-import type { FastifyRequest } from 'fastify'
-import type { BetterAuthError } from '../contract/errors.js'
-import type { RefusalReason } from '../contract/reasons.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { createStatusCheck } from '../http/account-status.js'
 import type { KeyStore } from '../keys/key-store.js'
 import { bearerToken } from '../schemes/bearer.js'
 import { sessionCookieProfile } from '../schemes/session-cookie/jwt.js'
 import { accessTokenProfile } from '../tokens/access-token.js'
-import { checkTimes } from '../tokens/claims.js'
-import { parseJws, type HeaderPolicy, type JsonObject, type JwsHeader } from '../tokens/jws.js'
 import { loadUserReader } from '../tokens/user-reader.js'
 import type { TokenProfile } from '../tokens/verified-token.js'
 import { createSignatureChecks } from '../tokens/signature-checks.js'
 import { createVerifier } from '../tokens/verifier.js'
 import { openToken } from './pasted-token.js'
-import { redact } from './redact.js'
-import type { DoctorPart, DoctorToken, DoctorVerdict } from './report.js'
+import type { DoctorToken, DoctorVerdict } from './report.js'
+import { kindOf, needsOf } from './token-kind.js'
+import { claimParts, headerParts, reasonOf, requestWith } from './token-parts.js'
+
+/** What a token is judged by. */
+export interface TokenRules {
+  readonly options: ResolvedOptions
+  readonly keys: KeyStore
+  /** The issuer that the plugin expects of OAuth access tokens. */
+  readonly expectedIssuer: string
+}
 
 /**
  * Reports what an API with these options would decide about a token. The plugin's own verifier gives the verdict, and
  * the plugin's own functions judge each part.
  */
 export async function examineToken (
-  token: string, options: ResolvedOptions, keys: KeyStore
+  token: string, { options, keys, expectedIssuer }: TokenRules
 ): Promise<Omit<DoctorToken, 'notes'>> {
   const readUser = await loadUserReader(options)
   const profile = accessTokenProfile(options, readUser)
@@ -39,8 +43,11 @@ export async function examineToken (
   const cookies = sessionCookieProfile(options, { secret: undefined }, readUser)
   const asCookie = verdict.reason === 'typ_not_allowed' ? await judge(token, cookies, options, keys) : null
   const { segments, header, payload } = openToken(token)
+  const kind = kindOf(token)
   return {
     segments,
+    kind,
+    needs: needsOf(kind, options, expectedIssuer),
     signature: isSigned ? 'right' : verdict.reason === 'signature_invalid' ? 'wrong' : 'unchecked',
     header: header === undefined ? [] : await headerParts(header, profile, verdict),
     claims: payload === undefined ? [] : await claimParts(payload, header ?? {}, profile, options),
@@ -57,102 +64,4 @@ async function judge (
   const checkStatus = createStatusCheck(options, Date.now)
   const reason = await reasonOf(async () => checkStatus(request, await verifier.verify(bearerToken(request)!)))
   return { accepted: reason === null, reason }
-}
-
-/** The header parameter that a verdict on the key is about. */
-const KEY_PARAMETERS: Partial<Record<RefusalReason, string>> = {
-  unknown_key: 'kid', unusable_key: 'kid', algorithm_mismatch: 'alg'
-}
-
-/** Judges each parameter in an otherwise valid header. */
-async function headerParts (
-  header: JsonObject, profile: TokenProfile, { reason }: DoctorVerdict
-): Promise<DoctorPart[]> {
-  // HS256 concerns `alg` alone. The rest of such a header is judged as if HS256 were accepted.
-  const lenient = { types: profile.types, algorithms: new Set([...profile.algorithms, 'HS256']) }
-  const good = header.alg === 'HS256' ? { alg: 'HS256' } : { alg: [...profile.algorithms][0], kid: 'kid' }
-  const names = new Set(['alg', 'kid', 'typ', ...Object.keys(header)])
-  return Promise.all([...names].map(async name => ({
-    name,
-    value: redact(name, header[name]),
-    reason: await reasonOf(() => {
-      return judgeHeader({ ...good, [name]: header[name] }, name === 'alg' ? profile : lenient)
-    }) ?? (reason !== null && KEY_PARAMETERS[reason] === name ? reason : null)
-  })))
-}
-
-/** Judges each claim in an otherwise valid payload. */
-async function claimParts (
-  payload: JsonObject, header: JsonObject, profile: TokenProfile, options: ResolvedOptions
-): Promise<DoctorPart[]> {
-  const now = Date.now()
-  const good = {
-    ...typeof options.issuer === 'object' && { iss: options.issuer[0] },
-    ...options.audience !== false && { aud: options.audience[0] },
-    sub: 'sub',
-    exp: Number.MAX_SAFE_INTEGER,
-    banExpires: payload.banExpires
-  }
-  const judgedHeader = headerWithType(header, profile)
-  const needed = ['iss', 'aud', 'exp', ...payload.id === undefined ? ['sub'] : []]
-  return Promise.all([...new Set([...needed, ...Object.keys(payload)])].map(async name => ({
-    name,
-    value: redact(name, payload[name]),
-    reason: ownReason(name, await reasonOf(() => {
-      judgePayload({ ...good, [name]: payload[name] }, judgedHeader, profile, options, now)
-    }))
-  })))
-}
-
-/** An OAuth access token is refused as a whole: of its claims, only those that tell its kind are marked. */
-function ownReason (claim: string, reason: RefusalReason | null): RefusalReason | null {
-  return reason === 'oauth_token_not_accepted' && !['client_id', 'azp'].includes(claim) ? null : reason
-}
-
-/** A valid header with the `typ` of a token: some claims are allowed in some types of token only. */
-function headerWithType ({ typ }: JsonObject, profile: TokenProfile): JwsHeader {
-  const alg = [...profile.algorithms][0]!
-  try {
-    return judgeHeader({ alg, kid: 'kid', typ }, profile)
-  } catch {
-    return judgeHeader({ alg, kid: 'kid' }, profile)
-  }
-}
-
-/** Judges a header with the plugin's own parser, in an otherwise empty token. @throws TokenInvalidError */
-export function judgeHeader (header: JsonObject, policy: HeaderPolicy): JwsHeader {
-  // Objects are replaced by null: only their type matters, and a deeply nested object could not be serialised.
-  const flat = Object.fromEntries(Object.entries(header).map(([name, value]) => {
-    return [name, typeof value === 'object' ? null : value]
-  }))
-  return parseJws(`${Buffer.from(JSON.stringify(flat)).toString('base64url')}.e30.AA`, policy)
-}
-
-/**
- * Judges a payload as the plugin does once its signature is verified.
- *
- * @throws TokenInvalidError, TokenExpiredError, ForbiddenError
- */
-function judgePayload (
-  payload: JsonObject, header: JwsHeader, profile: TokenProfile, options: ResolvedOptions, now: number
-): void {
-  const { authorization } = profile.read(payload, header, now)
-  checkTimes(payload, options.clockTolerance, now)
-  const checkStatus = createStatusCheck({ ...options, isRevoked: undefined }, () => now)
-  checkStatus(requestWith(''), { token: '', authorization })
-}
-
-/** A request with everything that `bearerToken()` and a status check without `isRevoked` read. */
-function requestWith (authorization: string): FastifyRequest {
-  return { headers: { authorization }, raw: { rawHeaders: [] } } as unknown as FastifyRequest
-}
-
-/** The reason word of what a function throws, or rejects with; `null` if it does not. */
-export async function reasonOf (run: () => unknown): Promise<RefusalReason | null> {
-  try {
-    await run()
-    return null
-  } catch (error) {
-    return (error as BetterAuthError).reason
-  }
 }

@@ -8,8 +8,9 @@ import { createUserReader } from '../tokens/user-reader.js'
 import { examineServer, listKeys } from './examine-server.js'
 import { examineToken } from './examine-token.js'
 import { findToken } from './pasted-token.js'
+import { aboutProvider, examineProvider } from './provider.js'
 import { shownIssuers } from './redact.js'
-import type { DoctorFinding, DoctorReport, DoctorToken } from './report.js'
+import type { DoctorFinding, DoctorProvider, DoctorReport, DoctorToken } from './report.js'
 import { aboutAuthUrl, aboutJwks, aboutKeys, aboutSearch } from './server-findings.js'
 import { aboutToken } from './token-findings.js'
 
@@ -24,26 +25,55 @@ export async function examine (
   given: BetterAuthOptions, pasted: string | undefined, env: NodeJS.ProcessEnv
 ): Promise<DoctorReport> {
   const options = resolveOptions(given, env)
-  const { authUrl, audience, algorithms } = options
+  const { authUrl, audience, algorithms, resource } = options
   const issuer = shownIssuers(options.issuer)
   const fallback = env.BETTER_AUTH_URL !== undefined ? 'BETTER_AUTH_URL' : 'default'
   const authUrlFrom = given.authUrl !== undefined ? 'argument' : fallback
   const { tried, jwks, entries } = await examineServer(options)
   const keys = await listKeys(entries ?? [], accessTokenProfile(options, createUserReader()))
-  const { token, findings: tokenFindings } = await lookAtToken(pasted, options, entries)
+  const expectedIssuer = oauthIssuerOf(given, env)
+  const provider = jwks === null ? null : await examineProvider(options, jwks.url, expectedIssuer)
+  const { token, findings: tokenFindings } = await lookAtToken(pasted, { options, entries, expectedIssuer, provider })
   const findings = [
     ...aboutAuthUrl(options),
     ...aboutSearch(tried),
     ...jwks === null ? [] : aboutJwks(jwks, options),
     ...entries === undefined ? [] : aboutKeys(keys, entries.length),
+    ...provider === null ? [] : aboutProvider(provider, options),
     ...tokenFindings
   ]
   const ok = !findings.some(({ level }) => level === 'error')
-  return { ok, authUrl, authUrlFrom, issuer, audience, algorithms, tried, jwks, keys, token, findings }
+  return {
+    ok,
+    authUrl,
+    authUrlFrom,
+    issuer,
+    audience,
+    algorithms,
+    resource: resource === undefined ? null : { url: resource.url, issuer: resource.issuer },
+    tried,
+    jwks,
+    keys,
+    provider,
+    token,
+    findings
+  }
+}
+
+/** The issuer that the plugin expects of OAuth access tokens, also without the option `resource`. */
+function oauthIssuerOf (given: BetterAuthOptions, env: NodeJS.ProcessEnv): string {
+  return resolveOptions({ ...given, resource: given.resource ?? 'https://api.example.com' }, env).resource!.issuer
+}
+
+interface Situation {
+  readonly options: ResolvedOptions
+  readonly entries: readonly unknown[] | undefined
+  readonly expectedIssuer: string
+  readonly provider: DoctorProvider | null
 }
 
 async function lookAtToken (
-  pasted: string | undefined, options: ResolvedOptions, entries: readonly unknown[] | undefined
+  pasted: string | undefined, { options, entries, expectedIssuer, provider }: Situation
 ): Promise<{ token: DoctorToken | null, findings: DoctorFinding[] }> {
   if (pasted === undefined) return { token: null, findings: [] }
   const { token, notes } = findToken(pasted)
@@ -56,8 +86,8 @@ async function lookAtToken (
     }
   }
   const store = createKeyStore({ authUrl, source, policy, log: SILENT, now: Date.now, random: Math.random })
-  const examined = { notes, ...await examineToken(token, options, store) }
-  return { token: examined, findings: aboutToken(token, examined, options) }
+  const examined = { notes, ...await examineToken(token, { options, keys: store, expectedIssuer }) }
+  return { token: examined, findings: aboutToken(token, examined, { options, provider }) }
 }
 
 /** The report contains what the plugin would log. */

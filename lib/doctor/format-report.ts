@@ -1,17 +1,26 @@
-import type { DoctorFinding, DoctorKey, DoctorPart, DoctorReport, DoctorToken, DoctorVerdict } from './report.js'
+import type {
+  DoctorFinding, DoctorKey, DoctorNeeds, DoctorPart, DoctorReport, DoctorToken, DoctorVerdict
+} from './report.js'
 import { duration, printable, wrap } from './terminal.js'
+import { KINDS } from './token-kind.js'
 
 const MAX_PARTS = 60
 
 /** The report as plain text without colours. Text from outside is escaped. */
 export function formatReport (report: DoctorReport): string {
-  const { authUrl, authUrlFrom, issuer, audience, tried, keys, token, findings } = report
+  const { authUrl, authUrlFrom, issuer, audience, resource, tried, keys, token, findings } = report
   const from = { argument: '', BETTER_AUTH_URL: ' (from BETTER_AUTH_URL)', default: ' (the default)' }[authUrlFrom]
   const sections = [
-    `Auth server  ${authUrl}${from}\n` +
-    `Accepted     ${wrap(`iss ${formatAccepted(issuer)}, aud ${formatAccepted(audience)}`, ' '.repeat(13)).trim()}`,
+    [
+      `Auth server  ${authUrl}${from}`,
+      formatLine('Accepted', `iss ${formatAccepted(issuer)}, aud ${formatAccepted(audience)}`),
+      ...resource === null
+        ? []
+        : [formatLine('OAuth', `iss ${printable(resource.issuer)}, aud ${printable(resource.url)} (resource)`)]
+    ].join('\n'),
     `Search\n${formatRows(tried.map(({ url, found, response }) => [found ? 'found' : 'no', `${url}: ${response}`]))}`,
     ...jwksSection(report),
+    ...providerSection(report),
     ...keys.length > 0 ? [`Keys\n${formatRows(keys.map(keyRow))}`] : [],
     ...token === null ? [] : [tokenSection(token)],
     ...findings.length > 0 ? [`To do\n${findings.map(formatFinding).join('\n')}`] : [],
@@ -25,6 +34,10 @@ export function formatReport (report: DoctorReport): string {
 
 function formatVerdict ({ accepted, reason }: DoctorVerdict): string {
   return accepted ? 'accepted' : `refused: ${reason}`
+}
+
+function formatLine (title: string, text: string): string {
+  return `${title.padEnd(12)} ${wrap(text, ' '.repeat(13)).trim()}`
 }
 
 function formatAccepted (accepted: readonly string[] | false): string {
@@ -43,6 +56,18 @@ function jwksSection ({ jwks }: DoctorReport): string[] {
   return [`JWKS         HTTP ${status} in ${milliseconds} ms, ${age}, ${cache}`]
 }
 
+function providerSection ({ provider }: DoctorReport): string[] {
+  if (provider === null) return []
+  const { url, issuer, tried, tokenUrl, tokenResponse, tokenIsDisabled } = provider
+  const isRight = tokenResponse === 'HTTP 401'
+  const about = tokenIsDisabled ? ': it is disabled' : isRight ? ', right without a session' : ''
+  const responses = [...new Set(tried.map(({ response }) => response))].join(', ')
+  const found = issuer === null ? `none found: ${responses}` : `issuer ${printable(issuer)}, metadata at ${url}`
+  return [[
+    formatLine('Tokens', `GET ${tokenUrl}: ${tokenResponse}${about}`), formatLine('Provider', found)
+  ].join('\n')]
+}
+
 function keyRow ({ kid, alg, kty, crv, algorithms, fault }: DoctorKey): [string, string] {
   const words = [
     kid === null ? 'no kid' : `"${printable(kid)}"`,
@@ -54,13 +79,23 @@ function keyRow ({ kid, alg, kty, crv, algorithms, fault }: DoctorKey): [string,
     : ['NOT USED', `${words.join(', ')}: ${fault}`]
 }
 
-function tokenSection ({ notes, segments, signature, header, claims }: DoctorToken): string {
+function tokenSection ({ notes, segments, signature, kind, needs, header, claims }: DoctorToken): string {
   const proof = { right: 'signature right', wrong: 'signature wrong', unchecked: 'signature not checked' }[signature]
   return [
     wrap(['Token', `${segments} segment${segments === 1 ? '' : 's'}`, proof, ...notes].join('; '), ''),
+    formatRows([
+      ['kind', kind === null ? 'of no known kind' : KINDS[kind]],
+      ...needs === null ? [] : [['needs', formatNeeds(needs)] as const]
+    ]),
     ...formatParts('header', header),
     ...formatParts('claims', claims)
   ].join('\n')
+}
+
+function formatNeeds ({ issuer, audience, options: [issuerOption, audienceOption] }: DoctorNeeds): string {
+  const isUnset = audience !== false && audience.length === 0
+  const aud = isUnset ? 'is the option resource, which is not set' : `${formatAccepted(audience)} (${audienceOption})`
+  return `iss ${formatAccepted(issuer)} (${issuerOption}), aud ${aud}`
 }
 
 function formatParts (title: string, all: readonly DoctorPart[]): string[] {

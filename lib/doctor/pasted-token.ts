@@ -25,7 +25,7 @@ export function findToken (text: string): { token: string, notes: string[] } {
   }
   const bare = token.replace(/^(?:authorization: *)?bearer +/i, '')
   if (bare !== token) notes.push('"Bearer" in front of it was removed')
-  const [, value] = /^[\w.-]*session_data=([^;]*)/.exec(bare) ?? []
+  const [, value] = /^[\w.-]*session_(?:data|token)=([^;]*)/.exec(bare) ?? []
   if (value !== undefined) notes.push('it was taken out of a cookie')
   return { token: value ?? bare, notes }
 }

@@ -3,7 +3,7 @@ import type { JwkFault } from '../keys/jwk.js'
 
 /**
  * What `better-auth-fastify doctor --json` prints. Minor versions may add fields. Only major versions remove a field or
- * change its meaning. It never holds the token, a segment of it, or the body of a response.
+ * change its meaning. It never holds the token, a segment of it, or the body of a response; of metadata, its issuer.
  *
  * @example
  * const report = JSON.parse(stdout) as DoctorReport
@@ -20,16 +20,45 @@ export interface DoctorReport {
   issuer: readonly string[] | false
   audience: readonly string[] | false
   algorithms: readonly string[]
+  /** The option `resource`; `null` without it. */
+  resource: DoctorResource | null
   /** The URLs that were tried for the JWKS, in the plugin's order. */
   tried: DoctorSearchResult[]
   /** The JWKS; `null` if none was found. */
   jwks: DoctorJwks | null
   /** The keys of the JWKS, in its order: those that the plugin looks at. */
   keys: DoctorKey[]
+  /** The OAuth provider of the auth server, and its `GET /token`; `null` if no JWKS was found. */
+  provider: DoctorProvider | null
   /** The token; `null` if none was given. */
   token: DoctorToken | null
   /** What is wrong or unsafe, and what to change. */
   findings: DoctorFinding[]
+}
+
+/** This API, as OAuth clients name it. */
+export interface DoctorResource {
+  url: string
+  /** The `iss` that OAuth access tokens must have. */
+  issuer: string
+}
+
+/** Where users and OAuth clients get tokens. */
+export interface DoctorProvider {
+  /** The URLs that were tried for the metadata of the OAuth provider (RFC 8414), in the doctor's order. */
+  tried: DoctorSearchResult[]
+  /** The URL of the metadata; `null` if there is none. */
+  url: string | null
+  /** The issuer that the metadata names; `null` without metadata. */
+  issuer: string | null
+  /** The `iss` that the plugin expects of OAuth access tokens, with or without the option `resource`. */
+  expectedIssuer: string
+  /** Where users get their tokens. */
+  tokenUrl: string
+  /** What that URL returned to a request without a session: `HTTP 401` is right. */
+  tokenResponse: string
+  /** Whether the auth server has disabled it. */
+  tokenIsDisabled: boolean
 }
 
 /** A URL that was tried. */
@@ -89,12 +118,31 @@ export interface DoctorPart {
   reason: RefusalReason | null
 }
 
+/**
+ * What a token is. `delegated`: for an OAuth client that acts for a user. `client`: for an OAuth client that acts for
+ * itself. `dpop`: bound to a key of its client. `cookie`: the session cookie.
+ */
+export type DoctorTokenKind =
+  | 'user' | 'delegated' | 'client' | 'userinfo' | 'dpop' | 'id' | 'logout' | 'cookie' | 'encrypted' | 'opaque'
+
+/** The issuer and audience that a token of some kind must have. `false` accepts any, an empty array accepts none. */
+export interface DoctorNeeds {
+  issuer: readonly string[] | false
+  audience: readonly string[] | false
+  /** The options that say so. */
+  options: readonly [issuer: string, audience: string]
+}
+
 /** A decoded token. Nothing in it is proven unless its signature is right. */
 export interface DoctorToken {
   /** What was removed around it, such as `Bearer`. */
   notes: string[]
   /** How many segments it has: 3 for a signed JWT. */
   segments: number
+  /** By its unverified header and claims; `null` if they fit no kind. */
+  kind: DoctorTokenKind | null
+  /** What its kind needs; `null` if no API accepts a bearer token of its kind. */
+  needs: DoctorNeeds | null
   /** `unchecked`: the token was refused before that, or its key could not be fetched. */
   signature: 'right' | 'wrong' | 'unchecked'
   header: DoctorPart[]

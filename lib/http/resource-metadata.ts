@@ -12,6 +12,17 @@ const PREFLIGHT = {
   'access-control-max-age': '86400'
 }
 
+/**
+ * The route is not in an OpenAPI document, unless a `transform` of the application shows it. No response: Fastify would
+ * compile a serializer for it, with that of the application.
+ */
+const SCHEMA: object = {
+  hide: true,
+  summary: 'Metadata of this API as a protected resource of OAuth',
+  description: 'RFC 9728: its identifier, the servers that issue tokens for it, and its scopes.',
+  security: []
+}
+
 /** In the `config` of the route, for the hooks of every registration and of other installed copies. */
 const kMetadata = Symbol.for('better-auth-fastify.metadata')
 
@@ -44,13 +55,14 @@ export function serveMetadata (fastify: FastifyInstance, resource: ResolvedResou
   const url = toPattern(metadataPath(resource))
   // With `cors: false`, @fastify/cors leaves the route alone: its own rules would keep other origins out.
   const config = { public: true, cors: false, [kMetadata]: true }
-  const route = { url, config, schema: { hide: true } as object }
+  const route = { url, config }
 
   if (root.hasRoute({ method: 'GET', url })) throw takenTwice(resource)
   // A string: hooks that change the objects of an API must not change the metadata.
   const body = JSON.stringify(describe(resource))
   root.route({
     ...route,
+    schema: { ...SCHEMA },
     method: 'GET',
     exposeHeadRoute: true,
     async handler (_request, reply: FastifyReply) {
@@ -59,6 +71,7 @@ export function serveMetadata (fastify: FastifyInstance, resource: ResolvedResou
   })
   root.route({
     ...route,
+    schema: { hide: true } as object,
     method: 'OPTIONS',
     async handler (_request, reply: FastifyReply) { return reply.code(204).headers(PREFLIGHT).send() }
   })

@@ -142,7 +142,7 @@ function decodeSegment (segment: string): Buffer {
 }
 
 /** Media types are compared without case, and `application/` may be left out (RFC 7515 §4.1.9, RFC 9068 §4). */
-function mediaType (typ: string): string {
+export function mediaType (typ: string): string {
   return typ.toLowerCase().replace(/^application\//, '')
 }
 

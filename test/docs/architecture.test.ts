@@ -103,8 +103,10 @@ const WITHOUT_TEST = [
   'augmentation.ts', 'cli.ts', 'contract/error-codes.ts', 'contract/identity.ts', 'contract/jwks-options.ts',
   'contract/option-schemas.ts', 'contract/options.ts', 'contract/principal.ts', 'contract/reasons.ts',
   'contract/refusal-details.ts', 'contract/resource-options.ts', 'contract/session-cookie-options.ts',
-  'contract/token-reasons.ts', 'doctor/report.ts', 'index.ts', 'schemes/scheme.ts', 'testing/index.ts',
-  'testing/test-issuer.ts'
+  'contract/token-reasons.ts', 'doctor/report.ts',
+  // examine-token.test.ts and token-findings.test.ts have all of their tests.
+  'doctor/token-advice.ts', 'doctor/token-parts.ts',
+  'index.ts', 'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts'
 ]
 
 t.test('the tests mirror lib: lib/x/y.ts has test/x/y.test.ts', async t => {

@@ -116,6 +116,13 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
         match: { paths: { '/me': { get: { security: [{ betterAuth: [] }] } } } }
       },
       { request: 'GET /docs/', status: 200, match: /swagger-ui/ }
+    ]],
+    'With OAuth clients': [[
+      {
+        request: 'GET /openapi.json',
+        status: 200,
+        match: { paths: { '/.well-known/oauth-protected-resource': { get: { summary: /protected resource/ } } } }
+      }
     ]]
   },
   'docs/guides/oauth-clients.md': {

@@ -47,8 +47,10 @@ t.test('the reference lists all options with their defaults', async t => {
     callbackTimeout, clockTolerance, openapi, ...below('jwks', jwks), ...below('tokenCache', tokenCache || {})
   }
   const page = parsePage('docs/reference/options.md')
-  const table = ['The plugin', 'Keys: `jwks`', 'The token cache: `tokenCache`', 'The session cookie: `sessionCookie`']
-    .flatMap(heading => page.table(heading))
+  const table = [
+    'The plugin', 'Keys: `jwks`', 'The token cache: `tokenCache`', 'The session cookie: `sessionCookie`',
+    'OAuth clients: `resource`'
+  ].flatMap(heading => page.table(heading))
   const rows = new Map(table.map(([name, , byDefault]) => [plain(name), byDefault!]))
   for (const [name, value] of Object.entries(defaults)) {
     t.ok(rows.get(name)?.startsWith(`\`${typeof value === 'object' ? JSON.stringify(value) : value}\``), name)
@@ -57,7 +59,8 @@ t.test('the reference lists all options with their defaults', async t => {
   t.match(rows.get('authUrl'), '`http://localhost:3000`')
 
   const names = known({ x: 1 }).flatMap(name => {
-    return ['jwks', 'tokenCache', 'sessionCookie'].includes(name) ? [name, ...known({ [name]: { x: 1 } })] : [name]
+    const isNested = ['jwks', 'tokenCache', 'sessionCookie', 'resource'].includes(name)
+    return isNested ? [name, ...known({ [name]: { x: 1 } })] : [name]
   })
   t.strictSame([...rows.keys()].sort(), names.sort())
 })

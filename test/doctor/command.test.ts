@@ -21,8 +21,8 @@ t.test('--help and --version', async t => {
   const help = await runCli(['doctor', '--help'])
   t.match(help, { status: 0, stderr: '' })
   for (const flag of [
-    '--token -', '--issuer', '--audience', '--jwks-path', '--algorithms', '--header <name:value>', '--json',
-    '--version'
+    '--token -', '--issuer', '--audience', '--public-url', '--resource <url>', '--resource-issuer', '--jwks-path',
+    '--algorithms', '--header <name:value>', '--json', '--version'
   ]) {
     t.match(help.stdout, flag)
   }
@@ -42,6 +42,13 @@ t.test('a mistake is one line on stderr, a hint, and exit status 1', async t => 
     [['doctor', '--issuer', ''], /^Option "issuer" must be a non-empty string/],
     [['doctor', '--algorithms', 'HS256'], /^Option "algorithms" must be a non-empty array of EdDSA/],
     [['doctor', '--jwks-path', 'jwks'], /^Option "jwksPath" must be a path/],
+    [['doctor', '--resource-issuer', 'https://id.example'], '--resource-issuer needs --resource'],
+    [['doctor', '--resource', 'https://api.example/?q'], /^Option "resource" must be an absolute .* got 'https:/],
+    [
+      ['doctor', '--resource', 'https://api.example#x', '--resource-issuer', 'https://id.example'],
+      /^Option "resource\.url" must be an absolute .* got 'https:/
+    ],
+    [['doctor', '--public-url', 'https://id.example/?q'], /^Option "publicUrl" must be an absolute .* got 'https:/],
     [['doctor', 'http://a.example/?q'], /^Option "authUrl" must be an absolute http.* got 'http:\/\/a\.example\/\?q'$/],
     [
       ['doctor', 'localhost:3000'],
@@ -83,7 +90,10 @@ t.test('a token as an argument is refused, and not shown', async t => {
     t.match(stderr, /^A token is only read from standard input \(--token -\): arguments are visible to others\n/)
     for (const part of [...token.split('.'), ...spaced.split('.'), opaque]) t.notMatch(stderr, part)
   }
-  for (const args of [['doctor', opaque], [opaque], ['doctor', 'http://a.example', opaque]]) {
+  for (const args of [
+    ['doctor', opaque], [opaque], ['doctor', 'http://a.example', opaque], ['doctor', '--resource', opaque],
+    ['doctor', '--public-url', opaque], ['doctor', '--resource', opaque, '--resource-issuer', 'https://id.example']
+  ]) {
     const { status, stderr } = await runCli(args)
     t.equal(status, 1)
     t.notMatch(stderr, opaque)

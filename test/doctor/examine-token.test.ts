@@ -54,7 +54,7 @@ t.test('says of each token what an API says of it, and what to do', async t => {
       token: sign({ auth_time: 1, client_id: 'c' }, { typ: 'application/AT+JWT' }),
       reason: 'oauth_token_not_accepted',
       part: 'client_id',
-      fix: /the option `?resource/
+      fix: /^resource: 'http:..localhost:\d+' \(--resource\), if that is this API; and resource: \{ url, issuer/
     },
     'a role and a scope': {
       token: sign({ role: 'admin,user', scope: 'a b', scp: [1], n: 1, list: [], map: {} }), reason: null
@@ -98,7 +98,9 @@ t.test('says of each token what an API says of it, and what to do', async t => {
     'a user of the wrong type': { token: sign({ email: 5 }), reason: 'claim_invalid', part: 'email', fix: /signer/ },
     'a banned user': { token: sign({ banned: true }), reason: 'banned', part: 'banned', fix: /lift the ban/ },
     'an ID token': { token: sign({ nonce: 'n' }), reason: 'token_kind', part: 'nonce', fix: newToken },
-    'a DPoP-bound token': { token: sign({ cnf: { jkt: 'x' } }), reason: 'token_kind', part: 'cnf', fix: newToken },
+    'a DPoP-bound token': {
+      token: sign({ cnf: { jkt: 'x' } }), reason: 'token_kind', part: 'cnf', fix: /without a DPoP proof/
+    },
     'a logout token': {
       token: sign({ events: { 'http://schemas.openid.net/event/backchannel-logout': {} } }),
       reason: 'token_kind',
@@ -296,4 +298,65 @@ t.test('a session cookie is recognised as one', async t => {
   const { report: refused } = await runDoctor(server.origin, forged)
   t.match(refused.token!.asCookie, { accepted: false, reason: 'signature_invalid' })
   t.match(refused.findings.map(({ fix }) => fix).join(), /there it is refused: signature_invalid/)
+})
+
+t.test('of an OAuth access token, with the option resource, it marks what an API would refuse', async t => {
+  const { origin } = await startServer(t)
+  const oauth = { iss: `${origin}/api/auth`, aud: 'https://api.example.com', client_id: 'c', jti: 'j', sid: 's' }
+  const sign = (changes: Record<string, unknown>) =>
+    signJws(good, createClaims(origin, { ...oauth, ...changes }), { typ: 'at+jwt' })
+  const RESOURCE = ['--resource', 'https://api.example.com']
+  const CASES: Array<[claims: Record<string, unknown>, reason: string | null, part?: string, fix?: RegExp]> = [
+    [{}, null],
+    [{ aud: ['https://api.example.com', 'x'] }, null],
+    [{ azp: 'c' }, null],
+    [{ client_id: undefined, azp: 'c' }, null],
+    [{ sub: undefined, sid: undefined, id: undefined }, null],
+    [{ sid: null }, null],
+    [{ sub: 'c', id: 'c', sid: undefined }, null],
+    [{ iss: origin }, 'issuer_mismatch', 'iss', /^resource: \{ url, issuer: /],
+    [{ iss: undefined }, 'issuer_mismatch', 'iss', /^the OAuth client: ask/],
+    [{ aud: origin }, 'audience_mismatch', 'aud', /resource=https:.*; or resource: 'http:.* \(--resource\), if that/],
+    [{ aud: undefined }, 'audience_mismatch', 'aud', /^the OAuth client: ask .*resource=https:\/\/api\.example\.com$/],
+    [{ azp: 'd' }, 'claim_invalid', 'azp'],
+    [{ client_id: '' }, 'claim_invalid', 'client_id'],
+    [{ client_id: undefined }, 'claim_missing', 'client_id'],
+    [{ sub: undefined, id: undefined }, 'claim_missing', 'sub'],
+    [{ sid: 5 }, 'claim_invalid', 'sid'],
+    [{ id: 'other' }, 'subject_ambiguous', 'id'],
+    [{ banned: true }, 'banned', 'banned'],
+    [{ exp: 1 }, 'token_expired', 'exp', /^the OAuth client: ask for a new access token.*clockTolerance/]
+  ]
+  for (const [claims, reason, part, fix] of CASES) {
+    const { report } = await runDoctor(origin, sign(claims), ...RESOURCE)
+    const { verdict, claims: parts } = report.token!
+    const what = JSON.stringify(claims)
+    t.strictSame(verdict, { accepted: reason === null, reason }, what)
+    const marked = parts.filter(one => one.reason !== null)
+    t.strictSame(marked.map(one => one.name), part === undefined ? [] : [part], what)
+    const about = report.findings.filter(({ about }) => about === 'token')
+    t.equal(about.length, marked.length, what)
+    if (fix !== undefined) t.match(about[0]!.fix, fix, what)
+  }
+})
+
+t.test('of an OAuth access token, without the option, it says what the token names', async t => {
+  const { origin } = await startServer(t)
+  const FIXES: Array<[claims: Record<string, unknown>, fix: RegExp]> = [
+    [{ iss: `${origin}/api/auth` }, /^resource: 'https:\/\/api\.example\.com' \(--resource\), if that is this API$/],
+    [{ iss: 'https://id.example.com/api/auth' }, /if that is this API; and publicUrl: 'https:\/\/id\.example\.com'/],
+    [{ iss: 'https://issuer.example.com' }, /if that is this API; and resource: \{ url, issuer: '/],
+    [{ iss: 5 }, /if that is this API$/],
+    [{ aud: 'orders' }, /^resource: '<the URL of this API>' .*the client has to ask for a token with that as resource/],
+    [{ aud: undefined }, /^resource: '<the URL of this API>'/],
+    [{ azp: 'd' }, /^resource: 'https:\/\/api/]
+  ]
+  for (const [changes, fix] of FIXES) {
+    const claims = { aud: 'https://api.example.com', client_id: 'c', ...changes }
+    const { report } = await runDoctor(origin, signJws(good, createClaims(origin, claims)))
+    const about = report.findings.filter(({ about }) => about === 'token')
+    t.match(report.token!.verdict, { reason: 'oauth_token_not_accepted' })
+    t.match(about, [{ text: /^it is an access token of an OAuth client.*and the option resource is not set$/, fix }])
+    t.equal(about.length, 1, JSON.stringify(changes))
+  }
 })

@@ -68,3 +68,26 @@ t.test('the options say what is accepted', async t => {
   const below = await examine({ authUrl: `${origin}/api/auth` }, 'opaque', {})
   t.match(below.findings, [{ about: 'token', fix: new RegExp(`GET ${origin}/api/auth/token `) }])
 })
+
+t.test('the option resource and publicUrl say what is accepted, as in the plugin', async t => {
+  const { origin } = await startServer(t)
+  const publicUrl = 'https://id.example.com'
+  const claims = { iss: `${publicUrl}/api/auth`, aud: 'https://api.example.com', client_id: 'c' }
+  const token = signJws(good, createClaims(publicUrl, claims), { typ: 'at+jwt' })
+  const resource = ['--resource', 'https://api.example.com']
+  const { report: unset } = await runDoctor(origin, token)
+  t.match(unset, { token: { verdict: { reason: 'oauth_token_not_accepted' } }, resource: null })
+  t.match(unset.findings.at(-1)!.fix, /^resource: 'https:\/\/api\.example\.com' .*; and publicUrl: 'https:/)
+  const { report: other } = await runDoctor(origin, token, ...resource)
+  t.match(other, { token: { verdict: { reason: 'issuer_mismatch' } } })
+  t.match(other.findings.at(-1)!.fix, /^publicUrl: 'https:\/\/id\.example\.com' \(--public-url\)/)
+  for (const args of [['--public-url', publicUrl], ['--resource-issuer', claims.iss]]) {
+    const { report, status } = await runDoctor(origin, token, ...resource, ...args)
+    t.equal(status, 0)
+    t.match(report, { token: { verdict: { accepted: true } }, resource: { url: claims.aud, issuer: claims.iss } })
+  }
+  const first = signJws(good, createClaims(publicUrl))
+  const { report: byOrigin } = await runDoctor(origin, first)
+  t.match(byOrigin.findings, [{ fix: /; publicUrl: '.*' \(--public-url\) sets issuer and audience$/ }, {}])
+  t.equal((await runDoctor(origin, first, '--public-url', publicUrl)).status, 0)
+})

@@ -7,6 +7,8 @@ const ORIGIN = 'https://id.example.com'
 const TOKEN: DoctorToken = {
   notes: ['it was taken out of JSON'],
   segments: 3,
+  kind: 'user',
+  needs: { issuer: [ORIGIN], audience: false, options: ['issuer', 'audience'] },
   signature: 'right',
   header: [{ name: 'alg', value: '"EdDSA"', reason: null }],
   claims: [{ name: 'iss', value: '"x"', reason: 'issuer_mismatch' }],
@@ -21,6 +23,7 @@ const REPORT: DoctorReport = {
   issuer: [ORIGIN],
   audience: [ORIGIN],
   algorithms: ['EdDSA'],
+  resource: null,
   tried: [
     { url: `${ORIGIN}/a`, found: false, response: 'HTTP 404' },
     { url: `${ORIGIN}/b`, found: true, response: 'a JWKS' }
@@ -34,6 +37,7 @@ const REPORT: DoctorReport = {
     clockAheadSeconds: 0
   },
   keys: [{ kid: 'k1', alg: 'EdDSA', kty: 'OKP', crv: 'Ed25519', algorithms: ['EdDSA'], fault: null }],
+  provider: null,
   token: null,
   findings: []
 }
@@ -65,6 +69,8 @@ t.test('a token that is refused, and what to do', async t => {
   const [, section, toDo, verdict] = format({ ok: false, keys: [], token: TOKEN, findings: [...findings] })
     .split(/\n\n(?=Token;|To do|Token {2})/)
   t.equal(section, `Token; 3 segments; signature right; it was taken out of JSON
+  kind     a user's token, such as jwt() issues at GET /token
+  needs    iss https://id.example.com (issuer), aud any (audience)
   header
   ok       alg: "EdDSA"
   claims
@@ -102,9 +108,57 @@ t.test('a key that is not used, without members or with text from outside', asyn
 
 t.test('a token of one segment, accepted, and one with many claims', async t => {
   const accepted = { accepted: true, reason: null }
-  const one = format({ token: { ...TOKEN, notes: [], segments: 1, signature: 'unchecked', header: [], claims: [] } })
-  t.match(one, '\nToken; 1 segment; signature not checked\n\n')
+  const opaque = { kind: 'opaque', needs: null, signature: 'unchecked', header: [], claims: [] } as const
+  const one = format({ token: { ...TOKEN, ...opaque, notes: [], segments: 1, header: [], claims: [] } })
+  t.match(one, '\nToken; 1 segment; signature not checked\n  kind     an opaque token: only its issuer can read it\n\n')
+  t.match(format({ token: { ...TOKEN, kind: null, needs: null } }), '\n  kind     of no known kind\n  header\n')
   const claims = Array.from({ length: 62 }, (_, index) => ({ name: `c${index}`, value: 'a number', reason: null }))
   const many = format({ token: { ...TOKEN, signature: 'wrong', claims, verdict: accepted } })
   t.match(many, /; signature wrong;[^]* {2}ok {7}c59: a number\n {2}and 2 more\n[^]*\nToken {8}accepted\n/)
+})
+
+t.test('the option resource, and what a token of an OAuth client needs', async t => {
+  const resource = { url: 'https://api.example.com', issuer: `${ORIGIN}/api/auth` }
+  t.match(format({ resource }), `
+OAuth        iss https://id.example.com/api/auth, aud https://api.example.com (resource)
+
+`)
+  const options = ['resource.issuer', 'resource'] as const
+  const needs = { issuer: [resource.issuer], audience: [resource.url], options }
+  t.match(format({ resource, token: { ...TOKEN, kind: 'client', needs } }), `
+  kind     an access token of an OAuth client that acts for itself, a machine: only a guard with
+           "clients" lets it in
+  needs    iss https://id.example.com/api/auth (resource.issuer), aud https://api.example.com
+           (resource)
+`)
+  t.match(format({ token: { ...TOKEN, kind: 'delegated', needs: { ...needs, audience: [] } } }), `
+  needs    iss https://id.example.com/api/auth (resource.issuer), aud is the option resource,
+           which is not set
+`)
+})
+
+t.test('where users get tokens, and the OAuth provider', async t => {
+  const provider: NonNullable<DoctorReport['provider']> = {
+    tried: [
+      { url: `${ORIGIN}/a`, found: false, response: 'HTTP 404' },
+      { url: `${ORIGIN}/b`, found: false, response: 'HTTP 404' },
+      { url: `${ORIGIN}/c`, found: false, response: 'timeout' }
+    ],
+    url: null,
+    issuer: null,
+    expectedIssuer: `${ORIGIN}/api/auth`,
+    tokenUrl: `${ORIGIN}/api/auth/token`,
+    tokenResponse: 'HTTP 401',
+    tokenIsDisabled: false
+  }
+  t.match(format({ provider }), `
+Tokens       GET https://id.example.com/api/auth/token: HTTP 401, right without a session
+Provider     none found: HTTP 404, timeout
+`)
+  const found = { ...provider, url: `${ORIGIN}/c`, issuer: 'https://id\u202e' }
+  t.match(format({ provider: { ...found, tokenResponse: 'HTTP 404', tokenIsDisabled: true } }), `
+Tokens       GET https://id.example.com/api/auth/token: HTTP 404: it is disabled
+Provider     issuer https://id\\u{202e}, metadata at https://id.example.com/c
+`)
+  t.match(format({ provider: { ...found, tokenResponse: 'HTTP 500' } }), '/token: HTTP 500\n')
 })

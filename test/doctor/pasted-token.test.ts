@@ -21,7 +21,8 @@ t.test('a token is found in whatever people paste', async t => {
     [`{ "token": "${TOKEN}" }`, JSON_NOTE],
     [`"Bearer ${TOKEN}"`, JSON_NOTE, BEARER],
     [` better-auth.session_data=${TOKEN}; Path=/`, SPACE, COOKIE],
-    [`__Secure-better-auth.session_data=${TOKEN}`, COOKIE]
+    [`__Secure-better-auth.session_data=${TOKEN}`, COOKIE],
+    [`better-auth.session_token=${TOKEN}; Path=/`, COOKIE]
   ]
   for (const [text, ...notes] of pasted) t.strictSame(findToken(text), { token: TOKEN, notes }, text)
 })

@@ -3,23 +3,36 @@ import { REASONS, type RefusalReason } from '../../lib/contract/reasons.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import type { DoctorFinding, DoctorToken, DoctorVerdict } from '../../lib/doctor/report.js'
 import { aboutToken } from '../../lib/doctor/token-findings.js'
+import { userNeeds } from '../../lib/doctor/token-kind.js'
 import { encode } from '../fixtures/signing.js'
 
 type Fields = Record<string, unknown>
 
 const ORIGIN = 'https://id.example.com'
 const OPTIONS = resolveOptions({ authUrl: ORIGIN }, {})
+const BY = { options: OPTIONS, provider: null }
 const NEW_TOKEN = `GET ${ORIGIN}/api/auth/token with the cookies`
 const refused = (reason: RefusalReason | null): DoctorVerdict => ({ accepted: reason === null, reason })
 const compact = (payload: Fields, header: Fields = { alg: 'EdDSA' }) => `${encode(header)}.${encode(payload)}.AA`
 
+const EXAMINED: Omit<DoctorToken, 'notes'> = {
+  segments: 3,
+  kind: 'user',
+  needs: userNeeds(OPTIONS),
+  signature: 'right',
+  header: [],
+  claims: [],
+  verdict: refused(null),
+  asCookie: null
+}
+
 /** What the doctor says about a token that is refused for one reason, which lies in one claim if `name` is given. */
 function findings (
-  reason: RefusalReason, name?: string, token = compact({}), asCookie: DoctorToken['asCookie'] = null
+  reason: RefusalReason, name?: string, token = compact({}), changes: Partial<DoctorToken> = {}
 ): DoctorFinding[] {
   const claims = name === undefined ? [] : [{ name, value: 'x', reason }]
   const verdict = refused(reason)
-  return aboutToken(token, { segments: 3, signature: 'right', header: [], claims, verdict, asCookie }, OPTIONS)
+  return aboutToken(token, { ...EXAMINED, claims, verdict, ...changes }, BY)
 }
 
 /** The claim that the doctor names for a reason that lies in one. */
@@ -85,8 +98,10 @@ t.test('an algorithm is accepted by an option, by the secret, or not at all', as
 })
 
 t.test('a session cookie says how it fares as a cookie', async t => {
-  const type = (asCookie: DoctorVerdict | null) => findings('typ_not_allowed', 'typ', compact({}), asCookie)
-  t.match(type(null), [{ text: 'another kind of token', fix: NEW_TOKEN }])
+  const type = (asCookie: DoctorVerdict | null, kind: DoctorToken['kind'] = 'cookie') =>
+    findings('typ_not_allowed', 'typ', compact({}), { asCookie, kind })
+  t.match(type(null, null), [{ text: 'its typ names another kind of token', fix: NEW_TOKEN }])
+  t.match(type(null, 'logout'), [{ text: /^it is a logout token: .* not for an API$/, fix: NEW_TOKEN }])
   t.match(type(refused(null)), [{ text: "Better Auth's session cookie", fix: '(there it is accepted)' }])
   t.match(type(refused('session_expired')), [{ fix: '(there it is refused: session_expired)' }])
 })
@@ -106,21 +121,17 @@ t.test('a token that is not a JWT gets advice about its form', async t => {
 t.test('a verdict that a part explains is not reported twice, and every refused part is reported', async t => {
   const part = (name: string, reason: RefusalReason | null) => ({ name, value: 'x', reason })
   const all = aboutToken(compact({}), {
-    segments: 3,
-    signature: 'right',
+    ...EXAMINED,
     header: [part('alg', null)],
     claims: [part('exp', 'token_expired'), part('iss', 'issuer_mismatch')],
-    verdict: refused('issuer_mismatch'),
-    asCookie: null
-  }, OPTIONS)
+    verdict: refused('issuer_mismatch')
+  }, BY)
   t.match(all, [{ text: 'it has expired' }, { text: 'it has no iss' }])
   t.equal(all.length, 2)
 })
 
 t.test('an accepted token has no finding, unless it is long', async t => {
-  const about = (token: string) => aboutToken(token, {
-    segments: 3, signature: 'right', header: [], claims: [], verdict: refused(null), asCookie: null
-  }, OPTIONS)
+  const about = (token: string) => aboutToken(token, EXAMINED, BY)
   t.strictSame(about('x'.repeat(15_000)), [])
   t.match(about('x'.repeat(15_001)), [{ level: 'warning', text: 'it has 15001 characters', fix: 'definePayload' }])
   t.equal(findings('token_too_long', undefined, 'x'.repeat(20_000)).length, 1, 'a longer one is refused for it')
@@ -128,8 +139,30 @@ t.test('an accepted token has no finding, unless it is long', async t => {
 
 t.test('a new token comes from below the base path of the auth server', async t => {
   const options = resolveOptions({ authUrl: `${ORIGIN}/auth` }, {})
-  const [finding] = aboutToken('x', {
-    segments: 1, signature: 'unchecked', header: [], claims: [], verdict: refused('token_malformed'), asCookie: null
-  }, options)
+  const [finding] = aboutToken('e30.x.AA', { ...EXAMINED, verdict: refused('token_malformed') }, {
+    options, provider: null
+  })
   t.equal(finding!.fix, `fetch a new token: GET ${ORIGIN}/auth/token with the cookies of a sign-in`)
+})
+
+t.test('of a kind that is never accepted, only what shows the kind matters', async t => {
+  const part = (name: string, reason: RefusalReason) => ({ name, value: 'x', reason })
+  const claims = [
+    part('iss', 'issuer_mismatch'), part('aud', 'audience_mismatch'), part('exp', 'token_expired'),
+    part('acr', 'token_kind'), part('nonce', 'token_kind')
+  ]
+  const about = (reason: RefusalReason, kind: DoctorToken['kind'] = 'id') =>
+    aboutToken(compact({}), { ...EXAMINED, kind, needs: null, claims, verdict: refused(reason) }, BY)
+  t.match(about('token_kind'), [{ text: 'the claim acr shows that it is an ID token' }])
+  t.equal(about('token_kind').length, 1)
+  t.strictSame(about('unknown_key').map(({ text }) => text.slice(0, 13)), ['the JWKS has ', 'the claim acr'])
+  t.equal(about('typ_not_allowed', 'cookie').length, 1)
+  t.equal(about('unknown_key', null).length, 5, 'of no known kind: all but a repetition')
+})
+
+t.test('a session cookie with HS256 needs the secret of cookies', async t => {
+  const token = compact({}, { alg: 'HS256' })
+  t.match(findings('algorithm_not_allowed', 'alg', token, { kind: 'cookie' }), [{
+    text: "it is the JWT in Better Auth's session cookie; its alg is", fix: /^sessionCookie: \{ secret: '\.\.\.' \}/
+  }])
 })

@@ -6,7 +6,7 @@ import Fastify, {
 } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, {
-  AlreadyRegisteredError, InvalidOptionError, type BetterAuthOptions, type ResourceOptions
+  AlreadyRegisteredError, betterAuthSecuritySchemes, InvalidOptionError, type BetterAuthOptions, type ResourceOptions
 } from '../../lib/index.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import { createHook } from '../../lib/http/hook.js'
@@ -280,6 +280,32 @@ t.test('it is not in the OpenAPI document', async t => {
   app.get('/orders', handler)
   await app.ready()
   t.strictSame(Object.keys(app.swagger().paths!), ['/orders'])
+})
+
+t.test('a transform shows it in the OpenAPI document: the GET alone, as public', async t => {
+  const app = createApp(t)
+  await app.register(swagger, {
+    openapi: { components: { securitySchemes: betterAuthSecuritySchemes }, security: [{ betterAuth: [] }] },
+    transform ({ schema, url, route }) {
+      const isMetadata = route.method === 'GET' && url.startsWith(URL_PATH)
+      return { url, schema: isMetadata ? { ...schema, hide: false } : schema }
+    }
+  })
+  await app.register(betterAuthPlugin, OPTIONS)
+  app.addHook('onRequest', app.authenticate)
+  app.get('/orders', handler)
+  await app.ready()
+  const { paths } = app.swagger()
+  t.strictSame(Object.keys(paths!).sort(), [URL_PATH, '/orders'])
+  t.strictSame(paths![URL_PATH], {
+    get: {
+      summary: 'Metadata of this API as a protected resource of OAuth',
+      description: 'RFC 9728: its identifier, the servers that issue tokens for it, and its scopes.',
+      security: [],
+      responses: { 200: { description: 'Default Response' } }
+    }
+  })
+  await isServed(t, app)
 })
 
 t.test('below a prefix, it is at the root all the same', async t => {

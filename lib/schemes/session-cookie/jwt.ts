@@ -9,7 +9,8 @@ import type { UserReader } from '../../tokens/user-reader.js'
 import type { TokenProfile } from '../../tokens/verified-token.js'
 
 const EXPECTED_AUDIENCE = Object.freeze([SESSION_COOKIE_AUDIENCE])
-const SESSION_COOKIE_TYPE = 'better-auth.session-cache+jwt'
+/** The `typ` of a cookie that a key of the JWKS signed. */
+export const SESSION_COOKIE_TYPE = 'better-auth.session-cache+jwt'
 
 /**
  * The profile of the JWT in Better Auth's `session_data` cookie. It is signed with a key of the JWKS (`jwt({
