@@ -3,7 +3,7 @@ export type {} from './augmentation.js'
 export { betterAuthPlugin, betterAuthPlugin as default, type BetterAuth } from './plugin.js'
 export {
   ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type ResourceOptions,
-  type SessionCookieOptions, type TokenCacheOptions
+  type SessionCookieOptions, type SessionCookieUser, type TokenCacheOptions
 } from './contract/options.js'
 export { UserSchema, type Claims, type Register, type Session, type User } from './contract/identity.js'
 export type { ClientPrincipal, DelegatedPrincipal, Principal, UserPrincipal } from './contract/principal.js'

@@ -85,6 +85,10 @@ export const SESSION_COOKIE_OPTIONS = {
   name: option(CookieName, 'the name of a cookie'),
   secure: option(Type.Boolean(), 'true or false'),
   secret: sharedSecret,
+  version: option(
+    typed<NonNullable<SessionCookieOptions['version']>>(Type.Union([NonEmpty, Type.Function([], Type.Unknown())])),
+    'a non-empty string, or a function'
+  ),
   trustedOrigins: option(
     typed<NonNullable<SessionCookieOptions['trustedOrigins']>>(
       Type.Union([Type.Array(Type.String()), Type.Function([], Type.Unknown())])

@@ -3,9 +3,9 @@ import type { FastifyRequest } from 'fastify'
 import type { Claims } from './identity.js'
 import type { JwksOptions } from './jwks-options.js'
 import type { ResourceOptions } from './resource-options.js'
-import type { SessionCookieOptions } from './session-cookie-options.js'
+import type { SessionCookieOptions, SessionCookieUser } from './session-cookie-options.js'
 
-export type { JwksOptions, ResourceOptions, SessionCookieOptions }
+export type { JwksOptions, ResourceOptions, SessionCookieOptions, SessionCookieUser }
 
 /** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
 export const ALGORITHMS = [

@@ -77,9 +77,27 @@ export const REASONS = {
       'and the browser kept the cookie from before.',
     fix: 'the browser: delete the cookies of the domain; the other hosts of the domain: see whether one sets the cookie'
   },
+  cookie_strategy: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the session cookie is of the strategy `compact` or `jwe`, which only the secret of the auth server ' +
+      'verifies, and `sessionCookie.secret` is not set',
+    cause: 'Better Auth\'s `session.cookieCache.strategy` is unset: then it is `compact`, or without a database `jwe`.',
+    fix: 'the auth server: `session: { cookieCache: { enabled: true, strategy: \'jwt\' } }` with ' +
+      '`jwt({ sessionCookieCache: true })`; or the option `sessionCookie.secret`'
+  },
+  cookie_version: {
+    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
+    meaning: 'the version of the session cookie is not that of the option `sessionCookie.version`; `expected` and ' +
+      '`received` show both',
+    cause: 'The version was raised, and the browser kept an older cookie; or Better Auth\'s ' +
+      '`session.cookieCache.version` is another one.',
+    fix: 'the client: call `getSession()` at the auth server; the option `sessionCookie.version`: set it to the ' +
+      'version that Better Auth has'
+  },
   session_invalid: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the user, the session, `sub` and `sid` of the session cookie do not belong together; `claim` names one',
+    meaning: 'the user, the session, `sub` and `sid` of the session cookie do not belong together, or a part of it ' +
+      'has the wrong type; `claim` names one',
     cause: 'The cookie is not the session cookie of Better Auth, or is incomplete.',
     fix: 'the client: call `getSession()` at the auth server'
   },
@@ -114,10 +132,11 @@ export const REASONS = {
   },
   revocation_unavailable: {
     code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE',
-    meaning: '`isRevoked` threw, returned neither `true` nor `false`, or did not settle within `callbackTimeout`; ' +
-      '`err` shows which',
-    cause: 'The list of revoked tokens cannot be reached.',
-    fix: 'the store of revoked tokens; the option `isRevoked`: return `true` or `false`'
+    meaning: '`isRevoked` threw, returned neither `true` nor `false`, or did not settle within `callbackTimeout`; or ' +
+      'the function `sessionCookie.version` threw, returned no string, or did not settle; `err` shows which',
+    cause: 'The list of revoked tokens, or the version of session cookies, cannot be reached.',
+    fix: 'the store of revoked tokens; the option `isRevoked`: return `true` or `false`; the option ' +
+      '`sessionCookie.version`: return a string'
   },
   check_unavailable: {
     code: 'FST_BETTER_AUTH_CHECK_UNAVAILABLE',

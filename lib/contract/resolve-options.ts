@@ -39,6 +39,7 @@ export interface ResolvedSessionCookie {
   /** The names that the cookie may have, the safest first. */
   readonly names: readonly string[]
   readonly secret: string | undefined
+  readonly version: SessionCookieOptions['version']
   readonly trustedOrigins: NonNullable<SessionCookieOptions['trustedOrigins']>
 }
 
@@ -180,11 +181,12 @@ function resolveUserId ({ userId, sessionCookie }: AsRead): ResolvedOptions['use
 }
 
 function resolveSessionCookie (
-  { prefix, name, secure, secret, trustedOrigins }: Resolved<typeof SESSION_COOKIE_OPTIONS>, isHttps: boolean
+  { prefix, name, secure, secret, version, trustedOrigins }: Resolved<typeof SESSION_COOKIE_OPTIONS>, isHttps: boolean
 ): ResolvedSessionCookie {
   return {
     names: cookieNames(name ?? `${prefix}.session_data`, secure ?? isHttps),
     secret: checkSecret('sessionCookie.secret', secret),
+    version,
     trustedOrigins: typeof trustedOrigins === 'function' ? trustedOrigins : readTrustedOrigins(trustedOrigins)
   }
 }

@@ -13,17 +13,16 @@ export const TOKEN_REASONS = {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the token is not a JWT: its segments, base64url or JSON are malformed',
     cause: 'The client sends an opaque token: the session token of a sign-in, an API key, or the access token of an ' +
-      'OAuth client that named no `resource`. Or the session cookie is not a JWT, as by default.',
+      'OAuth client that named no `resource`. Or the browser lost a part of the session cookie.',
     fix: 'the client: fetch a JWT at `GET /api/auth/token`, with the session cookie, with the session token (plugin ' +
       '`bearer()`) or with the API key (`enableSessionForAPIKeys`); an OAuth client: name the `resource`; for the ' +
-      'cookie, the auth server: `session: { cookieCache: { enabled: true, strategy: \'jwt\' } }`'
+      'cookie, the client: call `getSession()` at the auth server'
   },
   token_encrypted: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the token is an encrypted JWT (JWE)',
-    cause: 'The client sends a token that only its issuer can read; or the strategy of the session cookie is `jwe`.',
-    fix: 'the client: fetch a JWT at `GET /api/auth/token`; for the cookie, the auth server: `session: { ' +
-      'cookieCache: { enabled: true, strategy: \'jwt\' } }`'
+    cause: 'The client sends a token that only its issuer can read.',
+    fix: 'the client: fetch a JWT at `GET /api/auth/token`'
   },
   typ_not_allowed: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
@@ -75,8 +74,9 @@ export const TOKEN_REASONS = {
   },
   signature_invalid: {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the signature is wrong',
-    cause: 'HS256: the two secrets differ. Otherwise the token was changed, or another server uses the same `kid`.',
+    meaning: 'the signature is wrong, or another secret encrypted the session cookie',
+    cause: 'HS256, and cookies of the strategies `compact` and `jwe`: the two secrets differ. Otherwise the token ' +
+      'was changed, or another server uses the same `kid`.',
     fix: 'the option `authUrl`: set it to the server that signed the token; for HS256 `secret` (bearer tokens) or ' +
       '`sessionCookie.secret` (cookies)'
   },

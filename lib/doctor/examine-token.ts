@@ -40,7 +40,7 @@ export async function examineToken (
     }
   }
   const verdict = await judge(token, watched, options, keys)
-  const cookies = sessionCookieProfile(options, { secret: undefined }, readUser)
+  const cookies = sessionCookieProfile(options, { secret: undefined, version: undefined }, readUser)
   const asCookie = verdict.reason === 'typ_not_allowed' ? await judge(token, cookies, options, keys) : null
   const { segments, header, payload } = openToken(token)
   const kind = kindOf(token)

@@ -5,10 +5,10 @@ import { CheckUnavailableError, ForbiddenError } from '../contract/errors.js'
 import type { Claims, User } from '../contract/identity.js'
 import { Scope } from '../contract/option-schemas.js'
 import type { Principal } from '../contract/principal.js'
+import { CallbackTimeoutError, isPending, settle } from '../contract/settle.js'
 import { createPrincipal } from '../http/principal.js'
 import { copyUser } from '../http/request-decorators.js'
-import { CallbackTimeoutError, isPending, settle } from '../http/settle.js'
-import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
+import { claimsOf, type VerifiedToken } from '../tokens/verified-token.js'
 
 /**
  * What a route requires. Every given condition must hold. `delegated`, `clients` and `users` say who may come at all;
@@ -98,7 +98,7 @@ export const CLAUSES: { readonly [Name in keyof Guard]-?: Clause<NonNullable<Gua
     judge (check, verified, request) {
       let returned: unknown
       try {
-        const [user, claims] = [copyUser(verified) as User, decodeClaims(verified.token)]
+        const [user, claims] = [copyUser(verified) as User, claimsOf(verified)]
         const principal = createPrincipal(verified, user, claims)
         returned = check(user, claims, request, principal)
       } catch (error) {

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import { ForbiddenError, RevocationUnavailableError, TokenRevokedError } from '../contract/errors.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
-import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
-import { isPending, settle } from './settle.js'
+import { isPending, settle } from '../contract/settle.js'
+import { claimsOf, type VerifiedToken } from '../tokens/verified-token.js'
 
 /**
  * Refuses a banned user, and a token that the application has revoked. It is synchronous where possible, else it
@@ -10,26 +10,27 @@ import { isPending, settle } from './settle.js'
  *
  * @throws ForbiddenError, TokenRevokedError, RevocationUnavailableError
  */
-export type StatusCheck = (
-  request: FastifyRequest, verified: Pick<VerifiedToken, 'token' | 'authorization'>
-) => void | Promise<void>
+export type StatusCheck = (request: FastifyRequest, verified: Judged) => void | Promise<void>
+
+type Judged = Pick<VerifiedToken, 'token' | 'form' | 'authorization'>
 
 export function createStatusCheck (
   { isRevoked, callbackTimeout }: Pick<ResolvedOptions, 'isRevoked' | 'callbackTimeout'>, now: () => number
 ): StatusCheck {
-  function askRevoked (request: FastifyRequest, token: string): void | Promise<void> {
+  function askRevoked (request: FastifyRequest, verified: Judged): void | Promise<void> {
     let returned: unknown
     try {
-      returned = isRevoked!(decodeClaims(token), request)
+      returned = isRevoked!(claimsOf(verified), request)
     } catch (error) {
       failed(error)
     }
     return isPending(returned) ? settle('isRevoked', returned, callbackTimeout).then(judge, failed) : judge(returned)
   }
 
-  return (request, { token, authorization: { bannedUntil } }) => {
+  return (request, verified) => {
+    const { bannedUntil } = verified.authorization
     if (bannedUntil !== undefined && now() < bannedUntil) throw new ForbiddenError('banned')
-    if (isRevoked !== undefined) return askRevoked(request, token)
+    if (isRevoked !== undefined) return askRevoked(request, verified)
   }
 }
 

@@ -1,11 +1,12 @@
 import type { Claims, User } from '../contract/identity.js'
 import type { Principal } from '../contract/principal.js'
-import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
+import { claimsOf, type VerifiedToken } from '../tokens/verified-token.js'
 
 /** Describes whom a verified token stands for. Nobody can change the result, except for its user. */
 export function createPrincipal (
-  { token, principal, session }: VerifiedToken, user: User, { exp }: Pick<Claims, 'exp'> = decodeClaims(token)
+  verified: VerifiedToken, user: User, { exp }: Pick<Claims, 'exp'> = claimsOf(verified)
 ): Principal {
+  const { principal, session } = verified
   const expiresAt = Math.min(exp * 1000, session === null ? Infinity : Date.parse(session.expiresAt))
   if (principal.kind === 'user') {
     const sessionId = typeof session?.id === 'string' ? session.id : null

@@ -2,19 +2,20 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Claims, Session, User } from '../contract/identity.js'
 import type { Principal } from '../contract/principal.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
-import { decodeClaims, type VerifiedToken } from '../tokens/verified-token.js'
+import { claimsOf, type VerifiedToken } from '../tokens/verified-token.js'
 import { createPrincipal } from './principal.js'
 
 /** The result of `authenticate`, for the guards. Unlike `request.user`, handlers cannot write to it. */
 const kVerified = Symbol('better-auth-fastify.verified')
-/** The source of `request.claims`: the verified token, until its claims are read for the first time. */
+/** The source of `request.claims`: `kUnread` until the claims of the verified token are read for the first time. */
 const kClaims = Symbol('better-auth-fastify.claims')
+const kUnread = Symbol('better-auth-fastify.unread')
 /** The source of `request.principal`, from when it is read for the first time. */
 const kPrincipal = Symbol('better-auth-fastify.principal')
 
 type Carrier = FastifyRequest & {
   [kVerified]?: VerifiedToken | null
-  [kClaims]: string | Claims | null
+  [kClaims]: Claims | typeof kUnread | null
   [kPrincipal]: Principal | null
   session?: Session | null
 }
@@ -30,8 +31,7 @@ export function decorateRequests (fastify: FastifyInstance, withSession: boolean
   fastify.decorateRequest('claims', {
     getter (this: FastifyRequest) {
       const carrier = this as Carrier
-      const claims = carrier[kClaims]
-      if (typeof claims === 'string') carrier[kClaims] = decodeClaims(claims)
+      if (carrier[kClaims] === kUnread) carrier[kClaims] = claimsOf(carrier[kVerified]!)
       return carrier[kClaims] as Claims
     },
     setter (this: FastifyRequest, claims: Claims) { (this as Carrier)[kClaims] = claims }
@@ -54,7 +54,7 @@ export function decorateRequests (fastify: FastifyInstance, withSession: boolean
 export function setIdentity (request: FastifyRequest, verified: VerifiedToken): void {
   const carrier = request as Carrier
   carrier.user = copyUser(verified) as User
-  carrier[kClaims] = verified.token
+  carrier[kClaims] = kUnread
   carrier[kVerified] = verified
   carrier[kPrincipal] = null
   if (verified.options.sessionCookie !== false) carrier.session = structuredClone(verified.session)

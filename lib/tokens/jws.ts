@@ -99,6 +99,22 @@ export function parseObject (bytes: Buffer): JsonObject {
 }
 
 /**
+ * Parses JSON that `JSON.stringify()` wrote, as Better Auth does. Any other spelling is refused: it could have members
+ * of one name, of which parsers see different ones (RFC 8259 §4).
+ */
+export function parseCanonical (bytes: Buffer): JsonObject {
+  const value = parseObject(bytes)
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch {
+    // It is nested too deeply.
+  }
+  if (text !== bytes.toString()) throw new TokenInvalidError('token_malformed')
+  return value
+}
+
+/**
  * Whether the signature is valid.
  *
  * @param key - a key of the JWKS for `jws.alg`, or the shared secret for HS256.
@@ -134,7 +150,7 @@ export function isSignedByLater (jws: Jws, key: KeyObject, done: (isSigned: bool
 }
 
 /** Decodes base64url strictly: no stray trailing bits, no padding, so that every token has exactly one encoding. */
-function decodeSegment (segment: string): Buffer {
+export function decodeSegment (segment: string): Buffer {
   const bytes = Buffer.from(segment, 'base64url')
   // Encoding it again is cheaper than checking each character.
   if (bytes.length === 0 || bytes.toString('base64url') !== segment) throw new TokenInvalidError('token_malformed')

@@ -13,12 +13,29 @@ import type { TokenPrincipal } from './principal.js'
 export interface TokenProfile extends HeaderPolicy {
   /** The shared secret for HS256; `undefined` accepts no HMAC token. */
   readonly secret: string | undefined
+  /** Other forms that such a token may have; the secret proves each. */
+  readonly forms?: readonly TokenForm[]
   /**
    * Validates a payload whose signature is valid, except for its times.
    *
    * @throws TokenInvalidError
    */
   read (payload: JsonObject, header: JwsHeader, now: number): TokenContent
+}
+
+/** A form of token that is no JWS, such as a JWE. */
+export interface TokenForm {
+  /** Whether a token has this form. */
+  matches (token: string): boolean
+  /**
+   * Verifies that whoever has the secret made the token.
+   *
+   * @returns its claims, with the times of a JWT (RFC 7519 §4.1).
+   * @throws TokenInvalidError
+   */
+  open (token: string): JsonObject
+  /** The claims of a token that was opened before: nothing is verified. */
+  decode (token: string): JsonObject
 }
 
 /** Whom a token stands for, and what it allows. */
@@ -41,9 +58,16 @@ export interface VerifiedToken extends Omit<TokenContent, 'endsAt'>, Lifetime {
   readonly hasOnlyPrimitives: boolean
   /** The key that verified it; `undefined` for the shared secret. */
   readonly key: VerificationKey | undefined
+  /** The form of a token that is no JWS. */
+  readonly form?: TokenForm | undefined
 }
 
-/** The payload of a token that was verified. */
+/** The claims of a verified token, a new object each time: requests must not share it. */
+export function claimsOf ({ token, form }: Pick<VerifiedToken, 'token' | 'form'>): Claims {
+  return form === undefined ? decodeClaims(token) : form.decode(token) as Claims
+}
+
+/** The payload of a JWS that was verified. */
 export function decodeClaims (token: string): Claims {
   const segment = token.slice(token.indexOf('.') + 1, token.lastIndexOf('.'))
   return JSON.parse(Buffer.from(segment, 'base64url').toString()) as Claims

@@ -5,11 +5,11 @@ import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { VerificationKey } from '../keys/jwk.js'
 import type { KeyStore } from '../keys/key-store.js'
 import { checkTimes } from './claims.js'
-import { isSignedBy, parseJws, parseObject, type Jws, type JwsHeader } from './jws.js'
+import { isSignedBy, parseJws, parseObject, type JsonObject, type Jws, type JwsHeader } from './jws.js'
 import type { SignatureChecks } from './signature-checks.js'
 import { createTokenCache } from './token-cache.js'
 import { createVerifiedSignatures } from './verified-signatures.js'
-import type { TokenProfile, VerifiedToken } from './verified-token.js'
+import type { TokenForm, TokenProfile, VerifiedToken } from './verified-token.js'
 
 interface Trace { cached: boolean }
 
@@ -41,6 +41,8 @@ const MAX_TOKEN_LENGTH = 16_384
 const MAX_CACHED_LENGTH = 4096
 const MAX_SIGNATURES = 16_384
 const MAX_HEADERS = 100
+/** As if the token were a JWS that the secret signs. */
+const SECRET_HEADER: JwsHeader = { alg: 'HS256', curve: undefined, kid: undefined, typ: undefined }
 /** How deeply a payload may be nested: code that walks through thousands of levels overflows the stack. */
 const MAX_DEPTH = 100
 
@@ -61,14 +63,31 @@ export function createVerifier (
 
   /** Reads a token whose signature is valid. */
   function read (jws: Jws, key: VerificationKey | undefined, isKnown = false): VerifiedToken {
-    const payload = parseObject(jws.payload)
+    const verified = accept(jws.token, parseObject(jws.payload), jws, key)
+    remember(jws)
+    if (jws.token.length <= MAX_CACHED_LENGTH) {
+      // Most of what the cache costs is the memory of a token that never comes back: so it starts with the second use.
+      if (key === undefined || isKnown) cache?.set(verified)
+      else signatures?.add(jws, key)
+    }
+    return verified
+  }
+
+  function open (token: string, form: TokenForm): VerifiedToken {
+    const verified = accept(token, form.open(token), SECRET_HEADER, undefined, form)
+    if (token.length <= MAX_CACHED_LENGTH) cache?.set(verified)
+    return verified
+  }
+
+  function accept (
+    token: string, payload: JsonObject, header: JwsHeader, key: VerificationKey | undefined, form?: TokenForm
+  ): VerifiedToken {
     if (isTooDeep(payload, MAX_DEPTH)) throw new TokenInvalidError('token_malformed')
     const time = now()
-    const { principal, user, session, authorization, endsAt } = profile.read(payload, jws, time)
+    const { principal, user, session, authorization, endsAt } = profile.read(payload, header, time)
     const { notBefore, expiresAt } = checkTimes(payload, options.clockTolerance, time)
-    remember(jws)
-    const verified = {
-      token: jws.token,
+    return {
+      token,
       options,
       principal,
       user,
@@ -76,15 +95,10 @@ export function createVerifier (
       authorization,
       hasOnlyPrimitives: hasOnlyPrimitives(user),
       key,
+      form,
       notBefore,
       expiresAt: Math.min(expiresAt, endsAt)
     }
-    if (jws.token.length <= MAX_CACHED_LENGTH) {
-      // Most of what the cache costs is the memory of a token that never comes back: so it starts with the second use.
-      if (key === undefined || isKnown) cache?.set(verified)
-      else signatures?.add(jws, key)
-    }
-    return verified
   }
 
   function verifyWith (jws: Jws, key: VerificationKey, trace?: Trace): VerifiedToken | Promise<VerifiedToken> {
@@ -133,6 +147,8 @@ export function createVerifier (
       }
       const shared = pending.get(token)
       if (shared !== undefined) return shared
+      const form = profile.forms?.find(({ matches }) => matches(token))
+      if (form !== undefined) return open(token, form)
       const jws = parseJws(token, profile, headers)
       const { kid, alg } = jws
       // HS256 gets this far only with a shared secret, and only HS256 comes without a `kid`.

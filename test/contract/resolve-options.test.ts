@@ -537,29 +537,41 @@ t.test('options may be instances of classes, at every level', async t => {
 t.test('sessionCookie', async t => {
   const names = (name: string) => [`__Host-${name}`, `__Secure-${name}`, name]
   t.strictSame(resolve({ sessionCookie: true }).sessionCookie, {
-    names: names('better-auth.session_data'), secret: undefined, trustedOrigins: []
+    names: names('better-auth.session_data'), secret: undefined, version: undefined, trustedOrigins: []
   })
   t.strictSame(resolve({ sessionCookie: {} }).sessionCookie, {
-    names: names('better-auth.session_data'), secret: undefined, trustedOrigins: []
+    names: names('better-auth.session_data'), secret: undefined, version: undefined, trustedOrigins: []
   })
   t.strictSame(resolve({ sessionCookie: { prefix: 'shop' } }).sessionCookie, {
-    names: names('shop.session_data'), secret: undefined, trustedOrigins: []
+    names: names('shop.session_data'), secret: undefined, version: undefined, trustedOrigins: []
   })
   t.strictSame(
     resolve({
       sessionCookie: { prefix: 'shop', name: 'sid', trustedOrigins: ['https://app.example.com'] }
     }).sessionCookie,
-    { names: names('sid'), secret: undefined, trustedOrigins: ['https://app.example.com'] }
+    { names: names('sid'), secret: undefined, version: undefined, trustedOrigins: ['https://app.example.com'] }
   )
   const https = (sessionCookie: unknown) => resolve({ authUrl: ORIGIN, sessionCookie }).sessionCookie
   t.strictSame(https({ prefix: 'shop' }), {
-    names: names('shop.session_data').slice(0, 2), secret: undefined, trustedOrigins: []
+    names: names('shop.session_data').slice(0, 2), secret: undefined, version: undefined, trustedOrigins: []
   }, 'on https not the plain name')
-  const rest = { secret: undefined, trustedOrigins: [] }
+  const rest = { secret: undefined, version: undefined, trustedOrigins: [] }
   t.strictSame(https(true), { names: names('better-auth.session_data').slice(0, 2), ...rest })
   t.strictSame(https({ name: 'sid' }), { names: names('sid').slice(0, 2), ...rest })
   for (const secure of ['true', 1, null]) {
     t.match(messageOf({ sessionCookie: { secure } }), 'Option "sessionCookie.secure" must be true or false, got')
+  }
+  const version = async () => '2'
+  for (const given of ['2', ' ', version]) {
+    t.match(resolve({ sessionCookie: { version: given } }).sessionCookie, {
+      version: given === version ? Function : given
+    })
+  }
+  for (const version of ['', 2, null, ['2'], true]) {
+    t.match(
+      messageOf({ sessionCookie: { version } }),
+      'Option "sessionCookie.version" must be a non-empty string, or a function, got'
+    )
   }
   for (const sessionCookie of ['yes', 1, null]) {
     t.match(messageOf({ sessionCookie }), 'Option "sessionCookie" must be an object, true or false')
@@ -605,7 +617,7 @@ t.test('a name as the browser shows it is the only one', async t => {
   for (const name of ['__Secure-better-auth.session_data', '__Host-sid', '__Host-__Secure-sid']) {
     for (const secure of [undefined, true, false]) {
       t.strictSame(resolve({ sessionCookie: { name, secure } }).sessionCookie, {
-        names: [name], secret: undefined, trustedOrigins: []
+        names: [name], secret: undefined, version: undefined, trustedOrigins: []
       })
     }
   }

@@ -99,7 +99,7 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
       { request: 'POST /orders', cookie: {}, headers: { origin: 'capacitor://localhost' }, status: 200 },
       { request: 'POST /orders', cookie: {}, headers: { 'x-client': 'shop-app' }, status: 200 }
     ]],
-    'Cookies signed with HS256': [[
+    Strategies: [[
       { request: 'GET /me', status: 401 },
       { request: 'GET /me', cookie: {}, status: 200 }
     ]]

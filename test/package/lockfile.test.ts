@@ -1,6 +1,6 @@
 import t from 'tap'
 import { read } from '../fixtures/docs.js'
-import { OAUTH_VERSIONS, readLock } from '../fixtures/oauth-packages.js'
+import { readLock, VERSIONS } from '../fixtures/oauth-packages.js'
 
 t.test('package-lock.json says of this package what package.json says: npm install leaves a clone clean', async t => {
   const manifest = JSON.parse(read('package.json')) as Record<string, unknown>
@@ -10,7 +10,7 @@ t.test('package-lock.json says of this package what package.json says: npm insta
 })
 
 t.test('the packages that the tests install beside are pinned', async t => {
-  for (const version of OAUTH_VERSIONS) {
+  for (const version of VERSIONS) {
     const folder = `test/fixtures/better-auth-${version}`
     const { dependencies } = JSON.parse(read(`${folder}/package.json`)) as { dependencies: Record<string, string> }
     const lock = JSON.parse(readLock(version)) as { packages: Record<string, Record<string, unknown>> }

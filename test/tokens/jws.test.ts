@@ -3,7 +3,7 @@ import t from 'tap'
 import { ALGORITHMS, type Algorithm } from '../../lib/index.js'
 import { importJwk } from '../../lib/keys/jwk.js'
 import {
-  isSignedBy, isSignedByLater, parseJws as parse, parseObject, type Jws, type JwsHeader
+  isSignedBy, isSignedByLater, parseCanonical, parseJws as parse, parseObject, type Jws, type JwsHeader
 } from '../../lib/tokens/jws.js'
 import { createSigningKey, encode, signBytes, signHmac, signJws } from '../fixtures/signing.js'
 import { reasonOf } from '../fixtures/refusals.js'
@@ -402,6 +402,20 @@ t.test('payloads are JSON objects', async t => {
     await reasonOf(() => parseObject(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))), 'token_malformed',
     'broken UTF-8'
   )
+})
+
+t.test('what JSON.stringify() writes has one spelling', async t => {
+  const proto = JSON.parse('{"__proto__":1}') as object
+  for (const value of [{}, { a: 1 }, { a: [null, true, 'ü🦊\u2028"'], 2: {}, 1: -1e21 }, proto]) {
+    t.strictSame(parseCanonical(Buffer.from(JSON.stringify(value))), value)
+  }
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+  for (const text of [
+    '{"a":1,"a":1}', '{"a":{"b":1,"b":2}}', ' {}', '{} ', '{"a": 1}', '{"a":1.0}', '{"a":1e3}', '{"a":-0}',
+    '{"a":1e999}', '{"\\u0061":1}', '{"a":"\\/"}', '{"2":1,"1":1}', '\ufeff{}', '[]', 'null', '', `{"a":${deep}}`
+  ]) {
+    t.equal(await reasonOf(() => parseCanonical(Buffer.from(text))), 'token_malformed', text.slice(0, 20))
+  }
 })
 
 t.test('a signature over other bytes of the same meaning does not count', async t => {

@@ -1,3 +1,5 @@
+import { isWholeCompact } from './compact.js'
+
 /** Better Auth's own limit (`MAX_COOKIE_CHUNKS`). */
 export const MAX_CHUNKS = 100
 /** How many values of one cookie are verified. */
@@ -39,7 +41,8 @@ export function joinChunks (
   return joined.sort((one, other) => other.length - one.length)
 }
 
-/** Whether it has the three parts of a JWS. Then a full chunk may be the last, and the next one another host's. */
+/** Whether it may be a whole cookie. Then a full chunk may be the last, and the next one another host's. */
 function isComplete (text: string): boolean {
-  return text.indexOf('.', text.indexOf('.') + 1) !== -1
+  // The three parts of a JWS, and more.
+  return text.indexOf('.', text.indexOf('.') + 1) !== -1 || isWholeCompact(text)
 }

@@ -7,18 +7,23 @@ import type { JsonObject } from '../../tokens/jws.js'
 import { USER } from '../../tokens/principal.js'
 import type { UserReader } from '../../tokens/user-reader.js'
 import type { TokenProfile } from '../../tokens/verified-token.js'
+import { compactForm } from './compact.js'
+import { jweForm } from './jwe.js'
+import { checkVersion } from './version.js'
 
 const EXPECTED_AUDIENCE = Object.freeze([SESSION_COOKIE_AUDIENCE])
 /** The `typ` of a cookie that a key of the JWKS signed. */
 export const SESSION_COOKIE_TYPE = 'better-auth.session-cache+jwt'
 
 /**
- * The profile of the JWT in Better Auth's `session_data` cookie. It is signed with a key of the JWKS (`jwt({
- * sessionCookieCache: true })`), or with HS256 and the auth server's secret; then it has no type, issuer, audience or
- * subject.
+ * The profile of Better Auth's `session_data` cookie. With the strategy `jwt` it is a JWT, signed with a key of the
+ * JWKS (`jwt({ sessionCookieCache: true })`), or with HS256 and the auth server's secret. With the secret, it has no
+ * type, issuer, audience or subject; nor has it with the strategies `compact` and `jwe`, which also need the secret.
  */
 export function sessionCookieProfile (
-  options: ResolvedOptions, { secret }: Pick<ResolvedSessionCookie, 'secret'>, readUser: UserReader
+  options: ResolvedOptions,
+  { secret, version }: Pick<ResolvedSessionCookie, 'secret' | 'version'>,
+  readUser: UserReader
 ): TokenProfile {
   const { algorithms } = options
   // Better Auth signs the cookie as the origin of its `baseURL`, whatever issuer its access tokens have.
@@ -28,6 +33,7 @@ export function sessionCookieProfile (
     algorithms: new Set(secret === undefined ? algorithms : [...algorithms, 'HS256']),
     types: [SESSION_COOKIE_TYPE, undefined],
     secret,
+    forms: [compactForm(secret), jweForm(secret)],
     read (payload, { alg, typ }, now) {
       const isHmac = alg === 'HS256'
       if (isHmac !== (typ === undefined)) throw new TokenInvalidError('typ_not_allowed')
@@ -37,6 +43,7 @@ export function sessionCookieProfile (
         session.userId === user.id && typeof session.expiresAt === 'string'
       if (!isComplete) throw new TokenInvalidError('session_invalid', { claim: 'session' })
       if (!isHmac) checkBinding(payload, user.id as string, session.token as string)
+      checkVersion(payload, version)
       const endsAt = Date.parse(session.expiresAt as string)
       // NaN compares as false: an invalid date counts as expired.
       if (!(endsAt > now)) throw new TokenInvalidError('session_expired', { claim: 'session' })

@@ -3,10 +3,14 @@ import type { Verifier } from '../../tokens/verifier.js'
 import type { Scheme } from '../scheme.js'
 import { createCookieReader } from './cookie.js'
 import { createOriginCheck } from './origin-check.js'
+import { askVersions } from './version.js'
 import { verifyCandidates } from './verify-candidates.js'
 
 /** Better Auth's signed session cookie, which a browser sends by itself. */
-export function sessionCookieScheme (verifier: Verifier, { names, trustedOrigins }: ResolvedSessionCookie): Scheme {
+export function sessionCookieScheme (
+  given: Verifier, { names, trustedOrigins, version }: ResolvedSessionCookie
+): Scheme {
+  const verifier = typeof version === 'function' ? askVersions(given, version) : given
   const readCookies = createCookieReader(names)
   return {
     name: 'cookie',

@@ -3,9 +3,12 @@ import type { BetterAuthOptions as ServerOptions } from 'better-auth'
 import { jwt } from 'better-auth/plugins'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import type { SessionCookieOptions } from '../../../lib/index.js'
 import { bearer, captureLog, TRANSPORTS } from '../../fixtures/api.js'
 import { cookieHeader, startCookieServer, type CookieServer, type CookieUser } from '../../fixtures/cookie-server.js'
 import { get, getWith, NAME, startCookieApi, type Body } from '../../fixtures/session-cookie.js'
+
+type CookieCache = NonNullable<NonNullable<ServerOptions['session']>['cookieCache']>
 
 const SECRET = randomBytes(32).toString('hex')
 
@@ -132,26 +135,82 @@ t.test('a browser that signed up at a real Better Auth server', async t => {
     }
   })
 
-  await t.test('is known by a cookie that is signed with HS256 and the secret of the server', async t => {
-    const server = await startServer(t, { plugins: [] })
-    const signedUp = await server.signUp()
-    await accepts(t, await startCookieApi(t, {
-      authUrl: server.origin, sessionCookie: { secret: server.secret }
-    }), signedUp)
+  // The first one is this project's own.
+  for (const version of [undefined, '1.6', '1.5'] as const) {
+    for (const strategy of ['compact', 'jwe', 'jwt'] as const) {
+      await t.test(`is known by what Better Auth ${version ?? 1.7} writes with the strategy ${strategy}`, async t => {
+        async function start (cookieCache: CookieCache = {}, options: ServerOptions = {}): Promise<CookieServer> {
+          const session = { cookieCache: { enabled: true, strategy, ...cookieCache } }
+          const server = await startCookieServer({ session, ...options }, '', version)
+          t.teardown(() => server.close())
+          return server
+        }
+        const log = captureLog()
+        const api = (server: CookieServer, sessionCookie: SessionCookieOptions = {}) => startCookieApi(t, {
+          authUrl: server.origin, sessionCookie: { secret: server.secret, ...sessionCookie }
+        }, log)
 
-    const log = captureLog()
-    const without = await startCookieApi(t, { authUrl: server.origin }, log)
-    t.match(await getWith(without, [...signedUp.cookies]), {
-      status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
+        const server = await start()
+        const app = await api(server)
+        const signedUp = await server.signUp({ name: 'Grace "Ада" Hopper' })
+        await accepts(t, app, signedUp)
+        const other = await server.signUp()
+        t.equal((await getWith(app, [...signedUp.cookies, ...other.cookies])).status, 401)
+        t.equal((await getWith(await api(server, { secret: undefined }), [...signedUp.cookies])).status, 401)
+        t.equal((await getWith(await api(server, { secret: SECRET }), [...signedUp.cookies])).status, 401)
+        t.equal((await getWith(await api(server, { version: '2' }), [...signedUp.cookies])).status, 401)
+        await accepts(t, await api(server, { version: '1' }), signedUp)
+        t.match(log.refusals(), [
+          { reason: 'cookie_ambiguous' },
+          { reason: strategy === 'jwt' ? 'algorithm_not_allowed' : 'cookie_strategy' },
+          { reason: 'signature_invalid' },
+          { reason: 'cookie_version', expected: ['2'], received: '1' }
+        ])
+
+        const large = await start({}, { user: { additionalFields: { biography: { type: 'string' } } } })
+        const chunked = await large.signUp({ biography: 'programmer '.repeat(400) })
+        t.ok(chunked.cookies.has(`${NAME}.1`))
+        await accepts(t, await api(large), chunked)
+        const cut = [...chunked.cookies].filter(([name]) => name !== `${NAME}.1`)
+        t.equal((await getWith(await api(large), cut)).status, 401, 'not without a chunk')
+
+        const versionOf = (session: { userId: string }, user: { id: string, email?: unknown }) => {
+          return `${session.userId} ${String(user.email)}`
+        }
+        for (const given of ['2', versionOf, async (...args: Parameters<typeof versionOf>) => versionOf(...args)]) {
+          const versioned = await start({ version: given })
+          const { cookies, user } = await versioned.signUp()
+          const { status, body } = await getWith(await api(versioned, { version: given }), [...cookies])
+          t.match({ status, version: body.claims?.version }, {
+            status: 200, version: given === '2' ? '2' : `${user.id} ${user.email}`
+          })
+          t.equal((await getWith(await api(versioned, { version: '1' }), [...cookies])).status, 401)
+        }
+      })
+    }
+
+    await t.test(`is known by what Better Auth ${version ?? 1.7} writes by default`, async t => {
+      const server = await startCookieServer({ session: { cookieCache: { enabled: true } } }, '', version)
+      t.teardown(() => server.close())
+      const signedUp = await server.signUp()
+      t.match(signedUp.cookies.get(NAME), /^eyJzZXNzaW9uIjp7[\w-]+$/, 'the strategy compact')
+      const app = await startCookieApi(t, { authUrl: server.origin, sessionCookie: { secret: server.secret } })
+      await accepts(t, app, signedUp)
     })
-    const wrong = await startCookieApi(t, {
-      authUrl: server.origin, sessionCookie: { secret: SECRET }
-    }, log)
-    t.match(await getWith(wrong, [...signedUp.cookies]), {
-      status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' }
+
+    await t.test(`is known by what Better Auth ${version ?? 1.7} writes without a database`, async t => {
+      const server = await startCookieServer({ session: {}, database: undefined as never }, '', version)
+      t.teardown(() => server.close())
+      const { cookies, user } = await server.signUp()
+      const cookie = cookies.get(NAME)!
+      t.equal(cookie.split('.').length, 5, 'a JWE')
+      const app = await startCookieApi(t, { authUrl: server.origin, sessionCookie: { secret: server.secret } })
+      const { status, body } = await getWith(app, [...cookies])
+      t.match({ status, id: body.user?.id }, { status: 200, id: user.id })
+      const days = Math.round((Number(body.claims!.exp) - Date.now() / 1000) / 86_400)
+      t.equal(days, version === '1.5' ? 0 : 7, 'for as long as the session, since 1.6')
     })
-    t.match(log.refusals(), [{ reason: 'algorithm_not_allowed' }, { reason: 'signature_invalid' }])
-  })
+  }
 
   await t.test('is nobody where the option is off', async t => {
     const server = await startServer(t)

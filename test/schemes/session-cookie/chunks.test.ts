@@ -1,5 +1,7 @@
 import t from 'tap'
 import { joinChunks, type Chunks } from '../../../lib/schemes/session-cookie/chunks.js'
+import { STRATEGIES } from '../../fixtures/cookie-strategies.js'
+import { createContent } from '../../fixtures/session-cookie.js'
 
 const cases: Array<[name: string, chunks: Chunks, expected: ReturnType<typeof joinChunks>]> = [
   ['one after the other', [['aaa'], ['bbb'], ['c']], ['aaabbbc']],
@@ -30,4 +32,14 @@ t.test('a whole cookie beside the chunks may be another host\'s, and so may the 
   const chunks = [['a.b'], ['.cc'], ['dd']]
   t.strictSame(joinChunks(chunks), ['a.b.ccdd'])
   t.strictSame(joinChunks(chunks, true), ['a.b.ccdd', 'a.b.cc'])
+})
+
+t.test('so may the last chunk of a cookie of any strategy, if it is as long as the others', async t => {
+  for (const [strategy, mint] of Object.entries(STRATEGIES)) {
+    const cookie = Array.from({ length: 64 }, (_, length) => mint(createContent({ name: 'x'.repeat(length) })))
+      .find(({ length }) => length % 2 === 0)!
+    const [first, last] = [cookie.slice(0, cookie.length / 2), cookie.slice(cookie.length / 2)]
+    t.ok((joinChunks([[first], [last], ['tossed']], true) as string[]).includes(cookie), strategy)
+    t.strictSame(joinChunks([[first], [last], ['tossed']]), [`${cookie}tossed`], `${strategy}, alone`)
+  }
 })

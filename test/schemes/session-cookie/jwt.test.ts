@@ -274,7 +274,7 @@ t.test('a session that ends while its cookie is remembered', async t => {
   async function setUp (options: BetterAuthOptions = {}): Promise<{ verifier: Verifier, clock: Clock }> {
     const { store, clock } = createTestStore([KEY.jwk as Fields & { kid: string }])
     const resolved = resolveOptions({ authUrl: ISSUER, sessionCookie: { secret: SECRET }, ...options }, {})
-    const profile = sessionCookieProfile(resolved, { secret: SECRET }, createUserReader())
+    const profile = sessionCookieProfile(resolved, { secret: SECRET, version: undefined }, createUserReader())
     const context = { keys: store, checks: createSignatureChecks(), now: clock.now }
     return { verifier: createVerifier(profile, resolved, context), clock }
   }

@@ -1,13 +1,16 @@
 import Fastify from 'fastify'
+import * as Type from '@sinclair/typebox'
 import t from 'tap'
-import betterAuthPlugin, { type Session } from '../../../lib/index.js'
+import betterAuthPlugin, { UserSchema, type Session } from '../../../lib/index.js'
 import { bearer, captureLog } from '../../fixtures/api.js'
 import { cookieHeader } from '../../fixtures/cookie-server.js'
+import { createClockedVerifier, startSecretApi, STRATEGIES } from '../../fixtures/cookie-strategies.js'
 import { USER } from '../../fixtures/expected.js'
 import { startJwks, startJwksServer } from '../../fixtures/jwks-server.js'
 import {
-  createCookie, get, getWith, isoIn, KEY, NAME, now, startCookieApi, type Cookies, type Fields
+  createContent, createCookie, get, getWith, isoIn, KEY, NAME, now, split, startCookieApi, type Cookies, type Fields
 } from '../../fixtures/session-cookie.js'
+import { withReason } from '../../fixtures/refusals.js'
 import { createClaims, signJws } from '../../fixtures/signing.js'
 
 t.test('request.session has a type, and is null for bearer tokens', async t => {
@@ -165,3 +168,159 @@ t.test('request.session that something else has taken is said at boot, and only 
   await other.register(betterAuthPlugin)
   t.ok(other.hasDecorator('authenticate'))
 })
+
+for (const [strategy, mint] of Object.entries(STRATEGIES)) {
+  t.test(`a cookie of the strategy ${strategy}, which the secret proves`, async t => {
+    await t.test('is verified once, until it or its session ends', async t => {
+      for (const clockTolerance of [0, 5000]) {
+        const { verifier, clock, content } = createClockedVerifier({ clockTolerance })
+        const cookie = mint(content)
+        const first = await verifier.verify(cookie)
+        t.equal(verifier.verify(cookie), first, 'the second time')
+        clock.advance(300_000 + clockTolerance - 1)
+        t.equal(verifier.verify(cookie), first, 'up to the last millisecond')
+        clock.advance(1)
+        await t.rejects(async () => verifier.verify(cookie), withReason('token_expired'))
+        clock.advance(-300_000)
+        t.not(await verifier.verify(cookie), first, 'what has ended is forgotten')
+
+        const ending = mint({
+          ...content,
+          session: { ...content.session as Fields, expiresAt: new Date(clock.now() + 60_000).toISOString() },
+          updatedAt: clock.now(),
+          iat: clock.now() / 1000
+        })
+        const other = await verifier.verify(ending)
+        clock.advance(59_999)
+        t.equal(verifier.verify(ending), other)
+        clock.advance(1)
+        await t.rejects(async () => verifier.verify(ending), withReason('session_expired'))
+      }
+    })
+
+    await t.test('ends at a fraction of a second, to the millisecond', async t => {
+      const { verifier, clock, content } = createClockedVerifier({ clockTolerance: 0 })
+      for (const ms of [1, 123, 467, 999]) {
+        const cookie = mint({ ...content, exp: (clock.now() + ms) / 1000 })
+        t.equal((await verifier.verify(cookie)).expiresAt, clock.now() + ms)
+      }
+    })
+
+    await t.test('is verified each time without a cache, or if it is long', async t => {
+      const { verifier, content } = createClockedVerifier({ tokenCache: false })
+      t.not(await verifier.verify(mint(content)), await verifier.verify(mint(content)))
+      const { verifier: caching, content: own } = createClockedVerifier()
+      const long = mint({ ...own, user: { ...own.user as Fields, biography: 'x'.repeat(5000) } })
+      t.not(await caching.verify(long), await caching.verify(long))
+    })
+
+    await t.test('is known by request.claims and request.principal, each of one request', async t => {
+      const app = await startSecretApi(t)
+      app.get('/all', { onRequest: [app.authenticate] }, async ({ claims, principal, session }) => {
+        const seen = structuredClone({ claims, principal, session })
+        ;(claims.user as Fields).name = 'Eve'
+        return seen
+      })
+      const content = createContent()
+      for (let round = 0; round < 3; round++) {
+        const { body } = await getWith(app, [[NAME, mint(content)]], '/all')
+        t.match(body, {
+          claims: { user: { id: 'u_1', name: 'Ada' }, session: content.session, version: '1', exp: content.exp },
+          principal: { kind: 'user', sessionId: 's_1', expiresAt: content.exp as number * 1000, user: { id: 'u_1' } },
+          session: content.session
+        })
+      }
+    })
+
+    await t.test('is subject to bans, roles, userSchema, isRevoked and guards', async t => {
+      const seen: unknown[] = []
+      const app = await startSecretApi(t, {
+        userSchema: Type.Object({ ...UserSchema.properties, plan: Type.String() }),
+        isRevoked (claims) {
+          seen.push((claims.session as Fields).token)
+          return (claims.session as Fields).token === 'revoked'
+        }
+      })
+      const onRequest = app.authorize({ check: (_user, claims) => (claims.user as Fields).plan === 'paid' })
+      app.get('/paid', { onRequest }, async ({ user }) => user)
+      const call = (user: Fields, url?: string, session: Fields = {}) =>
+        getWith(app, [[NAME, mint(createContent({ plan: 'free', ...user }, session))]], url)
+      t.match(await call({}), { status: 200, body: { user: { plan: 'free' } } })
+      t.match(await call({ plan: 1 }), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_INVALID' } })
+      t.match(await call({ banned: true }), { status: 403, body: { code: 'FST_BETTER_AUTH_FORBIDDEN' } })
+      t.match(await call({ banned: true, banExpires: isoIn(-1) }), { status: 200 })
+      t.match(await call({ role: 'user,admin' }, '/admin'), { status: 200 })
+      t.match(await call({ role: 'user' }, '/admin'), { status: 403 })
+      t.match(await call({}, '/paid'), { status: 403 })
+      t.match(await call({ plan: 'paid' }, '/paid'), { status: 200 })
+      t.match(await call({}, '/me', { token: 'revoked' }), {
+        status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_REVOKED' }
+      })
+      t.ok(seen.includes('session-token'))
+    })
+
+    await t.test('is subject to the origin check', async t => {
+      const app = await startSecretApi(t)
+      app.post('/orders', { onRequest: [app.authenticate] }, async ({ user }) => user)
+      const { cookie } = cookieHeader([[NAME, mint(createContent())]])
+      for (const [origin, status] of [['https://evil.example', 403], ['http://localhost', 200]] as const) {
+        const headers = { cookie, origin, host: 'localhost' }
+        t.equal((await app.inject({ method: 'POST', url: '/orders', headers })).statusCode, status, origin)
+      }
+    })
+
+    await t.test('beside others is judged as a JWT is', async t => {
+      const log = captureLog()
+      const app = await startSecretApi(t, {}, log)
+      const of = (id: string, more: Fields = {}) =>
+        mint({ ...createContent({ id }, { userId: id, token: id }), ...more })
+      const [victim, attacker] = [of('victim'), of('attacker')]
+      const fresh = of('victim', { exp: now() + 400 })
+      const cases: Array<[name: string, cookies: Cookies, outcome: string]> = [
+        ['garbage before it', [[NAME, 'x'], [NAME, victim]], 'victim'],
+        ['garbage behind it', [[NAME, victim], [NAME, 'a.b.c.d.e']], 'victim'],
+        ['one that was cut', [[NAME, victim], [NAME, victim.slice(0, -4)]], 'victim'],
+        ['an expired one', [[NAME, of('attacker', { exp: now() - 60 })], [NAME, victim]], 'victim'],
+        ['a newer one of the session', [[NAME, victim], [NAME, fresh]], 'victim'],
+        ['another session', [[NAME, attacker], [NAME, victim]], 'cookie_ambiguous'],
+        ['another session in chunks', [...split(attacker, 3), [NAME, victim]], 'cookie_ambiguous'],
+        ['chunks', split(victim, 3), 'victim'],
+        ['chunks and garbage', [...split(victim, 3), [NAME, 'x']], 'victim'],
+        ['chunks and another first chunk', [[`${NAME}.0`, 'A'.repeat(200)], ...split(victim, 3)], 'victim'],
+        ['chunks of one length, and a tossed next one', [
+          ...evenly(victim), [`${NAME}.${evenly(victim).length}`, 'x'], [NAME, 'x']
+        ], 'victim'],
+        ['missing chunks', split(victim, 3).slice(1), 'cookie_malformed'],
+        ['more than four', [...Array.from({ length: 4 }, (_, i) => [NAME, `x${i}`] as const), [NAME, victim]],
+          'cookie_ambiguous']
+      ]
+      for (const other of Object.values(STRATEGIES).filter(other => other !== mint)) {
+        const foreign = other(createContent({ id: 'attacker' }, { userId: 'attacker', token: 'attacker' }))
+        cases.push(['another session of another strategy', [[NAME, foreign], [NAME, victim]], 'cookie_ambiguous'])
+      }
+      for (const [name, cookies, outcome] of cases) {
+        const { status, body } = await getWith(app, cookies)
+        if (outcome === 'victim') t.match({ status, id: body.user?.id }, { status: 200, id: 'victim' }, name)
+        else t.match({ status, reason: log.refusals().at(-1)!.reason }, { status: 401, reason: outcome }, name)
+      }
+    })
+
+    t.test('survives garbage of all kinds', async t => {
+      const app = await startSecretApi(t)
+      const good = mint(createContent())
+      for (let i = 0; i < 400; i++) {
+        const bytes = Buffer.from(good)
+        const index = (i * 7919) % bytes.length
+        bytes[index] = i % 2 === 0 ? 33 + (i * 31) % 90 : bytes[index]! ^ 1
+        const text = bytes.toString('latin1').replace(/[;,"\\]/g, '~')
+        if (text !== good) t.equal((await getWith(app, [[NAME, text]])).status, 401, text)
+      }
+    })
+  })
+}
+
+/** In chunks of one length, so that no length tells which is the last. */
+function evenly (cookie: string): Array<[name: string, value: string]> {
+  const size = cookie.length % 3 === 0 ? cookie.length / 3 : cookie.length % 2 === 0 ? cookie.length / 2 : cookie.length
+  return split(cookie, cookie.length / size)
+}

@@ -1,7 +1,7 @@
 import { createHook } from 'node:async_hooks'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { CallbackTimeoutError, isPending, settle } from '../../lib/http/settle.js'
+import { CallbackTimeoutError, isPending, settle } from '../../lib/contract/settle.js'
 
 const never = new Promise(() => {})
 // The timers under test keep no process alive, and nothing else here does.
