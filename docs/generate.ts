@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import ts from 'typescript'
 import { ERRORS } from '../lib/contract/error-codes.js'
 import {
-  JWKS_OPTIONS, OPTIONS, RESOURCE_OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
+  API_KEY_OPTIONS, EXCHANGE_OPTIONS, EXCHANGED_COOKIE_OPTIONS, JWKS_OPTIONS, OPTIONS, RESOURCE_OPTIONS,
+  SESSION_COOKIE_OPTIONS, SHARED_EXCHANGE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from '../lib/contract/option-schemas.js'
 import { REASONS } from '../lib/contract/reasons.js'
 
@@ -99,6 +100,12 @@ const BLOCKS: ReadonlyArray<readonly [page: string, name: string, text: string]>
     OPTION_HEAD,
     optionRows('SessionCookieOptions', SESSION_COOKIE_OPTIONS, 'sessionCookie.', 'session-cookie-options')
   )],
+  ['options', 'exchange', table(OPTION_HEAD, [
+    ...optionRows('ExchangeOptions', EXCHANGE_OPTIONS, 'exchange.', 'exchange-options'),
+    ...optionRows('ExchangedCookieOptions', EXCHANGED_COOKIE_OPTIONS, 'exchange.sessionCookie.', 'exchange-options'),
+    ...optionRows('ExchangedApiKeyOptions', API_KEY_OPTIONS, 'exchange.apiKey.', 'exchange-options'),
+    ...optionRows('SharedExchangeOptions', SHARED_EXCHANGE_OPTIONS, 'exchange.shared.', 'exchange-options', 'required')
+  ])],
   ['options', 'resource', table(
     OPTION_HEAD, optionRows('ResourceOptions', RESOURCE_OPTIONS, 'resource.', 'resource-options', 'required')
   )],

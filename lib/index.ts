@@ -2,15 +2,19 @@ export type {} from './augmentation.js'
 
 export { betterAuthPlugin, betterAuthPlugin as default, type BetterAuth } from './plugin.js'
 export {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type ResourceOptions,
-  type SessionCookieOptions, type SessionCookieUser, type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type BetterAuthOptions, type ExchangedApiKeyOptions, type ExchangedCookieOptions,
+  type ExchangeOptions, type ExchangeStore, type JwksOptions, type ResourceOptions, type SessionCookieOptions,
+  type SessionCookieUser, type SharedExchangeOptions, type TokenCacheOptions
 } from './contract/options.js'
 export { UserSchema, type Claims, type Register, type Session, type User } from './contract/identity.js'
-export type { ClientPrincipal, DelegatedPrincipal, Principal, UserPrincipal } from './contract/principal.js'
+export type {
+  ClientPrincipal, CredentialKind, DelegatedPrincipal, Principal, UserPrincipal
+} from './contract/principal.js'
 export {
   AlreadyRegisteredError,
   CheckUnavailableError,
   CsrfError,
+  ExchangeUnavailableError,
   ForbiddenError,
   InvalidOptionError,
   JwksUnavailableError,
@@ -30,10 +34,12 @@ export {
   CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage
 } from './contract/channels.js'
 export {
-  betterAuthCookieSecuritySchemes, betterAuthOAuthSecurityScheme, betterAuthSecuritySchemes
+  betterAuthCookieSecuritySchemes, betterAuthExchangeSecuritySchemes, betterAuthOAuthSecurityScheme,
+  betterAuthSecuritySchemes
 } from './openapi/security-schemes.js'
 export type { Authenticate } from './http/hook.js'
 export type { Guard } from './guards/clauses.js'
+export type { EndedSession } from './schemes/revoke.js'
 export type { RouteProtection } from './routes/watch-routes.js'
 export { getUser } from './http/request-decorators.js'
 export type { KeyStatus } from './keys/key-store.js'

@@ -16,18 +16,13 @@ import { registerJwt } from './http/jwt-verify.js'
 import { assertNamesAreFree, keepNames } from './http/names.js'
 import { decorateRequests } from './http/request-decorators.js'
 import { serveMetadata } from './http/resource-metadata.js'
-import { createKeyStore, type KeyStatus, type KeyStore } from './keys/key-store.js'
+import { createKeyStore, type KeyStatus } from './keys/key-store.js'
 import { documentRoutes } from './openapi/swagger.js'
 import { createProtections } from './routes/protections.js'
 import { watchRoutes, type RouteProtection } from './routes/watch-routes.js'
-import { bearerScheme } from './schemes/bearer.js'
-import type { Scheme } from './schemes/scheme.js'
-import { sessionCookieProfile } from './schemes/session-cookie/jwt.js'
-import { sessionCookieScheme } from './schemes/session-cookie/scheme.js'
-import { accessTokenProfile } from './tokens/access-token.js'
-import { createSignatureChecks } from './tokens/signature-checks.js'
-import { loadUserReader, type UserReader } from './tokens/user-reader.js'
-import { createVerifier } from './tokens/verifier.js'
+import { createRevoke, type EndedSession } from './schemes/revoke.js'
+import { createSchemes } from './schemes/create-schemes.js'
+import { loadUserReader } from './tokens/user-reader.js'
 
 /** `fastify.betterAuth`: the keys of the auth server, and how routes are protected. */
 export interface BetterAuth {
@@ -58,6 +53,23 @@ export interface BetterAuth {
    */
   routes (): RouteProtection[]
   /**
+   * Forgets sessions that were exchanged (option `exchange`), so that the next request with one is judged by the auth
+   * server. Call it where you learn that a session has ended, and the session ends at once. JWTs are not concerned:
+   * they are valid until they expire.
+   *
+   * This instance has forgotten them when the call returns its promise. With `exchange.shared`, the promise resolves
+   * when the store knows: from then on, no instance takes them from the store. What another instance has in its memory
+   * counts for `maxAge` at most.
+   *
+   * @param ended - the session by its id, all sessions of a user, or one session by its token or API key. The id of a
+   * session is known only if its JWT has a claim `sid` or `sessionId`: sessions without one are forgotten as well.
+   * @throws InvalidOptionError for anything else; RevocationUnavailableError if the store of `exchange.shared` fails.
+   *
+   * @example
+   * await app.betterAuth.revoke({ userId: 'u_1' })
+   */
+  revoke (ended: EndedSession): Promise<void>
+  /**
    * Makes a hook of your own count as protection, for `routes()`, for the option `unprotected` and for OpenAPI: one of
    * `@fastify/auth`, or one that calls `authenticate` by hand. On routes with `config: { public: true }` it does not
    * count. The hook itself does what it did before.
@@ -83,7 +95,9 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   const source = createJwksSource(options, fastify.log)
   const keys = createKeyStore({ authUrl, source, policy, log: fastify.log, now, random: Math.random })
   const readUser = await loadUserReader(options)
-  const schemes = createSchemes(options, keys, readUser)
+  const { schemes, sessions, shared } = createSchemes(options, {
+    keys, readUser, log: fastify.log, now, random: Math.random
+  })
   const checkStatus = createStatusCheck(options, now)
   const context = { schemes, checkStatus, authUrl }
   const authenticate = createAuthenticator(context, admitUsers)
@@ -92,7 +106,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   await registerJwt(fastify, options, { verifier: schemes[0].verifier, checkStatus, readUser })
   decorateRequests(fastify, withSession)
   decorateErrorResponses(fastify, options)
-  if (withSession) protectCookieResponses(fastify, options)
+  if (schemes.some(({ name }) => name === 'cookie')) protectCookieResponses(fastify, options)
   const protections = createProtections()
   const { describe } = protections
   documentRoutes(fastify, options, protections)
@@ -110,6 +124,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
     status: keys.status,
     ready: reuseSuccess(keys.ready),
     routes: watchRoutes(fastify, options, protections),
+    revoke: createRevoke(sessions, shared),
     markAsProtection: hook => describe(hook, { isOptional: false, isOwn: true })
   } satisfies BetterAuth)
 
@@ -129,19 +144,6 @@ function reuseSuccess (ready: () => Promise<void>): () => Promise<void> {
     await ready()
     readyAt = now()
   }
-}
-
-/** The schemes in the order in which they are tried. Bearer tokens come first. */
-function createSchemes (options: ResolvedOptions, keys: KeyStore, readUser: UserReader): [Scheme, ...Scheme[]] {
-  const { extractToken, sessionCookie } = options
-  const context = { keys, checks: createSignatureChecks(), now }
-  const bearer = createVerifier(accessTokenProfile(options, readUser), options, context)
-  const schemes: [Scheme, ...Scheme[]] = [bearerScheme(bearer, extractToken)]
-  if (sessionCookie !== false) {
-    const cookie = createVerifier(sessionCookieProfile(options, sessionCookie, readUser), options, context)
-    schemes.push(sessionCookieScheme(cookie, sessionCookie))
-  }
-  return schemes
 }
 
 function warnOfAuthUrl ({ log }: FastifyInstance, { authUrl }: ResolvedOptions, given: BetterAuthOptions): void {

@@ -27,5 +27,7 @@ export const FEATURES = {
   'userSchema, nested': { options: { userSchema: NestedUser } },
   'sessionCookie: true, with a bearer token': { options: { sessionCookie: true } },
   'extractToken, with a bearer token': { options: { extractToken: () => undefined } },
-  'diagnostics, with subscribers': { listens: true }
+  'diagnostics, with subscribers': { listens: true },
+  'exchange, with a bearer token': { options: { exchange: true } },
+  'exchange, with a session token': { options: { exchange: true } }
 } satisfies Record<string, Feature>

@@ -52,13 +52,16 @@ export interface KeyChangeMessage {
  */
 export interface VerificationMessage {
   readonly authUrl: string
-  /** The credential of the request: a bearer token (also one from `extractToken`), the session cookie, or neither. */
-  readonly credential: 'bearer' | 'cookie' | null
+  /**
+   * The credential of the request: a bearer token (also one from `extractToken`), a session cookie, an API
+   * key, or none.
+   */
+  readonly credential: 'bearer' | 'cookie' | 'api-key' | null
   /** `anonymous`: the request has no credential, and the route allows that. */
   readonly outcome: 'accepted' | 'refused' | 'anonymous'
   /** The reason word of the log; `null` unless refused. */
   readonly reason: RefusalReason | null
-  /** Whether the token had been verified before, so that its signature was not verified again. */
+  /** Whether the token had been verified before, or exchanged recently, so that neither was done again. */
   readonly cached: boolean
 }
 

@@ -103,13 +103,34 @@ export function invalid (name: string, expects: string, value: unknown, source =
   return new InvalidOptionError(`Option "${name}"${source} must be ${expects}, got ${describe(name, value)}`)
 }
 
+/** RFC 7518 §3.2: at least the size of the hash of HS256. */
+export const MIN_SECRET_BYTES = 32
+
+/** @throws InvalidOptionError for a secret that is too short, or is none. */
+export function checkSecret<T extends string | undefined> (name: string, value: T): T {
+  if (value === undefined) return value
+  if (Buffer.byteLength(value) < MIN_SECRET_BYTES) {
+    throw invalid(name, `a shared secret of at least ${MIN_SECRET_BYTES} bytes`, value)
+  }
+  // With a public key as HMAC secret anyone could sign tokens.
+  if (/-----BEGIN |"kty"/.test(value)) {
+    throw new InvalidOptionError(`Option "${name}" must be a shared secret, got a PEM or a JWK`)
+  }
+  return value
+}
+
 const URL_OPTIONS = ['authUrl', 'publicUrl', 'resource', 'resource.url', 'resource.authorizationServers']
+
+/** What may hold a secret inside, or by mistake. */
+const SECRETIVE_OPTIONS = [
+  'sessionCookie', 'exchange', 'exchange.shared', 'exchange.shared.store', 'jwks', 'jwks.headers'
+]
 
 /** Shows what an option got, but never a secret, nor a password in a URL. */
 function describe (name: string, value: unknown): string {
   const isSecret = /(?:^|\.)secret$/.test(name)
   // A secret in the wrong place, such as `sessionCookie: process.env.BETTER_AUTH_SECRET`.
-  const mayHoldSecret = ['sessionCookie', 'jwks', 'jwks.headers'].includes(name) ||
+  const mayHoldSecret = SECRETIVE_OPTIONS.includes(name) ||
     (name.startsWith('sessionCookie.') && typeof value === 'object')
   if (mayHoldSecret) return `a value of type ${value === null ? 'null' : typeof value}`
   if (!isSecret && !URL_OPTIONS.includes(name)) return inspect(value, { breakLength: Infinity })

@@ -17,7 +17,8 @@ export const ERRORS = {
   FST_BETTER_AUTH_CHECK_UNAVAILABLE: {
     statusCode: 503, message: 'Authorization check unavailable', challenge: null
   },
-  FST_BETTER_AUTH_JWKS_UNAVAILABLE: { statusCode: 503, message: 'Auth service unreachable', challenge: null }
+  FST_BETTER_AUTH_JWKS_UNAVAILABLE: { statusCode: 503, message: 'Auth service unreachable', challenge: null },
+  FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE: { statusCode: 503, message: 'Auth service unreachable', challenge: null }
 } as const satisfies Record<`FST_BETTER_AUTH_${string}`, ErrorRow>
 
 interface ErrorRow {

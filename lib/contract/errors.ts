@@ -135,7 +135,7 @@ export class CsrfError extends BetterAuthError<'FST_BETTER_AUTH_CSRF'> {
   }
 }
 
-/** 503: the application's `isRevoked` failed. `cause` is what it threw. */
+/** 503: the application's `isRevoked`, or `revoke()` of a shared session, failed. `cause` is what was thrown. */
 export class RevocationUnavailableError extends BetterAuthError<'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE'> {
   constructor (cause: unknown) {
     super('FST_BETTER_AUTH_REVOCATION_UNAVAILABLE', 'revocation_unavailable', { cause, retryAfter: 5000 })
@@ -154,6 +154,14 @@ export class JwksUnavailableError extends BetterAuthError<'FST_BETTER_AUTH_JWKS_
   /** @param retryAfter - milliseconds until another attempt makes sense. */
   constructor (retryAfter: number) {
     super('FST_BETTER_AUTH_JWKS_UNAVAILABLE', 'jwks_unavailable', { retryAfter })
+  }
+}
+
+/** 503: a credential has to be exchanged at the auth server, and cannot be now. */
+export class ExchangeUnavailableError extends BetterAuthError<'FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE'> {
+  /** @param retryAfter - milliseconds until another attempt makes sense. */
+  constructor (retryAfter: number, reason: ReasonOf<'FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE'> = 'exchange_unavailable') {
+    super('FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE', reason, { retryAfter })
   }
 }
 

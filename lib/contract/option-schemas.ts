@@ -1,14 +1,11 @@
 import * as Type from '@sinclair/typebox'
 import type { TObject, TSchema } from '@sinclair/typebox'
-import { option, type OptionSchema } from './check-options.js'
+import { MIN_SECRET_BYTES, option, type OptionSchema } from './check-options.js'
 import {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type JwksOptions, type ResourceOptions,
-  type SessionCookieOptions,
-  type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type BetterAuthOptions, type ExchangedApiKeyOptions, type ExchangedCookieOptions,
+  type ExchangeOptions, type ExchangeStore, type JwksOptions, type ResourceOptions, type SessionCookieOptions,
+  type SharedExchangeOptions, type TokenCacheOptions
 } from './options.js'
-
-/** RFC 7518 §3.2: at least the size of the hash of HS256. */
-export const MIN_SECRET_BYTES = 32
 
 const NonEmpty = Type.String({ minLength: 1 })
 const OneOrMore = [NonEmpty, Type.Array(NonEmpty, { minItems: 1 }), Type.Literal(false)]
@@ -24,6 +21,10 @@ function milliseconds (byDefault: number) {
 function timeout (byDefault: number) {
   const schema = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })
   return option(schema, 'a whole number of milliseconds, 1 or more', byDefault)
+}
+
+function requestsPerMinute (byDefault: number) {
+  return option(Type.Number({ exclusiveMinimum: 0 }), 'a number of requests a minute, more than 0', byDefault)
 }
 
 function typed<T> (schema: TSchema) {
@@ -65,6 +66,9 @@ export const OPTIONS = {
   userId: option(Type.Union([Type.Literal('sub'), Type.Literal('id')]), '"sub" or "id"'),
   sessionCookie: option(
     typed<SessionCookieOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', false
+  ),
+  exchange: option(
+    typed<ExchangeOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', false
   ),
   resource: option(
     typed<string | ResourceOptions>(Type.Union([Type.String(), Nested])),
@@ -120,6 +124,46 @@ export const RESOURCE_OPTIONS = {
   )
 } satisfies Record<keyof ResourceOptions, OptionSchema>
 
+/** The same for {@link ExchangeOptions}. */
+export const EXCHANGE_OPTIONS = {
+  sessionToken: option(Type.Boolean(), 'true or false', true),
+  sessionCookie: option(
+    typed<ExchangedCookieOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', true
+  ),
+  apiKey: option(
+    typed<ExchangedApiKeyOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', true
+  ),
+  maxAge: milliseconds(60_000),
+  staleIfError: milliseconds(900_000),
+  timeout: timeout(5000),
+  requestsPerMinute: requestsPerMinute(60),
+  max: option(Type.Integer({ minimum: 1, maximum: 10_000_000 }), 'a whole number of sessions, 1 or more', 10_000),
+  forwardedFor: option(Type.Boolean(), 'true or false', false),
+  shared: option(typed<SharedExchangeOptions>(Nested), 'an object with "store" and "secret"')
+} satisfies Record<keyof ExchangeOptions, OptionSchema>
+
+const Method = Type.Function([], Type.Unknown())
+
+/** The same for {@link SharedExchangeOptions}. */
+export const SHARED_EXCHANGE_OPTIONS = {
+  store: option(
+    typed<ExchangeStore>(Type.Object({ get: Method, set: Method, add: Method, delete: Method })),
+    'an object with the functions "get", "set", "add" and "delete"'
+  ),
+  secret: sharedSecret
+} satisfies Record<keyof SharedExchangeOptions, OptionSchema>
+
+/** The same for {@link ExchangedCookieOptions}. */
+export const EXCHANGED_COOKIE_OPTIONS = {
+  name: option(CookieName, 'the name of a cookie')
+} satisfies Record<keyof ExchangedCookieOptions, OptionSchema>
+
+/** The same for {@link ExchangedApiKeyOptions}. */
+export const API_KEY_OPTIONS = {
+  header: option(Type.String({ pattern: "^[\\w!#$%&'*+.^`|~-]+$" }), 'the name of a header', 'x-api-key'),
+  maxAge: milliseconds(900_000)
+} satisfies Record<keyof ExchangedApiKeyOptions, OptionSchema>
+
 /** The same for {@link TokenCacheOptions}. */
 export const TOKEN_CACHE_OPTIONS = {
   max: option(Type.Integer({ minimum: 1, maximum: 10_000_000 }), 'a whole number of tokens, 1 or more', 10_000),
@@ -131,7 +175,7 @@ export const JWKS_OPTIONS = {
   maxAge: milliseconds(600_000),
   staleWhileRevalidate: milliseconds(60_000),
   staleIfError: milliseconds(3_600_000),
-  requestsPerMinute: option(Type.Number({ exclusiveMinimum: 0 }), 'a number of requests a minute, more than 0', 20),
+  requestsPerMinute: requestsPerMinute(20),
   timeout: timeout(5000),
   headers: option(
     typed<Readonly<Record<string, string>>>(Nested), 'a plain object with the names and values of headers', {}

@@ -1,11 +1,17 @@
 import type { TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { Claims } from './identity.js'
+import type {
+  ExchangedApiKeyOptions, ExchangedCookieOptions, ExchangeOptions, ExchangeStore, SharedExchangeOptions
+} from './exchange-options.js'
 import type { JwksOptions } from './jwks-options.js'
 import type { ResourceOptions } from './resource-options.js'
 import type { SessionCookieOptions, SessionCookieUser } from './session-cookie-options.js'
 
-export type { JwksOptions, ResourceOptions, SessionCookieOptions, SessionCookieUser }
+export type {
+  ExchangedApiKeyOptions, ExchangedCookieOptions, ExchangeOptions, ExchangeStore, JwksOptions, ResourceOptions,
+  SessionCookieOptions, SessionCookieUser, SharedExchangeOptions
+}
 
 /** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
 export const ALGORITHMS = [
@@ -110,6 +116,14 @@ export interface BetterAuthOptions {
    * Default: `false`.
    */
   sessionCookie?: boolean | SessionCookieOptions | undefined
+  /**
+   * Accepts what only the Better Auth server can read: session tokens, the session cookie `session_token`, and API
+   * keys. Each is exchanged for a JWT at `GET <authUrl>/token`, and the result counts for a minute. See
+   * `docs/guides/exchange.md`.
+   *
+   * Default: `false`.
+   */
+  exchange?: boolean | ExchangeOptions | undefined
   /**
    * Accepts access tokens of OAuth clients for this API: its identifier, an absolute http(s) URL (RFC 8707 §2), or an
    * object. Routes let these clients in one by one: `authorize({ delegated, clients })`. The plugin publishes the

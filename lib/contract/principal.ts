@@ -1,6 +1,15 @@
 import type { User } from './identity.js'
 
+/**
+ * How a request was authenticated: by a JWT as bearer token, by the signed session cookie (`session_data`), or by a
+ * credential that was exchanged at the auth server: a session token, the session cookie (`session_token`), or an API
+ * key.
+ */
+export type CredentialKind = 'bearer' | 'cookie' | 'session-token' | 'session-cookie' | 'api-key'
+
 interface Authenticated {
+  /** How the request was authenticated. */
+  readonly via: CredentialKind
   /**
    * The id of Better Auth's session: from the session cookie, or from an OAuth access token (`sid`); `null` for other
    * tokens, which do not say it. It is not the session's token.

@@ -1,4 +1,5 @@
 import type { ErrorCode, ReasonRow } from './error-codes.js'
+import { CREDENTIAL_REASONS } from './credential-reasons.js'
 import { TOKEN_REASONS } from './token-reasons.js'
 
 /**
@@ -63,59 +64,7 @@ export const REASONS = {
     fix: 'the `check` of the guard'
   },
 
-  // The session cookie.
-  cookie_malformed: {
-    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the session cookie is split into chunks, and some are missing, or there are more than 100',
-    cause: 'The browser lost a part of the cookie.',
-    fix: 'the client: call `getSession()` at the auth server'
-  },
-  cookie_ambiguous: {
-    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the request has valid session cookies of several sessions, or more than 4 session cookies of one name',
-    cause: 'Another host of the domain sets a cookie of this name, or `crossSubDomainCookies` was switched on or off ' +
-      'and the browser kept the cookie from before.',
-    fix: 'the browser: delete the cookies of the domain; the other hosts of the domain: see whether one sets the cookie'
-  },
-  cookie_strategy: {
-    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the session cookie is of the strategy `compact` or `jwe`, which only the secret of the auth server ' +
-      'verifies, and `sessionCookie.secret` is not set',
-    cause: 'Better Auth\'s `session.cookieCache.strategy` is unset: then it is `compact`, or without a database `jwe`.',
-    fix: 'the auth server: `session: { cookieCache: { enabled: true, strategy: \'jwt\' } }` with ' +
-      '`jwt({ sessionCookieCache: true })`; or the option `sessionCookie.secret`'
-  },
-  cookie_version: {
-    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the version of the session cookie is not that of the option `sessionCookie.version`; `expected` and ' +
-      '`received` show both',
-    cause: 'The version was raised, and the browser kept an older cookie; or Better Auth\'s ' +
-      '`session.cookieCache.version` is another one.',
-    fix: 'the client: call `getSession()` at the auth server; the option `sessionCookie.version`: set it to the ' +
-      'version that Better Auth has'
-  },
-  session_invalid: {
-    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the user, the session, `sub` and `sid` of the session cookie do not belong together, or a part of it ' +
-      'has the wrong type; `claim` names one',
-    cause: 'The cookie is not the session cookie of Better Auth, or is incomplete.',
-    fix: 'the client: call `getSession()` at the auth server'
-  },
-  session_expired: {
-    code: 'FST_BETTER_AUTH_TOKEN_INVALID',
-    meaning: 'the session in the cookie has ended',
-    cause: 'The browser kept an old cookie.',
-    fix: 'the client: call `getSession()` at the auth server'
-  },
-  origin_not_trusted: {
-    code: 'FST_BETTER_AUTH_CSRF',
-    meaning: 'a page outside `sessionCookie.trustedOrigins` sent an unsafe request with the cookie',
-    cause: 'The page has another origin, which `origin` shows; or a proxy terminates TLS, and Fastify sees the ' +
-      'request as `http`; or the client is not a browser, and sends no `Origin`; or `trustedOrigins` is a function ' +
-      'that throws or is `async`.',
-    fix: 'the option `sessionCookie.trustedOrigins`; behind a proxy Fastify\'s `trustProxy`; a client that is ' +
-      'not a browser: send a bearer token'
-  },
+  ...CREDENTIAL_REASONS,
 
   // The callbacks of the application.
   extract_token_failed: {
@@ -133,10 +82,11 @@ export const REASONS = {
   revocation_unavailable: {
     code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE',
     meaning: '`isRevoked` threw, returned neither `true` nor `false`, or did not settle within `callbackTimeout`; or ' +
-      'the function `sessionCookie.version` threw, returned no string, or did not settle; `err` shows which',
-    cause: 'The list of revoked tokens, or the version of session cookies, cannot be reached.',
-    fix: 'the store of revoked tokens; the option `isRevoked`: return `true` or `false`; the option ' +
-      '`sessionCookie.version`: return a string'
+      'the function `sessionCookie.version` threw, returned no string, or did not settle; or ' +
+      '`fastify.betterAuth.revoke()` could not write to the store of `exchange.shared`; `err` shows which',
+    cause: 'The list of revoked tokens, the version of session cookies, or the shared store cannot be reached.',
+    fix: 'the store; the option `isRevoked`: return `true` or `false`; the option `sessionCookie.version`: return a ' +
+      'string'
   },
   check_unavailable: {
     code: 'FST_BETTER_AUTH_CHECK_UNAVAILABLE',

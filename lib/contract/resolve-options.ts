@@ -1,12 +1,15 @@
 import { TypeGuard, type TObject } from '@sinclair/typebox'
-import { invalid, readOptions, type Resolved } from './check-options.js'
+import { discoveryUrls, isHttps, jwksUrl, oauthIssuer, parseUrl } from './auth-server-urls.js'
+import { checkSecret, invalid, readOptions, type Resolved } from './check-options.js'
 import { checkHeaders } from './check-headers.js'
+import { cookieNames } from './cookie-names.js'
 import { InvalidOptionError } from './errors.js'
 import { UserSchema } from './identity.js'
 import {
-  JWKS_OPTIONS, MIN_SECRET_BYTES, OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
+  JWKS_OPTIONS, OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from './option-schemas.js'
 import type { BetterAuthOptions, SessionCookieOptions } from './options.js'
+import { resolveExchange, type ResolvedExchange } from './resolve-exchange.js'
 import { resolveResource, type ResolvedResource } from './resolve-resource.js'
 import { readTrustedOrigins } from './trusted-origins.js'
 
@@ -32,6 +35,7 @@ export interface ResolvedOptions extends Pick<AsRead,
   readonly userId: 'sub' | 'id' | 'either' | 'equal'
   readonly sessionCookie: ResolvedSessionCookie | false
   readonly resource: ResolvedResource | undefined
+  readonly exchange: ResolvedExchange | undefined
 }
 
 /** The option `sessionCookie`, resolved. */
@@ -61,6 +65,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
   const base = authUrl.href.replace(/\/+$/, '')
   const publicUrl = options.publicUrl === undefined ? undefined : parseUrl('publicUrl', options.publicUrl)
   const { origin } = publicUrl ?? authUrl
+  const isSecure = isHttps(publicUrl, options.issuer, authUrl)
 
   return {
     authUrl: base,
@@ -75,7 +80,12 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     tokenCache,
     userSchema: checkUserSchema(options.userSchema),
     userId: resolveUserId(options),
-    sessionCookie: sessionCookie && resolveSessionCookie(sessionCookie, isHttps(publicUrl, options.issuer, authUrl)),
+    sessionCookie: sessionCookie && resolveSessionCookie(sessionCookie, isSecure),
+    exchange: resolveExchange(options.exchange, {
+      authUrl: base,
+      prefix: sessionCookie === false ? SESSION_COOKIE_OPTIONS.prefix.default : sessionCookie.prefix,
+      isSecure: sessionCookie === false ? isSecure : sessionCookie.secure ?? isSecure
+    }),
     resource: resolveResource(options.resource, oauthIssuer(authUrl, publicUrl)),
     extractToken: options.extractToken,
     isRevoked: options.isRevoked,
@@ -93,51 +103,6 @@ function defaultAuthUrl (given: BetterAuthOptions, { NODE_ENV }: NodeJS.ProcessE
     'NODE_ENV=production there is no default')
 }
 
-function parseUrl (name: 'authUrl' | 'publicUrl', text: string, source = ''): URL {
-  // The URL parser accepts mistakes: missing slashes, back slashes, surrounding spaces, an empty query.
-  const url = /^https?:\/\/[^\s/?#\\][^\s?#\\]*$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || url.username !== '' || url.password !== '' || text.split('/', 3)[2]?.includes('@')) {
-    throw invalid(name, OPTIONS[name].expects, text, source)
-  }
-  const [, base, path] = /^(.*?)((?:\/\.well-known)?\/jwks(?:\.json)?|\/\.well-known\/[^/]*)\/*$/.exec(text) ?? []
-  if (base !== undefined) {
-    throw new InvalidOptionError(`Option "${name}"${source} must be the URL of the auth server, not of its JWKS: ` +
-      `set it to "${base}", and if the keys are not found "jwksPath" to "${path}"`)
-  }
-  return url
-}
-
-/** The issuer identifier of Better Auth's OAuth provider: its `baseURL` with the base path. */
-function oauthIssuer (authUrl: URL, publicUrl = authUrl): string {
-  const [basePath = '/api/auth'] = [publicUrl, authUrl].map(url => url.pathname.replace(/\/+$/, '')).filter(Boolean)
-  return publicUrl.origin + basePath
-}
-
-/** Whether browsers reach the auth server over https: by the first option that says so. */
-function isHttps (publicUrl: URL | undefined, issuer: AsRead['issuer'], authUrl: URL): boolean {
-  if (publicUrl !== undefined) return publicUrl.protocol === 'https:'
-  const urls = [issuer].flat().filter(value => typeof value === 'string' && /^https?:\/\//i.test(value))
-  if (urls.length === 0) return authUrl.protocol === 'https:'
-  return urls.some(url => /^https:/i.test(String(url)))
-}
-
-function discoveryUrls (authUrl: URL, base: string): string[] {
-  // Better Auth's own default comes first. At an origin, others may publish a JWKS too.
-  const paths = base === authUrl.origin
-    ? ['/api/auth/jwks', '/.well-known/jwks.json', '/api/auth/.well-known/jwks.json', '/jwks']
-    : ['/jwks', '/.well-known/jwks.json']
-  return paths.map(path => base + path)
-}
-
-function jwksUrl (base: string, path: string): string {
-  const url = base + path
-  // A path that the URL parser would read as anything else than a path below `authUrl` is refused.
-  if (!/^\/[^\s?#\\]+$/.test(path) || new URL(url).href !== url) {
-    throw invalid('jwksPath', OPTIONS.jwksPath.expects, path)
-  }
-  return url
-}
-
 function toList (value: AsRead['audience'], origin: string): readonly string[] | false {
   if (value === false) return false
   return Object.freeze(value === undefined ? [origin] : [value].flat())
@@ -149,16 +114,6 @@ function exact (issuers: readonly string[] | false): readonly string[] | false {
   if (typeof pattern !== 'string') return issuers
   throw new InvalidOptionError(`Option "issuer" must be exact, got '${pattern}': patterns are not supported. To ` +
     'accept many issuers, give a function: iss => boolean')
-}
-
-function checkSecret (name: string, value: string | undefined): string | undefined {
-  if (value === undefined) return undefined
-  if (Buffer.byteLength(value) < MIN_SECRET_BYTES) throw invalid(name, OPTIONS.secret.expects, value)
-  // With a public key as HMAC secret anyone could sign tokens.
-  if (/-----BEGIN |"kty"/.test(value)) {
-    throw new InvalidOptionError(`Option "${name}" must be a shared secret, got a PEM or a JWK`)
-  }
-  return value
 }
 
 function checkUserSchema (schema: TObject | undefined): TObject | undefined {
@@ -189,11 +144,4 @@ function resolveSessionCookie (
     version,
     trustedOrigins: typeof trustedOrigins === 'function' ? trustedOrigins : readTrustedOrigins(trustedOrigins)
   }
-}
-
-/** The names of the cookie, the safest first: an http page can set a name without a prefix. */
-function cookieNames (name: string, isSecure: boolean): readonly string[] {
-  if (/^__(?:Secure|Host)-/.test(name)) return [name]
-  const names = [`__Host-${name}`, `__Secure-${name}`]
-  return isSecure ? names : [...names, name]
 }

@@ -8,8 +8,8 @@ import { verifiedToken } from './request-decorators.js'
  */
 export function protectCookieResponses (fastify: FastifyInstance, options: ResolvedOptions): void {
   fastify.addHook('onSend', (request, reply, _payload, done) => {
-    // Only a cookie has a session.
-    if (verifiedToken(request, options)?.session != null) {
+    const via = verifiedToken(request, options)?.via
+    if (via === 'cookie' || via === 'session-cookie') {
       if (reply.getHeader('cache-control') === undefined) reply.header('cache-control', 'private')
       addToVary(reply)
     }

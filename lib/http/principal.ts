@@ -6,13 +6,13 @@ import { claimsOf, type VerifiedToken } from '../tokens/verified-token.js'
 export function createPrincipal (
   verified: VerifiedToken, user: User, { exp }: Pick<Claims, 'exp'> = claimsOf(verified)
 ): Principal {
-  const { principal, session } = verified
+  const { via, principal, session } = verified
   const expiresAt = Math.min(exp * 1000, session === null ? Infinity : Date.parse(session.expiresAt))
   if (principal.kind === 'user') {
     const sessionId = typeof session?.id === 'string' ? session.id : null
-    return Object.freeze({ kind: 'user', user, sessionId, expiresAt })
+    return Object.freeze({ kind: 'user', user, via, sessionId, expiresAt })
   }
   const { kind, clientId, sessionId } = principal
-  const client = { clientId, scopes: Object.freeze([...principal.scopes]), sessionId, expiresAt }
+  const client = { clientId, scopes: Object.freeze([...principal.scopes]), via, sessionId, expiresAt }
   return Object.freeze(kind === 'client' ? { kind, ...client } : { kind, user, ...client })
 }

@@ -64,8 +64,31 @@ export function betterAuthOAuthSecurityScheme (issuer: string, scopes: Readonly<
   } as const
 }
 
+/**
+ * The security schemes of the credentials that are exchanged, for an API with the option `exchange`. A session token is
+ * a bearer token.
+ *
+ * @example
+ * const securitySchemes = { ...betterAuthSecuritySchemes, ...betterAuthExchangeSecuritySchemes }
+ */
+export const betterAuthExchangeSecuritySchemes = {
+  betterAuthSessionCookie: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: 'better-auth.session_token',
+    description: 'The session cookie of the Better Auth server; on https its name starts with `__Secure-`'
+  },
+  betterAuthApiKey: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'x-api-key',
+    description: 'An API key of the Better Auth server'
+  }
+} as const
+
 /** A scheme that a route may refer to. */
-export type SchemeName = keyof typeof betterAuthCookieSecuritySchemes | 'betterAuthOAuth'
+export type SchemeName =
+  keyof typeof betterAuthCookieSecuritySchemes | keyof typeof betterAuthExchangeSecuritySchemes | 'betterAuthOAuth'
 
 /** One alternative of a route's `security`: the name of a scheme, and the scopes that it needs. */
 type Requirement = Readonly<Record<string, readonly string[]>>

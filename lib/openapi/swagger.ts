@@ -18,13 +18,17 @@ interface SwaggerOwner { swagger: Swagger }
  * responses, or it would use them to serialise what an error handler of the application sends.
  */
 export function documentRoutes (
-  fastify: FastifyInstance, { openapi, sessionCookie, resource }: ResolvedOptions, protections: Protections
+  fastify: FastifyInstance, { openapi, sessionCookie, exchange, resource }: ResolvedOptions, protections: Protections
 ): void {
   const routesOf = new Map<object, Route[]>()
   const hasCookie = sessionCookie !== false
   // Whoever documents an API without OAuth clients need not declare their scheme: it comes last.
   const schemes: readonly SchemeName[] = [
-    'betterAuth', ...hasCookie ? ['betterAuthCookie' as const] : [], ...resource ? ['betterAuthOAuth' as const] : []
+    'betterAuth',
+    ...hasCookie ? ['betterAuthCookie' as const] : [],
+    ...exchange?.sessionCookie ? ['betterAuthSessionCookie' as const] : [],
+    ...exchange?.apiKey ? ['betterAuthApiKey' as const] : [],
+    ...resource ? ['betterAuthOAuth' as const] : []
   ]
 
   if (openapi) {
@@ -75,8 +79,9 @@ export function documentRoutes (
 
   function warnOfSchemes (): void {
     const constant = hasCookie ? 'betterAuthCookieSecuritySchemes' : 'betterAuthSecuritySchemes'
+    const opaque = exchange === undefined ? '' : ', betterAuthExchangeSecuritySchemes'
     const oauth = resource === undefined ? '' : ', and what betterAuthOAuthSecurityScheme() returns,'
-    fastify.log.warn(`OpenAPI: protected routes lack their security requirement. Add ${constant}${oauth} to ` +
+    fastify.log.warn(`OpenAPI: protected routes lack their security requirement. Add ${constant}${opaque}${oauth} to ` +
       'openapi.components.securitySchemes in the options of @fastify/swagger.')
   }
 }

@@ -1,17 +1,32 @@
 import type { FastifyRequest } from 'fastify'
 import { RequestInvalidError, TokenInvalidError } from '../contract/errors.js'
 import type { BetterAuthOptions } from '../contract/options.js'
+import type { ExchangedTokens } from '../tokens/exchanged-tokens.js'
 import type { Verifier } from '../tokens/verifier.js'
+import { isOpaque, isSessionToken } from './opaque-credentials.js'
 import type { Scheme } from './scheme.js'
 
 type ExtractToken = NonNullable<BetterAuthOptions['extractToken']>
 
-/** Bearer tokens: in the `Authorization` header, else where the option `extractToken` finds one. */
-export function bearerScheme (verifier: Verifier, extractToken: ExtractToken | undefined): Scheme {
+/**
+ * Bearer tokens: in the `Authorization` header, else where the option `extractToken` finds one.
+ *
+ * @param sessions - for opaque session tokens; `undefined` if they are not exchanged.
+ */
+export function bearerScheme (
+  verifier: Verifier, extractToken: ExtractToken | undefined, sessions?: ExchangedTokens
+): Scheme {
   return {
     name: 'bearer',
     verifier,
-    find: request => bearerToken(request) ?? (extractToken && extract(request, extractToken))
+    find (request) {
+      const token = bearerToken(request) ?? (extractToken && extract(request, extractToken))
+      if (token === undefined || sessions === undefined || !isOpaque(token)) return token
+      if (!isSessionToken(token)) throw new TokenInvalidError('credential_malformed')
+      const header = { name: 'authorization', value: `Bearer ${token}` }
+      const credential = { via: 'session-token', value: token, header, address: request.ip } as const
+      return { verify: trace => sessions.verify(credential, trace) }
+    }
   }
 }
 

@@ -1,23 +1,23 @@
 import type { FastifyRequest } from 'fastify'
 import type { VerifiedToken } from '../tokens/verified-token.js'
-import type { Verifier } from '../tokens/verifier.js'
+import type { Trace, Verifier } from '../tokens/verifier.js'
 
-/** Several tokens, of which one at most may count. */
-export interface SeveralTokens {
-  /** Rejects with the errors of `Verifier.verify()`. */
-  verify (trace?: { cached: boolean }): Promise<VerifiedToken>
+/** A credential with its own way to verify it: several tokens, of which one at most may count, or an opaque one. */
+export interface FoundCredential {
+  /** Throws, or rejects with, the errors of `Verifier.verify()`, and `ExchangeUnavailableError`. */
+  verify (trace?: Trace): VerifiedToken | Promise<VerifiedToken>
 }
 
 /** One way in which a request can present a credential. Each is one security scheme of OpenAPI. */
 export interface Scheme {
-  readonly name: 'bearer' | 'cookie'
+  readonly name: 'bearer' | 'cookie' | 'api-key'
   /**
-   * The token that the request presents in this way, or `undefined`; if it presents several, they come with their own
-   * way to verify them.
+   * The token that the request presents in this way, or `undefined`; if the verifier alone cannot verify it, with its
+   * own way.
    *
    * @throws RequestInvalidError, TokenInvalidError
    */
-  find (request: FastifyRequest): string | SeveralTokens | undefined
+  find (request: FastifyRequest): string | FoundCredential | undefined
   readonly verifier: Verifier
   /**
    * Judges how a verified token was presented: the origin of the page for a cookie.

@@ -9,6 +9,7 @@ import {
   createTokenPayload, now
 } from './payloads.js'
 import { randomSecret, signJwt } from './signers.js'
+import { createSessions } from './sessions.js'
 import type { TestIssuer } from './test-issuer.js'
 
 const BASE_PATH = '/api/auth'
@@ -40,7 +41,11 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
   checkIssuerOptions(options)
   const { algorithm = 'EdDSA', secret = randomSecret() } = options
   const keys = await createKeyRing(algorithm, secret)
-  const server = await startJwksServer(() => keys.jwks())
+  const sessions = createSessions(secret)
+  const server = await startJwksServer(() => keys.jwks(), headers => {
+    const claims = sessions.find(headers)
+    return claims && sign(claims)
+  })
   const { origin } = server
   const { issuer = origin, audience = origin } = options
 
@@ -71,6 +76,7 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
     secret: algorithm === 'HS256' ? secret : undefined,
     get kid () { return keys.current.kid },
     get requests () { return server.requests },
+    get exchanges () { return server.exchanges },
 
     token: (claims, options) => sign(claimsOf(claims), options),
     expired: claims => sign({ ...claimsOf(claims), iat: now() - 2 * HOUR, exp: now() - HOUR }),
@@ -101,6 +107,9 @@ export async function createTestIssuer (options: TestIssuerOptions = {}): Promis
         : signJwt(keys.current, bindCookiePayload(origin, payload), { typ: COOKIE_TYPE })
       return `${name}=${jwt}`
     },
+
+    session: claims => sessions.create(claimsOf(claims)),
+    apiKey: claims => sessions.createKey(claimsOf(claims)),
 
     rotate: async () => (await keys.rotate()).kid!,
     revoke: kid => { keys.revoke(kid) },

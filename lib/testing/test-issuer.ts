@@ -1,4 +1,5 @@
 import type { Fault } from './jwks-server.js'
+import type { TestApiKey, TestSession } from './sessions.js'
 import type {
   TestAccessTokenOptions, TestClientTokenOptions, TestCookieOptions, TestTokenOptions
 } from './options.js'
@@ -26,6 +27,8 @@ export interface TestIssuer extends AsyncDisposable {
   readonly kid: string | undefined
   /** The number of requests to the URL of the JWKS so far. */
   readonly requests: number
+  /** The number of exchanges at `/api/auth/token` so far, refused ones included. */
+  readonly exchanges: number
   /**
    * Returns a token as Better Auth issues it: for the user `user_1`, Ada Lovelace, valid for 15 minutes.
    * `claims` override its claims, and `undefined` removes one; `id` or `sub` alone sets both.
@@ -67,6 +70,17 @@ export interface TestIssuer extends AsyncDisposable {
    * @throws TypeError that names an unknown or invalid option.
    */
   sessionCookie (user?: Claims, options?: TestCookieOptions): string
+  /**
+   * Starts a session, for the plugin's option `exchange`: its token and its cookie are exchanged at the issuer's
+   * `/api/auth/token` for what `token(claims)` returns, until `signOut()`.
+   *
+   * @example
+   * const session = issuer.session({ role: 'admin' })
+   * await app.inject({ url: '/me', headers: { authorization: `Bearer ${session.token}` } })
+   */
+  session (claims?: Claims): TestSession
+  /** Creates an API key, for the plugin's option `exchange`. `signOut()` deletes it. */
+  apiKey (claims?: Claims): TestApiKey
   /**
    * Signs with a new key from now on, and resolves to its `kid`. The old key stays published, as in Better Auth's
    * grace period.

@@ -13,6 +13,7 @@ export function accessTokenProfile (options: ResolvedOptions, readUser: UserRead
   return {
     algorithms: new Set(secret === undefined ? algorithms : [...algorithms, 'HS256']),
     types: [undefined, 'jwt', 'at+jwt'],
+    via: 'bearer',
     secret,
     read (payload, { typ }) {
       const principal = readAccessPrincipal(payload, typ, options)

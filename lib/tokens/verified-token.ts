@@ -3,6 +3,7 @@ import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { VerificationKey } from '../keys/jwk.js'
 import type { AuthorizationClaims } from './authorization-claims.js'
 import type { Lifetime } from './claims.js'
+import type { CredentialKind } from '../contract/principal.js'
 import type { HeaderPolicy, JsonObject, JwsHeader } from './jws.js'
 import type { TokenPrincipal } from './principal.js'
 
@@ -11,6 +12,8 @@ import type { TokenPrincipal } from './principal.js'
  * token of one profile never passes for another (RFC 8725 §3.12).
  */
 export interface TokenProfile extends HeaderPolicy {
+  /** What a token of this profile is as a credential. */
+  readonly via: CredentialKind
   /** The shared secret for HS256; `undefined` accepts no HMAC token. */
   readonly secret: string | undefined
   /** Other forms that such a token may have; the secret proves each. */
@@ -52,6 +55,8 @@ export interface TokenContent {
 /** A token that is valid in every respect, and for how long. Requests share it, so no code may write to it. */
 export interface VerifiedToken extends Omit<TokenContent, 'endsAt'>, Lifetime {
   readonly token: string
+  /** The credential that the request presented: this token, or what was exchanged for it. */
+  readonly via: CredentialKind
   /** The options of the registration that verified it. */
   readonly options: ResolvedOptions
   /** Whether `user` holds primitive values only, so that a shallow copy of it is a full one. */

@@ -11,7 +11,7 @@ import { createTokenCache } from './token-cache.js'
 import { createVerifiedSignatures } from './verified-signatures.js'
 import type { TokenForm, TokenProfile, VerifiedToken } from './verified-token.js'
 
-interface Trace { cached: boolean }
+export interface Trace { cached: boolean }
 
 /** Verifies tokens of one profile under the options of one registration. */
 export interface Verifier {
@@ -88,6 +88,7 @@ export function createVerifier (
     const { notBefore, expiresAt } = checkTimes(payload, options.clockTolerance, time)
     return {
       token,
+      via: profile.via,
       options,
       principal,
       user,

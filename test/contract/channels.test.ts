@@ -8,7 +8,6 @@ import {
 } from '../../lib/index.js'
 import { JwksFetchError } from '../../lib/auth-server/find-jwks.js'
 import type { KeyStore } from '../../lib/keys/key-store.js'
-import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import { bearer, startApi } from '../fixtures/api.js'
 import { ask, AUTH_URL, createTestStore } from '../fixtures/key-store.js'
 import { cookieHeader, startCookieServer } from '../fixtures/cookie-server.js'
@@ -16,7 +15,7 @@ import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
 import { startJwksServer } from '../fixtures/jwks-server.js'
 import { createBearerVerifier } from '../fixtures/verifier.js'
 import { bearerScheme } from '../../lib/schemes/bearer.js'
-import { sessionCookieScheme } from '../../lib/schemes/session-cookie/scheme.js'
+import { createSignedCookie, sessionCookieScheme } from '../../lib/schemes/session-cookie/scheme.js'
 
 /** What is published on a channel until the end of the test. */
 function listen<Message> (t: Test, name: string): Message[] {
@@ -144,8 +143,8 @@ t.test('who listens does not make the key store be asked twice', async t => {
 t.test('an error that is no refusal is rethrown as it is, and is published without a reason', async t => {
   const messages = listen<VerificationMessage>(t, CHANNELS.verification)
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, createTestStore([]).store, Date.now)
-  const { sessionCookie } = resolveOptions({ authUrl: AUTH_URL, sessionCookie: true }, {})
-  const schemes = [bearerScheme(verifier, undefined), sessionCookieScheme(verifier, sessionCookie || t.fail() as never)]
+  const findCookie = createSignedCookie(verifier, ['session'])
+  const schemes = [bearerScheme(verifier, undefined), sessionCookieScheme(verifier, findCookie, [])]
   const check = createAuthenticator({ schemes, checkStatus: () => {}, authUrl: AUTH_URL }, admitUsers)
   const broken = new Error('of an odd request')
   const request = { headers: { get cookie () { throw broken } }, raw: { rawHeaders: [] } }

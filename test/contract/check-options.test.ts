@@ -143,7 +143,7 @@ t.test('an object whose entries are not its properties is refused', async t => {
 
 t.test('an error shows neither a secret nor a password in a URL', async t => {
   const got = (name: string, value: unknown) => invalid(name, 'x', value).message.split(' got ')[1]
-  for (const name of ['secret', 'sessionCookie.secret']) {
+  for (const name of ['secret', 'sessionCookie.secret', 'exchange.shared.secret']) {
     t.equal(got(name, 'hünter2'), '8 bytes')
     t.equal(got(name, Buffer.from('hunter2')), 'a value of type object')
     t.equal(got(name, ['hunter2']), 'a value of type object')
@@ -157,12 +157,13 @@ t.test('an error shows neither a secret nor a password in a URL', async t => {
 })
 
 t.test('an error does not show what may be a secret in the wrong place', async t => {
-  for (const name of ['sessionCookie', 'sessionCookie.prefix', 'jwks', 'jwks.headers']) {
+  const shared = ['exchange.shared', 'exchange.shared.store']
+  for (const name of ['sessionCookie', 'sessionCookie.prefix', 'jwks', 'jwks.headers', ...shared]) {
     for (const value of [['hunter2'], { secret: 'hunter2' }, new Map([['x-gate', 'hunter2']])]) {
       t.equal(invalid(name, 'x', value).message, `Option "${name}" must be x, got a value of type object`)
     }
   }
-  for (const name of ['sessionCookie', 'jwks', 'jwks.headers']) {
+  for (const name of ['sessionCookie', 'jwks', 'jwks.headers', ...shared]) {
     t.equal(invalid(name, 'x', 'hunter2').message, `Option "${name}" must be x, got a value of type string`)
     t.equal(invalid(name, 'x', null).message, `Option "${name}" must be x, got a value of type null`)
   }

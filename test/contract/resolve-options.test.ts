@@ -39,6 +39,7 @@ t.test('defaults', async t => {
     userId: 'either',
     sessionCookie: false,
     resource: undefined,
+    exchange: undefined,
     extractToken: undefined,
     isRevoked: undefined,
     callbackTimeout: 5000,
@@ -56,8 +57,8 @@ t.test('defaults', async t => {
   t.strictSame(resolve({}), defaults)
   const names = [
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache',
-    'jwks', 'userSchema', 'userId', 'sessionCookie', 'resource', 'extractToken', 'isRevoked',
-    'callbackTimeout', 'openapi', 'unprotected'
+    'jwks', 'userSchema', 'userId', 'sessionCookie', 'resource', 'exchange',
+    'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
   ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
   const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
@@ -368,6 +369,47 @@ t.test('sessionCookie.secret, under the same rules as secret', async t => {
   )
 })
 
+t.test('exchange.shared needs a store and a secret, and shows neither', async t => {
+  const secret = randomBytes(32).toString('base64url')
+  class Store {
+    readonly #password = 'hunter2'
+    readonly options = { password: 'hunter2' }
+    get () { return this.#password }
+    set () {}
+    add () { return true }
+    delete () {}
+  }
+  const store = new Store()
+  t.equal(resolve({ exchange: true }).exchange!.shared, undefined)
+  const { shared } = resolve({ exchange: { shared: { store, secret } } }).exchange!
+  t.strictSame(shared!.secret, secret)
+  t.equal(shared!.store.get(''), 'hunter2', 'an instance of a class keeps its methods')
+
+  const [ofStore, ofSecret] = [
+    'Option "exchange.shared.store" must be an object with the functions "get", "set", "add" and "delete"',
+    'Option "exchange.shared.secret" must be a shared secret of at least 32 bytes'
+  ]
+  for (const [given, message] of [
+    [{ secret }, `${ofStore}, got a value of type undefined`],
+    [{ store: { ...store, get () {} }, secret }, `${ofStore}, got a value of type object`],
+    [{ store: new Map([['password', 'hunter2']]), secret }, `${ofStore}, got a value of type object`],
+    [{ store }, `${ofSecret}, got a value of type undefined`],
+    [{ store, secret: 'hunter2' }, `${ofSecret}, got 7 bytes`],
+    [{ store, secret: ['hunter2'] }, `${ofSecret}, got a value of type object`],
+    [
+      { store, secret: '-----BEGIN PUBLIC KEY-----\nhunter2hunter2hunter2\n' },
+      'Option "exchange.shared.secret" must be a shared secret, got a PEM or a JWK'
+    ],
+    [
+      { store, secret, ttl: 1 },
+      'Unknown option "exchange.shared.ttl". Known options: exchange.shared.store, exchange.shared.secret'
+    ],
+    ['hunter2', 'Option "exchange.shared" must be an object with "store" and "secret", got a value of type string']
+  ] as const) {
+    t.equal(messageOf({ exchange: { shared: given } }), message)
+  }
+})
+
 const TOO_SMALL = [-1, -0.001]
 const MILLISECONDS = { good: [0, 0.5, 1, 86_400_000], bad: TOO_SMALL, expects: 'a number of milliseconds, 0 or more' }
 const NUMBERS: Record<string, { good: number[], bad: number[], expects: string }> = {
@@ -434,8 +476,8 @@ t.test('jwks.headers is read once, and its values are in no message', async t =>
 t.test('options that do not exist', async t => {
   const known = new RegExp(`\\. Known options: ${[
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks',
-    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'resource', 'extractToken', 'isRevoked', 'callbackTimeout',
-    'openapi', 'unprotected'
+    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'exchange', 'resource', 'extractToken', 'isRevoked',
+    'callbackTimeout', 'openapi', 'unprotected'
   ].join(', ')}(?:\\. Did you mean "[\\w.]+"\\?)?$`)
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',
@@ -620,6 +662,30 @@ t.test('a name as the browser shows it is the only one', async t => {
         names: [name], secret: undefined, version: undefined, trustedOrigins: []
       })
     }
+  }
+})
+
+t.test('exchange has the prefix and the security of the other cookie, and the base path of authUrl', async t => {
+  const namesOf = (options: object) => {
+    const { sessionCookie } = resolve({ exchange: true, ...options }).exchange!
+    return sessionCookie === false ? [] : sessionCookie.names
+  }
+  const prefixed = (name: string) => [`__Host-${name}`, `__Secure-${name}`]
+  const name = 'better-auth.session_token'
+  t.equal(resolve({ exchange: false }).exchange, undefined)
+  t.strictSame(namesOf({}), [...prefixed(name), name])
+  t.strictSame(namesOf({ authUrl: ORIGIN }), prefixed(name))
+  t.strictSame(namesOf({ authUrl: ORIGIN, publicUrl: 'http://localhost:3000' }), [...prefixed(name), name])
+  t.strictSame(namesOf({ sessionCookie: { prefix: 'shop' } }), [
+    ...prefixed('shop.session_token'), 'shop.session_token'
+  ])
+  t.strictSame(namesOf({ sessionCookie: { secure: true, name: 'sid' } }), prefixed(name))
+  t.strictSame(namesOf({ authUrl: ORIGIN, sessionCookie: { secure: false } }), [...prefixed(name), name])
+  for (const [authUrl, url] of [
+    [ORIGIN, `${ORIGIN}/api/auth/token?disableRefresh=true`], [`${ORIGIN}/x/`, `${ORIGIN}/x/token?disableRefresh=true`]
+  ]) t.equal(resolve({ authUrl, publicUrl: 'https://other.example', exchange: true }).exchange!.url, url)
+  for (const exchange of ['yes', 1, null, () => {}]) {
+    t.match(messageOf({ exchange }), 'Option "exchange" must be an object, true or false, got')
   }
 })
 

@@ -104,6 +104,13 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
       { request: 'GET /me', cookie: {}, status: 200 }
     ]]
   },
+  'docs/guides/exchange.md': {
+    'Session tokens, session cookies and API keys': [[
+      { request: 'GET /me', status: 401 },
+      { request: 'GET /me', claims: {}, status: 200, match: { id: 'user_1', via: 'bearer' } },
+      { request: 'GET /me', headers: { 'x-api-key': 'too short' }, status: 401 }
+    ]]
+  },
   'docs/guides/websockets.md': {
     'WebSockets and other places for a token': [[{ request: 'GET /nowhere', status: 404 }]]
   },

@@ -49,7 +49,7 @@ t.test('the reference lists all options with their defaults', async t => {
   const page = parsePage('docs/reference/options.md')
   const table = [
     'The plugin', 'Keys: `jwks`', 'The token cache: `tokenCache`', 'The session cookie: `sessionCookie`',
-    'OAuth clients: `resource`'
+    'The exchange: `exchange`', 'OAuth clients: `resource`'
   ].flatMap(heading => page.table(heading))
   const rows = new Map(table.map(([name, , byDefault]) => [plain(name), byDefault!]))
   for (const [name, value] of Object.entries(defaults)) {
@@ -59,8 +59,12 @@ t.test('the reference lists all options with their defaults', async t => {
   t.match(rows.get('authUrl'), '`http://localhost:3000`')
 
   const names = known({ x: 1 }).flatMap(name => {
-    const isNested = ['jwks', 'tokenCache', 'sessionCookie', 'resource'].includes(name)
-    return isNested ? [name, ...known({ [name]: { x: 1 } })] : [name]
+    const isNested = ['jwks', 'tokenCache', 'sessionCookie', 'exchange', 'resource'].includes(name)
+    if (!isNested) return [name]
+    const deeper = name === 'exchange'
+      ? ['sessionCookie', 'apiKey', 'shared'].flatMap(inner => known({ exchange: { [inner]: { x: 1 } } }))
+      : []
+    return [name, ...known({ [name]: { x: 1 } }), ...deeper]
   })
   t.strictSame([...rows.keys()].sort(), names.sort())
 })
@@ -75,7 +79,8 @@ t.test('the reference lists what a client sees of each error', async t => {
     new errors.TokenMissingError(), new errors.RequestInvalidError(), new errors.TokenExpiredError(),
     new errors.TokenInvalidError('token_malformed'), new errors.TokenRevokedError(), new errors.ForbiddenError(),
     new errors.CsrfError(), new errors.RevocationUnavailableError(new Error()),
-    new errors.CheckUnavailableError(new Error()), new errors.JwksUnavailableError(2000)
+    new errors.CheckUnavailableError(new Error()), new errors.JwksUnavailableError(2000),
+    new errors.ExchangeUnavailableError(2000)
   ]
   t.strictSame(instances.map(({ code }) => code).sort(), Object.keys(ERRORS).sort(), 'these are all')
   const rows = parsePage('docs/reference/errors.md').table('What a client sees').map(cells => cells.map(plain))

@@ -1,34 +1,18 @@
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import t from 'tap'
 import { fetchToken } from '../fixtures/auth-server.js'
 import { linesOf, refusesPort, signUp, stops, withoutCurl } from '../fixtures/examples.js'
-import { copyProject, freePorts, get, isInstalled, paste, start, TSX } from '../fixtures/program.js'
+import { copyProject, freePorts, get, paste, start, take, TSX } from '../fixtures/program.js'
+import { askRedis, startRedis, withoutRedis } from '../fixtures/redis.js'
 
 const project = copyProject(t)
-const withoutRedis = isInstalled('redis-server') ? false : 'redis-server is not installed'
 
 t.setTimeout(300_000)
 
 t.test('examples/revocation.ts', { skip: withoutRedis }, async t => {
   const [authPort, apiPort, redisPort] = await freePorts(t)
   const [authUrl, apiUrl] = [`http://localhost:${authPort}`, `http://localhost:${apiPort}`]
-  const startRedis = async () => {
-    const redis = start(t, t.testdir({}), [
-      'redis-server', '--port', String(redisPort), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'
-    ])
-    await redis.printed('Ready to accept connections')
-    return redis
-  }
-  /** The response of Redis to one command, as its protocol writes it. */
-  const ask = async (...command: string[]): Promise<string> => {
-    const socket = connect(redisPort, '127.0.0.1')
-    t.teardown(() => { socket.destroy() })
-    socket.write(`${command.join(' ')}\r\n`)
-    const [response] = await once(socket, 'data')
-    socket.destroy()
-    return String(response)
-  }
+  const startRedisHere = () => startRedis(t, redisPort)
+  const ask = (...command: string[]) => askRedis(t, redisPort, ...command)
   const example = start(t, project, [...TSX, 'examples/revocation.ts'], {
     AUTH_PORT: String(authPort), PORT: String(apiPort), REDIS_URL: `redis://127.0.0.1:${redisPort}`
   })
@@ -57,7 +41,7 @@ t.test('examples/revocation.ts', { skip: withoutRedis }, async t => {
     t.match(await get(`${apiUrl}/me`), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_MISSING' } })
   })
 
-  let redis = await startRedis()
+  let redis = await startRedisHere()
 
   t.test('refuses a token after its logout, and no other token', async t => {
     const other = await fetchToken(authUrl, grace.cookie)
@@ -93,7 +77,7 @@ t.test('examples/revocation.ts', { skip: withoutRedis }, async t => {
     process.kill(redis.pid, 'SIGTERM')
     await redis.exit
     t.match(await me(grace.token), { status: 503, body: { code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE' } })
-    redis = await startRedis()
+    redis = await startRedisHere()
     t.match(await meWhenBack(grace.token), { status: 200 })
   })
 
@@ -101,3 +85,36 @@ t.test('examples/revocation.ts', { skip: withoutRedis }, async t => {
 })
 
 t.test('an invalid port is one line on stderr', t => refusesPort(t, project, 'examples/revocation.ts'))
+
+t.test('examples/shared-exchange.ts', { skip: withoutRedis || withoutCurl }, async t => {
+  const [authPort, apiPort, redisPort] = await freePorts(t)
+  const second = await take(t)
+  await second.free()
+  await startRedis(t, redisPort)
+  const example = start(t, project, [...TSX, 'examples/shared-exchange.ts'], {
+    AUTH_PORT: String(authPort),
+    PORT: String(apiPort),
+    SECOND_PORT: String(second.port),
+    REDIS_URL: `redis://127.0.0.1:${redisPort}`
+  })
+  await example.printed(`-i http://localhost:${apiPort}/me`)
+  const [signUpLine, ...lines] = linesOf(example)
+  const cwd = t.testdir({})
+
+  t.test('two instances accept the session after one exchange, and Redis shows nothing of it', async t => {
+    const printed = paste([signUpLine!, ...lines.slice(0, 2)], cwd).join('\n')
+    t.equal(printed.match(/"name":"Ada","emailVerified":false,"image":null}/g)?.length, 2, printed)
+    t.equal(await askRedis(t, redisPort, 'DBSIZE'), ':1\r\n', 'one result, and no lease')
+  })
+
+  t.test('after a sign-out that the API is told, the session ends at once', async t => {
+    const printed = paste(lines.slice(2), cwd).join('\n')
+    t.match(printed, /{"success":true}\n204\nHTTP\/1.1 401 Unauthorized\n/)
+  })
+
+  t.test('ends with 0 on SIGTERM', t => stops(t, example, 'SIGTERM', [authPort, apiPort, second.port]))
+})
+
+t.test('an invalid port of shared-exchange is one line on stderr', t => {
+  return refusesPort(t, project, 'examples/shared-exchange.ts')
+})

@@ -200,7 +200,8 @@ t.test('each code has the challenge of RFC 6750 §3.1', async t => {
     FST_BETTER_AUTH_CSRF: undefined,
     FST_BETTER_AUTH_REVOCATION_UNAVAILABLE: undefined,
     FST_BETTER_AUTH_CHECK_UNAVAILABLE: undefined,
-    FST_BETTER_AUTH_JWKS_UNAVAILABLE: undefined
+    FST_BETTER_AUTH_JWKS_UNAVAILABLE: undefined,
+    FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE: undefined
   }
   class AnyError extends BetterAuthError {}
   for (const code of Object.keys(ERRORS) as ErrorCode[]) {

@@ -15,6 +15,7 @@ const CLIENT = { clientId: 'app_1', scopes: ['orders:read'], sessionId: null }
 function createVerified (principal: TokenPrincipal, session: Session | null = null): VerifiedToken {
   return {
     token: `${encode({ alg: 'EdDSA' })}.${encode({ exp: NOW })}.AA`,
+    via: 'bearer',
     principal,
     user: principal.kind === 'client' ? null : USER,
     session,
@@ -33,15 +34,22 @@ const sessionUntil = (ms: number, fields: Record<string, unknown> = {}): Session
 
 t.test('a user has the session of the cookie, and no other', async t => {
   t.strictSame(createPrincipal(createVerified(USER_TOKEN), USER), {
-    kind: 'user', user: USER, sessionId: null, expiresAt: CLOCK
+    kind: 'user', user: USER, via: 'bearer', sessionId: null, expiresAt: CLOCK
   })
   const session = sessionUntil(CLOCK + 60_000, { id: 's_1' })
   t.strictSame(createPrincipal(createVerified(USER_TOKEN, session), USER), {
-    kind: 'user', user: USER, sessionId: 's_1', expiresAt: CLOCK
+    kind: 'user', user: USER, via: 'bearer', sessionId: 's_1', expiresAt: CLOCK
   })
   for (const id of [undefined, null, 5]) {
     const verified = createVerified(USER_TOKEN, sessionUntil(CLOCK, { id }))
     t.equal(createPrincipal(verified, USER).sessionId, null, `a session with the id ${id}`)
+  }
+})
+
+t.test('it names the credential that the request presented', async t => {
+  for (const via of ['cookie', 'session-token', 'session-cookie', 'api-key'] as const) {
+    t.equal(createPrincipal({ ...createVerified(USER_TOKEN), via }, USER).via, via)
+    t.equal(createPrincipal({ ...createVerified({ kind: 'client', ...CLIENT }), via }, USER).via, via)
   }
 })
 
@@ -53,11 +61,17 @@ t.test('it expires with the token or with the session, whichever ends first', as
 
 t.test('a client has its scopes as granted, and a user only if it acts for one', async t => {
   t.strictSame(createPrincipal(createVerified({ kind: 'delegated', ...CLIENT, sessionId: 's_1' }), USER), {
-    kind: 'delegated', user: USER, clientId: 'app_1', scopes: ['orders:read'], sessionId: 's_1', expiresAt: CLOCK
+    kind: 'delegated',
+    user: USER,
+    clientId: 'app_1',
+    scopes: ['orders:read'],
+    via: 'bearer',
+    sessionId: 's_1',
+    expiresAt: CLOCK
   })
   const client = createPrincipal(createVerified({ kind: 'client', ...CLIENT }), null as never)
   t.strictSame(client, {
-    kind: 'client', clientId: 'app_1', scopes: ['orders:read'], sessionId: null, expiresAt: CLOCK
+    kind: 'client', clientId: 'app_1', scopes: ['orders:read'], via: 'bearer', sessionId: null, expiresAt: CLOCK
   })
   t.notOk('user' in client)
 })

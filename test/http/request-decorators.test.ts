@@ -16,6 +16,7 @@ const CLAIMS = { sub: 'u_1', exp: 1_700_000_000, list: ['a'] }
 function createVerified (changes: Partial<VerifiedToken> = {}): VerifiedToken {
   return {
     token: `${encode({ alg: 'EdDSA' })}.${encode(CLAIMS)}.AA`,
+    via: 'bearer',
     principal: { kind: 'user' },
     user: USER,
     session: null,

@@ -8,8 +8,8 @@ import Fastify, {
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, {
-  betterAuthCookieSecuritySchemes, betterAuthOAuthSecurityScheme, betterAuthSecuritySchemes, type BetterAuthOptions,
-  type Guard
+  betterAuthCookieSecuritySchemes, betterAuthExchangeSecuritySchemes, betterAuthOAuthSecurityScheme,
+  betterAuthSecuritySchemes, type BetterAuthOptions, type Guard
 } from '../../lib/index.js'
 import { captureLog, TRANSPORTS } from '../fixtures/api.js'
 import { startIssuer } from '../fixtures/test-issuer.js'
@@ -502,6 +502,26 @@ t.test('where a scheme is not declared, the document stays whole and the log say
   addRoutes(app)
   await documentOf(app)
   t.notOk(log.lines.some(({ msg }) => msg.startsWith('OpenAPI')), 'and nothing where all is declared')
+})
+
+t.test('with the option exchange, its credentials are alternatives', async t => {
+  const securitySchemes = { ...betterAuthSecuritySchemes, ...betterAuthExchangeSecuritySchemes }
+  const declared = { openapi: { info: INFO, components: { securitySchemes } } }
+  const securityOf = async (swagger: FastifyDynamicSwaggerOptions, exchange: BetterAuthOptions['exchange']) => {
+    const log = captureLog()
+    const app = await createApp(t, { swagger, options: { exchange }, app: Fastify({ logger: log.logger }) })
+    addRoutes(app)
+    const { security } = (await documentOf(app)).paths['/me']!.get!
+    return { security, warnings: log.lines.filter(({ msg }) => msg.startsWith('OpenAPI')).map(({ msg }) => msg) }
+  }
+  const [session, key] = [{ betterAuthSessionCookie: [] }, { betterAuthApiKey: [] }]
+  t.strictSame(await securityOf(declared, true), { security: [BEARER, session, key], warnings: [] })
+  t.strictSame(await securityOf(declared, { apiKey: false }), { security: [BEARER, session], warnings: [] })
+  t.strictSame(await securityOf(declared, { sessionCookie: false }), { security: [BEARER, key], warnings: [] })
+  t.strictSame(await securityOf(declared, false), { security: [BEARER], warnings: [] })
+  t.match(await securityOf(HTTP, true), {
+    security: [BEARER], warnings: [/Add betterAuthSecuritySchemes, betterAuthExchangeSecuritySchemes to/]
+  })
 })
 
 t.test('Swagger 2.0 with a scheme of that name documents the routes too', async t => {

@@ -13,12 +13,12 @@ import { ROOT } from '../fixtures/program.js'
 
 t.test('exports what is public, and nothing else', async t => {
   t.strictSame(Object.keys(entry).sort(), [
-    'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CheckUnavailableError', 'CsrfError', 'ForbiddenError',
-    'InvalidOptionError', 'JwksUnavailableError', 'RequestInvalidError', 'RevocationUnavailableError',
-    'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError', 'UnprotectedRouteError',
-    'UserSchema',
-    'betterAuthCookieSecuritySchemes', 'betterAuthOAuthSecurityScheme', 'betterAuthPlugin', 'betterAuthSecuritySchemes',
-    'default', 'getUser', 'isBetterAuthError'
+    'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CheckUnavailableError', 'CsrfError',
+    'ExchangeUnavailableError', 'ForbiddenError', 'InvalidOptionError', 'JwksUnavailableError', 'RequestInvalidError',
+    'RevocationUnavailableError', 'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError',
+    'UnprotectedRouteError', 'UserSchema',
+    'betterAuthCookieSecuritySchemes', 'betterAuthExchangeSecuritySchemes', 'betterAuthOAuthSecurityScheme',
+    'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser', 'isBetterAuthError'
   ])
 })
 

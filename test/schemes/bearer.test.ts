@@ -1,9 +1,11 @@
 import { request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import Fastify from 'fastify'
+import Fastify, { type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import { bearerToken } from '../../lib/schemes/bearer.js'
+import { bearerScheme, bearerToken } from '../../lib/schemes/bearer.js'
 import { isBetterAuthError } from '../../lib/index.js'
+import { createExchangeWorld } from '../fixtures/exchanged-tokens.js'
+import { withReason } from '../fixtures/refusals.js'
 
 /** Sends header lines exactly as they are, and gets the token that was found or the reason why none was. */
 type Send = (...headers: Array<[name: string, value: string]>) => Promise<string>
@@ -135,4 +137,29 @@ t.test('refuses a header that a proxy in front of the handler made a list of', a
   })
   app.get('/', async () => 'unreachable')
   t.match((await app.inject('/')).json(), { statusCode: 400, code: 'FST_BETTER_AUTH_REQUEST_INVALID' })
+})
+
+t.test('an opaque token is exchanged if the option says so, wherever it was found', async t => {
+  const token = 'aZ09_-secret-session-token'
+  const { sessions, client } = await createExchangeWorld()
+  const requestWith = (authorization?: string) =>
+    ({ headers: { authorization }, raw: { rawHeaders: [] }, ip: '203.0.113.7' }) as unknown as FastifyRequest
+  const scheme = bearerScheme(undefined as never, () => token, sessions)
+  for (const request of [requestWith(`Bearer ${token}`), requestWith()]) {
+    const found = scheme.find(request)
+    if (typeof found !== 'object') throw new Error('not found')
+    const trace = { cached: false }
+    t.match(await found.verify(trace), { via: 'session-token', user: { id: 'u_1' } })
+    t.equal(trace.cached, request.headers.authorization === undefined)
+  }
+  t.strictSame(client.calls, [
+    { header: { name: 'authorization', value: `Bearer ${token}` }, address: '203.0.113.7', isKnown: false }
+  ])
+
+  for (const jwt of ['a.b.c', '..', 'a.b.c.d.e']) t.equal(scheme.find(requestWith(`Bearer ${jwt}`)), jwt)
+  for (const opaque of ['short', 'a.b', `${token}=`, 'x'.repeat(129)]) {
+    t.throws(() => scheme.find(requestWith(`Bearer ${opaque}`)), withReason('credential_malformed'))
+    t.equal(bearerScheme(undefined as never, undefined).find(requestWith(`Bearer ${opaque}`)), opaque)
+  }
+  t.equal(client.calls.length, 1)
 })

@@ -6,7 +6,7 @@ import { JWKS_PATH } from '../fixtures/jwks-server.js'
 const KEYS = [{ kid: 'k1' }]
 
 async function start (t: Pick<Test, 'teardown'>, keys: unknown[] = KEYS): Promise<JwksServer> {
-  const server = await startJwksServer(() => keys)
+  const server = await startJwksServer(() => keys, () => undefined)
   t.teardown(() => server.close())
   return server
 }
@@ -69,7 +69,7 @@ t.test('a redirect leads to the keys, and only during that fault', async t => {
 })
 
 t.test('close() ends a request that hangs', async t => {
-  const server = await startJwksServer(() => KEYS)
+  const server = await startJwksServer(() => KEYS, () => undefined)
   server.fault = 'hang'
   const ended = t.rejects(get(server))
   while (server.requests === 0) await turn()

@@ -187,6 +187,7 @@ t.test('two tokens that end alike do not disturb each other', t => {
   const end = 'x'.repeat(40)
   const entry = (token: string): VerifiedToken => ({
     token,
+    via: 'bearer',
     options: resolveOptions({}),
     principal: { kind: 'user' },
     user: { id: token, email: null, name: null, emailVerified: false, image: null },

@@ -56,6 +56,20 @@ describe('the options', () => {
       },
       tokenCache: { max: 1 }
     })
+    expect(accept).type.toBeCallableWith({ exchange: true })
+    expect(accept).type.toBeCallableWith({
+      exchange: {
+        sessionToken: false,
+        sessionCookie: { name: text },
+        apiKey: { header: 'x-api-key', maxAge: 1 },
+        maxAge: 1,
+        staleIfError: 1,
+        timeout: 1,
+        requestsPerMinute: 1,
+        max: 1,
+        forwardedFor: true
+      }
+    })
     expect(accept).type.toBeCallableWith({ issuer: false, audience: false, tokenCache: false })
     expect(accept).type.toBeCallableWith({
       issuer: ['a'] as const, audience: ['a'] as readonly string[], algorithms: ['EdDSA'] as const
@@ -71,6 +85,7 @@ describe('the options', () => {
     expect(accept).type.not.toBeCallableWith({ authUrl: text, jwksUri: text })
     expect(accept).type.not.toBeCallableWith({ jwks: { maxage: 1 } })
     expect(accept).type.not.toBeCallableWith({ tokenCache: { size: 1 } })
+    expect(accept).type.not.toBeCallableWith({ exchange: { apiKey: 'x-api-key' } })
     expect(acceptJwks).type.not.toBeCallableWith({ ttl: 1 })
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { authURL: text })
     expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { authUrl: text, jwksUri: text })

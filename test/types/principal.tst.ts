@@ -1,8 +1,8 @@
 import Fastify, { type FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import betterAuthPlugin, {
-  type BetterAuthOptions, type ClientPrincipal, type DelegatedPrincipal, type Principal, type ResourceOptions,
-  type User, type UserPrincipal
+  type BetterAuthOptions, type ClientPrincipal, type CredentialKind, type DelegatedPrincipal, type Principal,
+  type ResourceOptions, type User, type UserPrincipal
 } from '../../lib/index.js'
 
 const app = Fastify()
@@ -20,6 +20,7 @@ describe('request.principal', () => {
       expect(request.principal).type.toBe<Principal>()
       expect(request.principal.sessionId).type.toBe<string | null>()
       expect(request.principal.expiresAt).type.toBe<number>()
+      expect(request.principal.via).type.toBe<CredentialKind>()
       expect(request.principal).type.not.toHaveProperty('user')
       expect(request.principal).type.not.toHaveProperty('clientId')
       expect(request.principal).type.not.toHaveProperty('scopes')

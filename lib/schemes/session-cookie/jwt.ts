@@ -32,6 +32,7 @@ export function sessionCookieProfile (
   return {
     algorithms: new Set(secret === undefined ? algorithms : [...algorithms, 'HS256']),
     types: [SESSION_COOKIE_TYPE, undefined],
+    via: 'cookie',
     secret,
     forms: [compactForm(secret), jweForm(secret)],
     read (payload, { alg, typ }, now) {

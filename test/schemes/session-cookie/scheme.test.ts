@@ -1,16 +1,23 @@
-import Fastify from 'fastify'
+import Fastify, { type FastifyRequest } from 'fastify'
 import * as Type from '@sinclair/typebox'
 import t from 'tap'
-import betterAuthPlugin, { UserSchema, type Session } from '../../../lib/index.js'
+import betterAuthPlugin, {
+  ForbiddenError, isBetterAuthError, JwksUnavailableError, TokenExpiredError, TokenInvalidError, UserSchema,
+  type Session
+} from '../../../lib/index.js'
+import { findEither } from '../../../lib/schemes/session-cookie/scheme.js'
+import type { FoundCredential } from '../../../lib/schemes/scheme.js'
+import type { VerifiedToken } from '../../../lib/tokens/verified-token.js'
+import type { Trace, Verifier } from '../../../lib/tokens/verifier.js'
 import { bearer, captureLog } from '../../fixtures/api.js'
 import { cookieHeader } from '../../fixtures/cookie-server.js'
 import { createClockedVerifier, startSecretApi, STRATEGIES } from '../../fixtures/cookie-strategies.js'
 import { USER } from '../../fixtures/expected.js'
 import { startJwks, startJwksServer } from '../../fixtures/jwks-server.js'
+import { withReason } from '../../fixtures/refusals.js'
 import {
   createContent, createCookie, get, getWith, isoIn, KEY, NAME, now, split, startCookieApi, type Cookies, type Fields
 } from '../../fixtures/session-cookie.js'
-import { withReason } from '../../fixtures/refusals.js'
 import { createClaims, signJws } from '../../fixtures/signing.js'
 
 t.test('request.session has a type, and is null for bearer tokens', async t => {
@@ -324,3 +331,87 @@ function evenly (cookie: string): Array<[name: string, value: string]> {
   const size = cookie.length % 3 === 0 ? cookie.length / 3 : cookie.length % 2 === 0 ? cookie.length / 2 : cookie.length
   return split(cookie, cookie.length / size)
 }
+
+/** Both cookies, with a verifier that accepts `good`, and an exchange that accepts everything. */
+function createEither (plain: 'good' | 'refused' | 'none' = 'good') {
+  const judged: string[] = []
+  const accepted = (name: string) => ({ token: name }) as VerifiedToken
+  const verifier = {
+    verify (token: string, trace?: Trace): VerifiedToken | Promise<VerifiedToken> {
+      judged.push(token)
+      if (token.startsWith('later-')) return Promise.resolve().then(() => verifier.verify(token.slice(6), trace))
+      if (token === 'down') throw new JwksUnavailableError(1000)
+      if (token === 'bug') throw new Error('a bug')
+      if (token === 'banned') throw new ForbiddenError('banned')
+      if (token === 'expired') throw new TokenExpiredError()
+      if (token === 'ambiguous') throw new TokenInvalidError('cookie_ambiguous')
+      if (token !== 'good') throw new TokenInvalidError('signature_invalid')
+      if (trace !== undefined) trace.cached = true
+      return accepted('session_data')
+    }
+  }
+  const exchanged = {
+    verify () {
+      judged.push('session_token')
+      if (plain === 'refused') throw new TokenInvalidError('credential_refused')
+      return accepted('session_token')
+    }
+  }
+  const find = (asObject: boolean) => findEither(
+    verifier as unknown as Verifier,
+    ({ headers: { cookie } }) => {
+      if (cookie === undefined) return undefined
+      return asObject ? { verify: trace => verifier.verify(cookie, trace) } : cookie
+    },
+    () => plain === 'none' ? undefined : exchanged
+  )
+  return { judged, exchanged, find }
+}
+
+const withCookie = (cookie: string | undefined) => ({ headers: { cookie } }) as unknown as FastifyRequest
+
+t.test('session_data that is refused leaves it to session_token; else it decides', async t => {
+  const outcomes: Array<[cookie: string, outcome: string, isPlainJudged: boolean]> = [
+    ['good', 'session_data', false],
+    ['expired', 'session_token', true],
+    ['invalid', 'session_token', true],
+    ['ambiguous', 'cookie_ambiguous', false],
+    ['down', 'jwks_unavailable', false],
+    ['banned', 'banned', false],
+    ['bug', 'a bug', false]
+  ]
+  for (const asObject of [false, true]) {
+    for (const prefix of ['', 'later-']) {
+      for (const [cookie, outcome, isPlainJudged] of outcomes) {
+        const { judged, find } = createEither()
+        const found = find(asObject)(withCookie(prefix + cookie)) as FoundCredential
+        t.strictSame(judged, [], 'finding judges nothing')
+        const got = await (async () => (await found.verify({ cached: false })).token)()
+          .catch((error: unknown) => isBetterAuthError(error) ? error.reason : (error as Error).message)
+        t.equal(got, outcome, prefix + cookie)
+        t.equal(judged.includes('session_token'), isPlainJudged)
+      }
+    }
+  }
+})
+
+t.test('without session_data, session_token alone is found; without both, nothing', async t => {
+  const { find, exchanged } = createEither()
+  t.equal(find(false)(withCookie(undefined)), exchanged)
+  t.equal(createEither('none').find(false)(withCookie(undefined)), undefined)
+})
+
+t.test('without session_token, session_data tells why', async t => {
+  for (const [plain, reason] of [['none', 'token_expired'], ['refused', 'credential_refused']] as const) {
+    for (const cookie of ['expired', 'later-expired']) {
+      const { find } = createEither(plain)
+      await t.rejects(async () => (find(true)(withCookie(cookie)) as FoundCredential).verify(), withReason(reason))
+    }
+  }
+})
+
+t.test('it says whether session_data was cached', async t => {
+  const trace = { cached: false }
+  await (createEither().find(false)(withCookie('good')) as FoundCredential).verify(trace)
+  t.equal(trace.cached, true)
+})

@@ -1,0 +1,100 @@
+import { failureCode } from './fetch-json.js'
+import { readRetryAfter } from './retry-after.js'
+import { VERSION } from './version.js'
+
+/** How a credential is sent: the one header that carries it. */
+export interface CredentialHeader { readonly name: string, readonly value: string }
+
+/** What the auth server said to a credential. */
+export type ExchangeResponse =
+  | { readonly kind: 'token', readonly token: string }
+  /** It has no session for it. */
+  | { readonly kind: 'refused' }
+  /** This one API key has reached its own limit. */
+  | { readonly kind: 'limited', readonly retryAfter: number }
+  /** It said nothing about the credential; `code` is a stable word for what went wrong. */
+  | { readonly kind: 'failed', readonly code: string, readonly retryAfter: number }
+
+export interface ExchangeRequest {
+  readonly url: string
+  readonly credential: CredentialHeader
+  /** Headers of the application's own. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The address of the client; `undefined` if the auth server must not learn it. */
+  readonly forwardedFor: string | undefined
+  /** Milliseconds. */
+  readonly timeout: number
+}
+
+const DEFAULT_HEADERS = { accept: 'application/json', 'user-agent': `better-auth-fastify/${VERSION}` }
+/** The longest body that is read, in bytes: a JWT has to fit into the headers of a request. */
+const MAX_BODY = 65_536
+
+/** A connection that was kept alive, and that the server closed before it saw the request. */
+const CLOSED = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']
+
+/**
+ * Exchanges a credential for a JWT at Better Auth's `GET /token`. Redirects are not followed, so that the credential
+ * goes to no other host. Nothing is thrown.
+ */
+export async function exchangeToken (
+  { url, credential, headers: own, forwardedFor, timeout }: ExchangeRequest
+): Promise<ExchangeResponse> {
+  const headers = new Headers(DEFAULT_HEADERS)
+  for (const [name, value] of Object.entries(own)) headers.set(name, value)
+  if (forwardedFor !== undefined) headers.set('x-forwarded-for', forwardedFor)
+  headers.set('accept-encoding', 'identity')
+  headers.set(credential.name, credential.value)
+  const signal = AbortSignal.timeout(timeout)
+  const attempt = async (): Promise<ExchangeResponse> => {
+    try {
+      const response = await fetch(url, { headers, redirect: 'manual', signal })
+      return judge(response, await readBody(response))
+    } catch (error) {
+      return failed(failureCode(error as Error, signal))
+    }
+  }
+  const first = await attempt()
+  return first.kind === 'failed' && CLOSED.includes(first.code) ? attempt() : first
+}
+
+function judge ({ status, headers }: Response, body: string | undefined): ExchangeResponse {
+  if (status === 401) return { kind: 'refused' }
+  const retryAfter = readRetryAfter(headers, Date.now())
+  const { token, code, details } = parse(body)
+  if (status === 200) return typeof token === 'string' ? { kind: 'token', token } : failed('no_token')
+  // Better Auth's own refusals have a code. A proxy that forbids something says nothing about the credential.
+  if (status === 403 && typeof code === 'string') return { kind: 'refused' }
+  if (status === 429) {
+    const { tryAgainIn } = Object(details) as { tryAgainIn?: unknown }
+    // The limit of an API key, and not of the whole API.
+    if (code === 'RATE_LIMITED' && typeof tryAgainIn === 'number') return { kind: 'limited', retryAfter: tryAgainIn }
+    return failed('rate_limited', retryAfter)
+  }
+  return failed(`http_${status}`, retryAfter)
+}
+
+function failed (code: string, retryAfter = 0): ExchangeResponse {
+  return { kind: 'failed', code, retryAfter }
+}
+
+function parse (body: string | undefined): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(body ?? '')) as Record<string, unknown>
+  } catch {
+    return {}
+  }
+}
+
+/** @returns `undefined` for a body that is too long. */
+async function readBody ({ body }: Response): Promise<string | undefined> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body ?? []) {
+    size += (chunk as Uint8Array).length
+    // Leaving the loop cancels the rest.
+    if (size > MAX_BODY) return undefined
+    chunks.push(chunk as Uint8Array)
+  }
+  return Buffer.concat(chunks).toString()
+}

@@ -1,0 +1,50 @@
+import { invalid } from './check-options.js'
+import { InvalidOptionError } from './errors.js'
+import { OPTIONS } from './option-schemas.js'
+import type { BetterAuthOptions } from './options.js'
+
+/** @throws InvalidOptionError */
+export function parseUrl (name: 'authUrl' | 'publicUrl', text: string, source = ''): URL {
+  // The URL parser accepts mistakes: missing slashes, back slashes, surrounding spaces, an empty query.
+  const url = /^https?:\/\/[^\s/?#\\][^\s?#\\]*$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || url.username !== '' || url.password !== '' || text.split('/', 3)[2]?.includes('@')) {
+    throw invalid(name, OPTIONS[name].expects, text, source)
+  }
+  const [, base, path] = /^(.*?)((?:\/\.well-known)?\/jwks(?:\.json)?|\/\.well-known\/[^/]*)\/*$/.exec(text) ?? []
+  if (base !== undefined) {
+    throw new InvalidOptionError(`Option "${name}"${source} must be the URL of the auth server, not of its JWKS: ` +
+      `set it to "${base}", and if the keys are not found "jwksPath" to "${path}"`)
+  }
+  return url
+}
+
+/** The issuer identifier of Better Auth's OAuth provider: its `baseURL` with the base path. */
+export function oauthIssuer (authUrl: URL, publicUrl = authUrl): string {
+  const [basePath = '/api/auth'] = [publicUrl, authUrl].map(url => url.pathname.replace(/\/+$/, '')).filter(Boolean)
+  return publicUrl.origin + basePath
+}
+
+/** Whether browsers reach the auth server over https: by the first option that says so. */
+export function isHttps (publicUrl: URL | undefined, issuer: BetterAuthOptions['issuer'], authUrl: URL): boolean {
+  if (publicUrl !== undefined) return publicUrl.protocol === 'https:'
+  const urls = [issuer].flat().filter(value => typeof value === 'string' && /^https?:\/\//i.test(value))
+  if (urls.length === 0) return authUrl.protocol === 'https:'
+  return urls.some(url => /^https:/i.test(String(url)))
+}
+
+export function discoveryUrls (authUrl: URL, base: string): string[] {
+  // Better Auth's own default comes first. At an origin, others may publish a JWKS too.
+  const paths = base === authUrl.origin
+    ? ['/api/auth/jwks', '/.well-known/jwks.json', '/api/auth/.well-known/jwks.json', '/jwks']
+    : ['/jwks', '/.well-known/jwks.json']
+  return paths.map(path => base + path)
+}
+
+export function jwksUrl (base: string, path: string): string {
+  const url = base + path
+  // A path that the URL parser would read as anything else than a path below `authUrl` is refused.
+  if (!/^\/[^\s?#\\]+$/.test(path) || new URL(url).href !== url) {
+    throw invalid('jwksPath', OPTIONS.jwksPath.expects, path)
+  }
+  return url
+}

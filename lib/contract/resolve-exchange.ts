@@ -1,0 +1,74 @@
+import { checkSecret, invalid, readOptions } from './check-options.js'
+import { cookieNames } from './cookie-names.js'
+import { InvalidOptionError } from './errors.js'
+import type { ExchangeOptions, SharedExchangeOptions } from './exchange-options.js'
+import {
+  API_KEY_OPTIONS, EXCHANGE_OPTIONS, EXCHANGED_COOKIE_OPTIONS, SHARED_EXCHANGE_OPTIONS
+} from './option-schemas.js'
+
+/** The option `exchange`, resolved. */
+export interface ResolvedExchange {
+  /** Where a credential is exchanged for a JWT. */
+  readonly url: string
+  readonly sessionToken: boolean
+  readonly sessionCookie: { readonly names: readonly string[] } | false
+  /** The name of the header is in lower case. */
+  readonly apiKey: { readonly header: string, readonly maxAge: number } | false
+  readonly maxAge: number
+  readonly staleIfError: number
+  readonly timeout: number
+  readonly requestsPerMinute: number
+  readonly max: number
+  readonly forwardedFor: boolean
+  readonly shared: Readonly<SharedExchangeOptions> | undefined
+}
+
+/** What of the other options counts for the exchange. */
+export interface ExchangeContext {
+  /** The auth server, without a slash at its end. */
+  readonly authUrl: string
+  /** The option `sessionCookie.prefix`. */
+  readonly prefix: string
+  /** Whether the names of cookies start with `__Secure-` or `__Host-`. */
+  readonly isSecure: boolean
+}
+
+/** Headers that carry another credential, or none of the client's own. */
+const TAKEN_HEADERS = ['authorization', 'cookie', 'host', 'content-length', 'connection', 'x-forwarded-for']
+
+/** @throws InvalidOptionError */
+export function resolveExchange (
+  given: boolean | ExchangeOptions, { authUrl, prefix, isSecure }: ExchangeContext
+): ResolvedExchange | undefined {
+  if (given === false) return undefined
+  const options = readOptions(EXCHANGE_OPTIONS, given === true ? {} : given, 'exchange.')
+  const { sessionToken, sessionCookie, apiKey, shared, ...rest } = options
+  const cookie = sessionCookie && readOptions(
+    EXCHANGED_COOKIE_OPTIONS, sessionCookie === true ? {} : sessionCookie, 'exchange.sessionCookie.'
+  )
+  const key = apiKey && readOptions(API_KEY_OPTIONS, apiKey === true ? {} : apiKey, 'exchange.apiKey.')
+  if (!sessionToken && !cookie && !key) {
+    throw new InvalidOptionError('Option "exchange" turns off "sessionToken", "sessionCookie" and "apiKey", so that ' +
+      'nothing is left: set it to false')
+  }
+  const header = key && key.header.toLowerCase()
+  if (header !== false && TAKEN_HEADERS.includes(header)) {
+    throw new InvalidOptionError(`Option "exchange.apiKey.header" must be a header of its own, got '${header}'`)
+  }
+  return {
+    ...rest,
+    // Better Auth writes nothing then: a session is prolonged by its own application, not by this API.
+    url: `${new URL(authUrl).pathname === '/' ? `${authUrl}/api/auth` : authUrl}/token?disableRefresh=true`,
+    sessionToken,
+    sessionCookie: cookie && { names: cookieNames(cookie.name ?? `${prefix}.session_token`, isSecure) },
+    apiKey: key && { header: header as string, maxAge: key.maxAge },
+    shared: shared && resolveShared(shared)
+  }
+}
+
+function resolveShared (given: SharedExchangeOptions): ResolvedExchange['shared'] {
+  const { store, secret } = readOptions(SHARED_EXCHANGE_OPTIONS, given, 'exchange.shared.')
+  if (store === undefined) throw invalid('exchange.shared.store', SHARED_EXCHANGE_OPTIONS.store.expects, store)
+  if (secret === undefined) throw invalid('exchange.shared.secret', SHARED_EXCHANGE_OPTIONS.secret.expects, secret)
+  return { store, secret: checkSecret('exchange.shared.secret', secret) }
+}

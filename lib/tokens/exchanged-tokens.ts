@@ -1,0 +1,195 @@
+import { hash, randomBytes } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
+import { LRUCache } from 'lru-cache'
+import type { ExchangeClient } from '../auth-server/exchange-client.js'
+import type { CredentialHeader } from '../auth-server/token-exchange.js'
+import { ExchangeUnavailableError, JwksUnavailableError, TokenInvalidError } from '../contract/errors.js'
+import type { CredentialKind } from '../contract/principal.js'
+import type { ReasonOf } from '../contract/reasons.js'
+import type { ResolvedExchange } from '../contract/resolve-exchange.js'
+import type { KeyStore } from '../keys/key-store.js'
+import { createFirstVerdicts, createRefusedCredentials } from './refused-credentials.js'
+import type { VerifiedToken } from './verified-token.js'
+import type { Trace, Verifier } from './verifier.js'
+
+/** What a request presents that only the auth server can read. */
+export interface OpaqueCredential {
+  readonly via: Exclude<CredentialKind, 'bearer' | 'cookie'>
+  /** The credential in one spelling. */
+  readonly value: string
+  /** How it is sent to the auth server. */
+  readonly header: CredentialHeader
+  /** The IP address of the client. */
+  readonly address: string
+}
+
+/** The sessions behind opaque credentials, as the auth server reported them. */
+export interface ExchangedTokens {
+  /**
+   * The verified JWT for a credential: at once if it was exchanged recently, else as a promise.
+   *
+   * @param trace - its `cached` becomes `true` if nothing was exchanged.
+   * @throws TokenInvalidError, TokenExpiredError, JwksUnavailableError, ExchangeUnavailableError
+   */
+  verify (credential: OpaqueCredential, trace?: Trace): VerifiedToken | Promise<VerifiedToken>
+  /** Forgets sessions, so that they are exchanged anew. Exchanges that have begun do not count any more. */
+  forget (isMeant: (session: KnownSession) => boolean): void
+  /** A digest of a credential, or of a part of one. */
+  digest (text: string): string
+}
+
+export interface ExchangedTokensContext {
+  readonly exchange: ResolvedExchange
+  readonly client: ExchangeClient
+  readonly verifier: Verifier
+  readonly keys: KeyStore
+  readonly log: FastifyBaseLogger
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** A session that `forget()` can name. */
+export interface KnownSession {
+  readonly verified: VerifiedToken
+  /** The digest of the session token, also if a signature follows it, or of the API key. */
+  readonly tokenDigest: string
+}
+
+/** A session, and when the exchange began that found it: it may have ended before the response arrived. */
+interface Entry extends KnownSession { readonly exchangedAt: number }
+
+/** The share of `maxAge` after which a session is exchanged in the background. */
+const REFRESH_AT = 0.8
+
+export function createExchangedTokens (
+  { exchange, client, verifier, keys, log, now }: ExchangedTokensContext
+): ExchangedTokens {
+  const { max, maxAge, apiKey, staleIfError } = exchange
+  const entries = new LRUCache<string, Entry>({ max })
+  const refused = createRefusedCredentials(max, now)
+  const pending = new Map<string, Promise<VerifiedToken>>()
+  /** No credential is kept, but a digest that nobody can compute elsewhere. */
+  const salt = randomBytes(32).toString('base64')
+  const firstVerdicts = createFirstVerdicts(log)
+  /** Changes with each call of `forget()`. */
+  let generation = {}
+
+  function digest (text: string): string {
+    return hash('sha256', salt + text, 'base64')
+  }
+
+  /** If the clock was set back, infinitely long. */
+  function ageOf ({ exchangedAt }: Entry): number {
+    const age = now() - exchangedAt
+    return age < 0 ? Infinity : age
+  }
+
+  function isValid ({ verified: { notBefore, expiresAt, key } }: Entry): boolean {
+    const time = now()
+    return time >= notBefore && time < expiresAt && (key === undefined || keys.isTrusted(key))
+  }
+
+  /** There is one exchange of a credential at a time, and it answers everybody who waits for it. */
+  function renew (id: string, credential: OpaqueCredential): Promise<VerifiedToken> {
+    const running = pending.get(id)
+    if (running !== undefined) return running
+    const renewed = exchangeNow(id, credential).finally(() => {
+      if (pending.get(id) === renewed) pending.delete(id)
+    })
+    pending.set(id, renewed)
+    return renewed
+  }
+
+  async function exchangeNow (id: string, credential: OpaqueCredential): Promise<VerifiedToken> {
+    const entry = entries.peek(id)
+    const refusal = refused.find(id)
+    if (refusal !== undefined) return await fallBack(entry, refusal)
+    const startedIn = generation
+    try {
+      const renewed = await ask(id, credential, entry !== undefined, entry?.exchangedAt)
+      if (generation === startedIn) entries.set(id, renewed)
+      return renewed.verified
+    } catch (error) {
+      if (!isVerdict(error)) return await fallBack(entry, error)
+      const { reason, details } = error
+      entries.delete(id)
+      // Without this, each request would cost an exchange, with the same result.
+      refused.add(id, () => new TokenInvalidError(reason as ReasonOf<typeof error.code>, details))
+      throw error
+    }
+  }
+
+  async function ask (
+    id: string, credential: OpaqueCredential, isKnown: boolean, after = -Infinity
+  ): Promise<Entry> {
+    const { via, value, header, address } = credential
+    const token = via === 'api-key' ? value : value.split('.', 1)[0]!
+    const result = await client.exchange({ header, address, isKnown, token, maxAge: maxAgeOf(via), after })
+    switch (result.kind) {
+      case 'token': {
+        const { exchangedAt, isShared = false } = result
+        try {
+          const verified = { ...await verifier.verify(result.token), via }
+          firstVerdicts.accept(via)
+          return { verified, exchangedAt, tokenDigest: digest(token) }
+        } catch (error) {
+          if (!isShared || error instanceof JwksUnavailableError) throw error
+          // It may have expired, or its key was removed since: a newer one decides.
+          return await ask(id, credential, isKnown, exchangedAt)
+        }
+      }
+      case 'refused':
+        firstVerdicts.refuse(via)
+        throw new TokenInvalidError('credential_refused')
+      case 'limited': {
+        const { retryAfter } = result
+        const createError = () => new ExchangeUnavailableError(retryAfter, 'api_key_limited')
+        refused.add(id, createError, retryAfter)
+        throw createError()
+      }
+    }
+  }
+
+  function maxAgeOf (via: OpaqueCredential['via']): number {
+    return via === 'api-key' && apiKey !== false ? apiKey.maxAge : maxAge
+  }
+
+  /** The session as it was known, if the auth server does not say whether it still is. */
+  async function fallBack (entry: Entry | undefined, error: unknown): Promise<VerifiedToken> {
+    if (entry === undefined || ageOf(entry) >= staleIfError || now() >= entry.verified.expiresAt) throw error
+    const { via, token } = entry.verified
+    return { ...await verifier.verify(token), via }
+  }
+
+  return {
+    verify (credential, trace) {
+      const id = digest(`${credential.via} ${credential.value}`)
+      const entry = entries.get(id)
+      if (entry === undefined || !isValid(entry)) return renew(id, credential)
+      const isKey = credential.via === 'api-key'
+      const allowed = maxAgeOf(credential.via)
+      const age = ageOf(entry)
+      // During an outage, known sessions do not wait for the attempt that finds out whether it is over.
+      if (age >= allowed && !(age < staleIfError && client.failing)) return renew(id, credential)
+      // Each exchange is one use of a key: none is made before it must be.
+      const isDue = age >= REFRESH_AT * allowed && (!isKey || age >= allowed)
+      if (isDue && !client.isPausing()) renew(id, credential).catch(() => {})
+      if (trace !== undefined) trace.cached = true
+      return entry.verified
+    },
+    forget (isMeant) {
+      generation = {}
+      pending.clear()
+      for (const [id, entry] of entries.entries()) if (isMeant(entry)) entries.delete(id)
+    },
+    digest
+  }
+}
+
+/**
+ * Whether an error says that the credential is invalid. That a key is unknown does not: the key store learns a key that
+ * the auth server has just made only after a pause.
+ */
+function isVerdict (error: unknown): error is TokenInvalidError {
+  return error instanceof TokenInvalidError && error.reason !== 'unknown_key'
+}

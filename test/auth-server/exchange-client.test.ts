@@ -1,0 +1,196 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { createExchangeClient, type ExchangeClient } from '../../lib/auth-server/exchange-client.js'
+import type { ExchangeOptions } from '../../lib/contract/exchange-options.js'
+import { resolveOptions } from '../../lib/contract/resolve-options.js'
+import { close, listen } from '../fixtures/auth-server.js'
+import { createClock, type Clock } from '../fixtures/clock.js'
+import { recordLog, type RecordedLine } from '../fixtures/log.js'
+import { refusalOf } from '../fixtures/refusals.js'
+
+const SECRET = 'secret-session-token-1234567890'
+const KNOWN = {
+  header: { name: 'authorization', value: `Bearer ${SECRET}` },
+  address: '203.0.113.7',
+  isKnown: true,
+  token: SECRET,
+  maxAge: 60_000,
+  after: -Infinity
+}
+const UNKNOWN = { ...KNOWN, isKnown: false }
+
+interface World {
+  readonly client: ExchangeClient
+  readonly clock: Clock
+  readonly lines: RecordedLine[]
+  /** The requests that came, in order. */
+  readonly requests: IncomingMessage[]
+  readonly url: string
+  /** How the server responds. */
+  respond: (response: ServerResponse) => void
+}
+
+const token = (response: ServerResponse) => { response.end('{"token":"a.b.c"}') }
+const status = (code: number, headers: Record<string, string> = {}) => (response: ServerResponse) => {
+  response.writeHead(code, headers).end()
+}
+
+async function createWorld (t: Test, options: ExchangeOptions = {}, headers = {}): Promise<World> {
+  const sockets = new Set<Socket>()
+  const server = createServer((request, response) => {
+    world.requests.push(request)
+    world.respond(response)
+  }).on('connection', socket => { sockets.add(socket) })
+  const authUrl = `http://127.0.0.1:${await listen(server)}`
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    return close(server)
+  })
+  const { exchange, jwks } = resolveOptions({ authUrl, exchange: options, jwks: { headers } }, {})
+  const clock = createClock()
+  const { lines, log } = recordLog()
+  const client = createExchangeClient({
+    exchange: exchange!, headers: jwks.headers, log, now: clock.now, random: () => 0
+  })
+  const world: World = { client, clock, lines, requests: [], url: exchange!.url, respond: token }
+  return world
+}
+
+/** Why an exchange is refused, and for how many milliseconds. */
+async function refusal (client: ExchangeClient, exchanging = KNOWN): Promise<[string, number | undefined]> {
+  const { reason, retryAfter, statusCode } = await refusalOf(() => client.exchange(exchanging))
+  t.equal(statusCode, 503)
+  return [reason, retryAfter]
+}
+
+t.test('a token, and when its exchange began', async t => {
+  const { client, clock, requests, lines, ...world } = await createWorld(t, {}, { 'x-gate': 'open' })
+  const began = clock.now()
+  const exchanged = client.exchange(UNKNOWN)
+  clock.advance(500)
+  t.strictSame(await exchanged, { kind: 'token', token: 'a.b.c', exchangedAt: began })
+  t.equal(requests[0]!.url, '/api/auth/token?disableRefresh=true')
+  t.match(requests[0]!.headers, { authorization: `Bearer ${SECRET}`, 'x-gate': 'open' })
+  t.notOk('x-forwarded-for' in requests[0]!.headers)
+  t.strictSame([client.failing, client.isPausing(), lines], [false, false, []])
+  t.ok(world.url)
+})
+
+t.test('the address of the client is sent if the option says so', async t => {
+  const { client, requests } = await createWorld(t, { forwardedFor: true })
+  await client.exchange(KNOWN)
+  t.equal(requests[0]!.headers['x-forwarded-for'], '203.0.113.7')
+})
+
+t.test('a verdict is no failure', async t => {
+  const world = await createWorld(t)
+  const { client, lines } = world
+  world.respond = status(401)
+  t.strictSame(await client.exchange(KNOWN), { kind: 'refused', exchangedAt: world.clock.now() })
+  world.respond = response => {
+    response.writeHead(429).end('{"code":"RATE_LIMITED","details":{"tryAgainIn":5000}}')
+  }
+  t.strictSame(await client.exchange(KNOWN), { kind: 'limited', retryAfter: 5000, exchangedAt: world.clock.now() })
+  t.strictSame([client.failing, client.isPausing(), lines], [false, false, []])
+})
+
+t.test('after a failure nobody calls during the pause, then one at a time', async t => {
+  const world = await createWorld(t)
+  const { client, clock, requests, lines, url } = world
+  world.respond = status(500)
+  t.strictSame(await refusal(client), ['exchange_unavailable', 1000])
+  t.strictSame([client.failing, client.isPausing()], [true, true])
+  t.strictSame(await refusal(client), ['exchange_unavailable', 1000])
+  t.strictSame(await refusal(client, UNKNOWN), ['exchange_unavailable', 1000])
+  t.equal(requests.length, 1)
+
+  clock.advance(500)
+  t.equal(client.isPausing(), false)
+  let release = () => {}
+  world.respond = response => { release = () => { status(502)(response) } }
+  const probe = refusal(client)
+  t.equal(client.isPausing(), true, 'while one finds out')
+  t.strictSame(await refusal(client), ['exchange_unavailable', 1000])
+  while (requests.length < 2) await new Promise(resolve => { setTimeout(resolve, 1) })
+  release()
+  t.strictSame(await probe, ['exchange_unavailable', 1000])
+  t.equal(requests.length, 2)
+
+  clock.advance(1000)
+  world.respond = token
+  t.match(await client.exchange(KNOWN), { kind: 'token' })
+  t.strictSame([client.failing, client.isPausing()], [false, false])
+  t.strictSame(lines, [
+    { level: 'error', msg: 'the auth server does not exchange tokens: http_500', fields: { url, code: 'http_500' } },
+    { level: 'info', msg: 'the auth server exchanges tokens again', fields: { url, downFor: 1500 } }
+  ], 'one line when it begins, and one when it ends')
+})
+
+t.test('the pause is as long as the auth server asks', async t => {
+  const world = await createWorld(t)
+  const { client, clock, requests } = world
+  world.respond = status(429, { 'x-retry-after': '7' })
+  t.strictSame(await refusal(client), ['exchange_unavailable', 7000])
+  clock.advance(6999)
+  t.strictSame(await refusal(client), ['exchange_unavailable', 1000])
+  t.equal(requests.length, 1)
+  clock.advance(1)
+  world.respond = status(401)
+  t.match(await client.exchange(KNOWN), { kind: 'refused' }, 'a refusal ends the outage too')
+  t.equal(client.failing, false)
+})
+
+t.test('many that fail together are one failure', async t => {
+  const world = await createWorld(t)
+  const { client, clock, lines } = world
+  const open: ServerResponse[] = []
+  world.respond = response => {
+    open.push(response)
+    if (open.length === 30) for (const one of open) status(500)(one)
+  }
+  await Promise.all(Array.from({ length: 30 }, () => refusal(client)))
+  t.equal(lines.length, 1)
+  clock.advance(500)
+  t.equal(client.isPausing(), false, 'the pause is that of one failure')
+})
+
+t.test('unknown credentials share a budget, known ones have none', async t => {
+  const { client, clock, requests, lines } = await createWorld(t, { requestsPerMinute: 3 })
+  for (let i = 0; i < 3; i++) t.match(await client.exchange(UNKNOWN), { kind: 'token' })
+  t.strictSame(await refusal(client, UNKNOWN), ['exchange_budget', 11_000])
+  for (let i = 0; i < 9; i++) t.match(await client.exchange(KNOWN), { kind: 'token' })
+  t.strictSame(await refusal(client, UNKNOWN), ['exchange_budget', 11_000])
+  t.equal(requests.length, 12)
+  t.strictSame([client.failing, client.isPausing(), lines], [false, false, []], 'it is no outage')
+  clock.advance(20_000)
+  t.match(await client.exchange(UNKNOWN), { kind: 'token' })
+})
+
+t.test('a pause takes nothing from the budget', async t => {
+  const world = await createWorld(t, { requestsPerMinute: 1 })
+  world.respond = status(500)
+  t.strictSame(await refusal(world.client), ['exchange_unavailable', 1000])
+  for (let i = 0; i < 3; i++) t.strictSame(await refusal(world.client, UNKNOWN), ['exchange_unavailable', 1000])
+  world.respond = token
+  world.clock.advance(500)
+  t.match(await world.client.exchange(UNKNOWN), { kind: 'token' })
+})
+
+t.test('the log says what to do, and never shows the credential', async t => {
+  for (const [respond, code, advice] of [
+    [status(404), 'http_404', /`GET \/token` returns 404\. Add the plugin jwt\(\).*path `\/token`.*"authUrl"$/],
+    [status(429), 'rate_limited', /rate limiter returns 429.*"exchange\.forwardedFor".*customRules.*'\/token': false/],
+    [status(302, { location: 'http://evil.example' }), 'http_302', /tokens: http_302$/],
+    [(response: ServerResponse) => { response.end(SECRET) }, 'no_token', /tokens: no_token$/],
+    [(response: ServerResponse) => { response.destroy() }, 'UND_ERR_SOCKET', /tokens: UND_ERR_SOCKET$/]
+  ] as const) {
+    const world = await createWorld(t)
+    world.respond = respond
+    const { message, cause, reason } = await refusalOf(() => world.client.exchange(KNOWN))
+    t.strictSame([message, cause, reason], ['Auth service unreachable', undefined, 'exchange_unavailable'])
+    t.match(world.lines, [{ level: 'error', msg: advice, fields: { url: world.url, code } }])
+    t.equal(world.lines.length, 1)
+    t.notMatch(JSON.stringify(world.lines), SECRET)
+  }
+})

@@ -1,0 +1,415 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import betterAuthPlugin, { type BetterAuthOptions } from '../../lib/index.js'
+import { captureLog, type LogCapture } from '../fixtures/api.js'
+import { createClock, useClock, type Clock } from '../fixtures/clock.js'
+import { startSessionServer, type Person } from '../fixtures/exchange.js'
+
+interface Api { readonly app: FastifyInstance, readonly log: LogCapture }
+interface Reply { status: number, body: Record<string, unknown>, headers: Record<string, unknown> }
+
+type Headers = Record<string, string>
+
+async function startApi (t: Test, authUrl: string, options: BetterAuthOptions = {}): Promise<Api> {
+  const log = captureLog()
+  const app = Fastify({ logger: log.logger, trustProxy: true })
+  t.teardown(() => app.close())
+  // Longer than any test: on a busy machine, an exchange takes its time, and a failure would count as an outage.
+  const exchange = { timeout: 120_000, ...options.exchange as object }
+  await app.register(betterAuthPlugin, { authUrl, ...options, exchange })
+  const show = ({ user, principal }: { user: { id: string } | null, principal: { via: string } | null }) => ({
+    id: user?.id ?? null, via: principal?.via ?? null
+  })
+  app.get('/me', { onRequest: [app.authenticate] }, async request => show(request))
+  app.post('/me', { onRequest: [app.authenticate] }, async request => show(request))
+  app.get('/optional', { onRequest: [app.authenticateOptional] }, async request => show(request))
+  app.get('/admin', { onRequest: [app.authorize({ roles: ['admin'] })] }, async request => show(request))
+  return { app, log }
+}
+
+async function ask ({ app }: Api, headers: Headers, url = '/me', method: 'GET' | 'POST' = 'GET'): Promise<Reply> {
+  const response = await app.inject({ method, url, headers })
+  return { status: response.statusCode, body: response.json(), headers: response.headers }
+}
+
+const bySessionToken = ({ token }: Person): Headers => ({ authorization: `Bearer ${token}` })
+const byCookie = ({ cookie }: Person): Headers => ({ cookie })
+const byKey = (key: string): Headers => ({ 'x-api-key': key })
+const statusOf = async (api: Api, headers: Headers, url?: string) => (await ask(api, headers, url)).status
+
+function startClock (t: Test): Clock {
+  const clock = createClock(Date.now())
+  useClock(t, clock)
+  return clock
+}
+
+/** The headers that any request of `fetch` has. */
+const OF_FETCH = [
+  'accept', 'accept-encoding', 'accept-language', 'connection', 'host', 'sec-fetch-mode', 'user-agent'
+]
+
+t.test('each kind of credential is exchanged once, and then known', async t => {
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin)
+  const ada = await server.signUp()
+  const key = await server.createKey(ada, { prefix: 'pk_' })
+  const signed = decodeURIComponent(ada.cookie.split('=')[1]!)
+  for (const [via, headers, sent] of [
+    ['session-token', bySessionToken(ada), 'authorization'],
+    ['session-token', { authorization: `Bearer ${signed}` }, 'authorization'],
+    ['session-cookie', byCookie(ada), 'cookie'],
+    ['api-key', byKey(key), 'x-api-key']
+  ] as const) {
+    const before = server.exchanges.length
+    for (let i = 0; i < 3; i++) t.match(await ask(api, headers), { status: 200, body: { id: ada.id, via } })
+    t.equal(server.exchanges.length, before + 1)
+    const { [sent]: value, ...others } = server.exchanges.at(-1)!
+    t.equal(value, headers[sent as keyof typeof headers])
+    t.strictSame(Object.keys(others).filter(name => !OF_FETCH.includes(name)), [], 'and nothing else of the request')
+  }
+  const [jwt] = await Promise.all([fetch(`${server.origin}/api/auth/token`, { headers: byCookie(ada) })])
+  const { token } = await jwt.json() as { token: string }
+  t.match(await ask(api, { authorization: `Bearer ${token}` }), { status: 200, body: { id: ada.id, via: 'bearer' } })
+})
+
+t.test('a session that was signed out ends within maxAge', async t => {
+  const clock = startClock(t)
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin)
+  for (const by of [bySessionToken, byCookie]) {
+    const ada = await server.signUp()
+    t.equal(await statusOf(api, by(ada)), 200)
+    await server.signOut(ada)
+    clock.advance(47_000)
+    t.equal(await statusOf(api, by(ada)), 200, 'known for less than a minute')
+    clock.advance(13_000)
+    const { status, body } = await ask(api, by(ada))
+    t.equal(status, 401)
+    t.match(body, { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
+    const before = server.exchanges.length
+    t.equal(await statusOf(api, by(ada)), 401)
+    t.equal(server.exchanges.length, before, 'a refused one costs no further exchange')
+  }
+  t.match(api.log.refusals().map(({ reason }) => reason), Array(4).fill('credential_refused'))
+})
+
+t.test('a session in use is exchanged in the background, shortly before maxAge', async t => {
+  const clock = startClock(t)
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin)
+  const ada = await server.signUp()
+  await ask(api, byCookie(ada))
+  for (let minute = 1; minute <= 3; minute++) {
+    clock.advance(50_000)
+    // Another exchange that is still under way serves as well.
+    while (server.exchanges.length <= minute) {
+      if (await statusOf(api, byCookie(ada)) !== 200) t.fail('a request waited')
+      await turn()
+    }
+  }
+  t.equal(server.exchanges.length, 4)
+  await server.signOut(ada)
+  clock.advance(50_000)
+  t.equal(await statusOf(api, byCookie(ada)), 200, 'the request that starts the exchange does not wait')
+  while (await statusOf(api, byCookie(ada)) === 200) await turn()
+  t.equal(server.exchanges.length, 5)
+  t.equal(await statusOf(api, byCookie(ada)), 401, 'a later one knows')
+})
+
+t.test('a banned user', async t => {
+  const clock = startClock(t)
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin)
+  const ada = await server.signUp()
+  t.equal(await statusOf(api, bySessionToken(ada)), 200)
+  server.ban(ada)
+  clock.advance(60_000)
+  t.match(await ask(api, bySessionToken(ada)), { status: 403, body: { code: 'FST_BETTER_AUTH_FORBIDDEN' } })
+})
+
+t.test('guards judge the JWT behind a credential as any other', async t => {
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin)
+  const [ada, eve] = [await server.signUp(), await server.signUp()]
+  Object.assign(server.db.user!.find(({ id }) => id === ada.id)!, { role: 'user,admin' })
+  t.equal(await statusOf(api, bySessionToken(ada), '/admin'), 200)
+  t.equal(await statusOf(api, bySessionToken(eve), '/admin'), 403)
+  t.match((await ask(api, {}, '/optional')).body, { id: null, via: null })
+  t.match((await ask(api, byCookie(eve), '/optional')).body, { id: eve.id, via: 'session-cookie' })
+  t.equal(await statusOf(api, { cookie: `better-auth.session_token=${'a'.repeat(32)}` }, '/optional'), 401)
+  const strict = await startApi(t, server.origin, { issuer: 'https://other.example' })
+  t.equal(await statusOf(strict, bySessionToken(eve)), 401)
+  t.equal(await statusOf(strict, bySessionToken(eve)), 401)
+  t.match(strict.log.refusals().map(({ reason }) => reason), ['issuer_mismatch', 'issuer_mismatch'])
+})
+
+t.test('isRevoked and userSchema see the claims of the JWT', async t => {
+  const server = await startSessionServer(t)
+  const ada = await server.signUp()
+  const seen: unknown[] = []
+  const api = await startApi(t, server.origin, {
+    isRevoked ({ sub }) {
+      seen.push(sub)
+      return true
+    }
+  })
+  t.match(await ask(api, byCookie(ada)), { status: 401, body: { code: 'FST_BETTER_AUTH_TOKEN_REVOKED' } })
+  t.strictSame(seen, [ada.id])
+})
+
+t.test('a cookie needs a trusted origin, a session token and a key do not', async t => {
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin, { sessionCookie: { trustedOrigins: ['https://app.example.com'] } })
+  const ada = await server.signUp()
+  const key = await server.createKey(ada)
+  const post = async (headers: Headers) => (await ask(api, headers, '/me', 'POST')).status
+  t.equal(await post({ ...byCookie(ada), origin: 'https://evil.example' }), 403)
+  t.equal(await post(byCookie(ada)), 403)
+  t.equal(await post({ ...byCookie(ada), origin: 'https://app.example.com' }), 200)
+  t.equal(await post(bySessionToken(ada)), 200)
+  t.equal(await post(byKey(key)), 200)
+  const { headers } = await ask(api, byCookie(ada))
+  t.match(headers, { vary: 'Cookie', 'cache-control': 'private' })
+  t.notHas((await ask(api, bySessionToken(ada))).headers, 'vary')
+  const plain = await startApi(t, server.origin)
+  t.equal((await ask(plain, { ...byCookie(ada), origin: 'https://app.example.com' }, '/me', 'POST')).status, 403)
+  t.equal((await ask(plain, { ...byCookie(ada), 'sec-fetch-site': 'same-origin' }, '/me', 'POST')).status, 200)
+})
+
+t.test('an exchange writes nothing, and prolongs no session', async t => {
+  const server = await startSessionServer(t, { session: { updateAge: 0, expiresIn: 1000 } })
+  const api = await startApi(t, server.origin, { exchange: { maxAge: 0 } })
+  const ada = await server.signUp()
+  const before = structuredClone(server.db.session)
+  for (let i = 0; i < 5; i++) t.equal(await statusOf(api, byCookie(ada)), 200)
+  t.equal(server.exchanges.length, 5)
+  t.strictSame(server.db.session, before)
+})
+
+t.test('an outage', async t => {
+  const clock = startClock(t)
+  let isDown = false
+  const server = await startSessionServer(t, {
+    intercept (request) {
+      if (isDown) request.socket.destroy()
+      return isDown
+    }
+  })
+  const api = await startApi(t, server.origin, { exchange: { staleIfError: 300_000 } })
+  const [ada, eve] = [await server.signUp(), await server.signUp()]
+  t.equal(await statusOf(api, bySessionToken(ada)), 200)
+  isDown = true
+  for (let seconds = 0; seconds < 299; seconds += 23) {
+    t.equal(await statusOf(api, bySessionToken(ada)), 200, `known for ${seconds} s`)
+    const { status, headers, body } = await ask(api, bySessionToken(eve))
+    t.equal(status, 503)
+    t.match(headers, { 'retry-after': /^\d+$/ })
+    t.match(body, { code: 'FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE', message: 'Auth service unreachable' })
+    clock.advance(23_000)
+  }
+  t.equal(await statusOf(api, bySessionToken(ada)), 200)
+  clock.advance(2000)
+  t.equal(await statusOf(api, bySessionToken(ada)), 503, 'no longer than staleIfError')
+  isDown = false
+  clock.advance(60_000)
+  t.equal(await statusOf(api, bySessionToken(ada)), 200)
+  t.equal(await statusOf(api, bySessionToken(eve)), 200)
+  const lines = api.log.lines.filter(({ msg }) => /exchange/.test(msg))
+  t.equal(lines.length, 2, 'one line when it begins, and one when it ends')
+})
+
+t.test('no JWT outlives its exp in an outage', async t => {
+  const clock = startClock(t)
+  let isDown = false
+  const server = await startSessionServer(t, {
+    intercept (_request, response) {
+      if (isDown) response.writeHead(500).end()
+      return isDown
+    }
+  })
+  const options = { clockTolerance: 0, exchange: { staleIfError: 86_400_000 }, jwks: { staleIfError: 86_400_000 } }
+  const api = await startApi(t, server.origin, options)
+  const ada = await server.signUp()
+  t.equal(await statusOf(api, byCookie(ada)), 200)
+  isDown = true
+  clock.advance(898_000)
+  t.equal(await statusOf(api, byCookie(ada)), 200)
+  clock.advance(3000)
+  t.not(await statusOf(api, byCookie(ada)), 200)
+})
+
+t.test('a server without /token is named in one line', async t => {
+  const server = await startSessionServer(t, { disabledPaths: ['/token'] })
+  const api = await startApi(t, server.origin)
+  const ada = await server.signUp()
+  for (let i = 0; i < 3; i++) t.equal(await statusOf(api, bySessionToken(ada)), 503)
+  const lines = api.log.lines.filter(({ msg }) => /returns 404/.test(msg))
+  t.equal(lines.length, 1)
+  t.match(lines[0], { level: 50, code: 'http_404', msg: /plugin jwt\(\).*\/token/ })
+})
+
+t.test('a server that accepts no session tokens, or no keys, is suspected in one line for each', async t => {
+  const server = await startSessionServer(t, { bearer: false, apiKey: { enableSessionForAPIKeys: false } })
+  const api = await startApi(t, server.origin)
+  const ada = await server.signUp()
+  const key = await server.createKey(ada)
+  for (let i = 0; i < 2; i++) {
+    t.equal(await statusOf(api, bySessionToken(ada)), 401)
+    t.equal(await statusOf(api, byKey(key)), 401)
+  }
+  t.equal(await statusOf(api, byCookie(ada)), 200)
+  const lines = api.log.lines.filter(({ level }) => level === 40).map(({ msg }) => msg)
+  t.equal(lines.length, 2)
+  t.match(lines[0], /session-token.*bearer\(\)/)
+  t.match(lines[1], /api-key.*enableSessionForAPIKeys/)
+})
+
+t.test('an API key in steady use costs 4 uses an hour, and its own limit is no outage', async t => {
+  const clock = startClock(t)
+  const server = await startSessionServer(t, { apiKey: { rateLimit: { enabled: true, maxRequests: 4 } } })
+  const api = await startApi(t, server.origin)
+  const [ada, eve] = [await server.signUp(), await server.signUp()]
+  const key = await server.createKey(ada)
+  for (let second = 0; second < 3600; second += 5) {
+    const status = await statusOf(api, byKey(key))
+    if (status !== 200) t.fail(`${status} after ${second} s`)
+    await turn()
+    clock.advance(5000)
+  }
+  t.equal(server.exchanges.length, 4)
+  clock.advance(10_000)
+  const { status, body, headers } = await ask(api, byKey(key))
+  t.equal(status, 503)
+  t.match(body, { code: 'FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE' })
+  t.match(headers, { 'retry-after': /^\d+$/ })
+  t.equal(api.log.refusals().at(-1)!.reason, 'api_key_limited')
+  t.equal(await statusOf(api, byCookie(eve)), 200, 'others do not notice')
+})
+
+t.test('a flood of unknown credentials has a budget, and known sessions do not notice', async t => {
+  const clock = startClock(t)
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin, { exchange: { requestsPerMinute: 30 } })
+  const ada = await server.signUp()
+  t.equal(await statusOf(api, bySessionToken(ada)), 200)
+  const statuses = new Map<number, number>()
+  for (let second = 0; second < 120; second++) {
+    for (let i = 0; i < 20; i++) {
+      const status = await statusOf(api, { authorization: `Bearer ${randomBytes(16).toString('hex')}` })
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    }
+    if (await statusOf(api, bySessionToken(ada)) !== 200) t.fail(`a known session after ${second} s`)
+    clock.advance(1000)
+  }
+  const asked = statuses.get(401)!
+  t.ok(asked >= 40 && asked <= 90, `${asked} were exchanged in two minutes`)
+  t.equal(statuses.get(503), 2400 - asked)
+  t.equal(api.log.refusals().find(({ reason }) => reason !== 'credential_refused')!.reason, 'exchange_budget')
+})
+
+t.test('malformed credentials cost no exchange', async t => {
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin, { sessionCookie: { secret: server.secret } })
+  const ada = await server.signUp()
+  const sign = (text: string, secret: string) => createHmac('sha256', secret).update(text).digest('base64')
+  const cookies = [
+    ada.token, `${ada.token}.`, `${ada.token}.AAAA`, `.${sign('', server.secret)}`,
+    `${ada.token}.${encodeURIComponent(sign(ada.token, 'x'.repeat(32)))}`,
+    `${'b'.repeat(32)}.${encodeURIComponent(sign(ada.token, server.secret))}`
+  ]
+  for (const value of cookies) {
+    t.equal(await statusOf(api, { cookie: `better-auth.session_token=${value}` }), 401, value)
+  }
+  for (const value of ['x', 'a.b', 'ä'.repeat(40), '%00'.repeat(12), 'a'.repeat(10_000), '/../token?x=aaaaaaaaa']) {
+    t.equal(await statusOf(api, { authorization: `Bearer ${encodeURI(value)}` }), 401, value.slice(0, 20))
+    t.equal(await statusOf(api, { 'x-api-key': `${encodeURI(value)}` }), 401, value.slice(0, 20))
+  }
+  t.equal(server.exchanges.length, 0)
+  t.strictSame(
+    [...new Set(api.log.refusals().map(({ reason }) => reason))].sort(), ['credential_malformed']
+  )
+})
+
+t.test('revoke() ends a session at once', async t => {
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin)
+  for (const name of ['userId', 'token', 'sessionId'] as const) {
+    const [ada, eve] = [await server.signUp(), await server.signUp()]
+    for (const person of [ada, eve]) t.equal(await statusOf(api, byCookie(person)), 200)
+    const sessionId = server.db.session!.find(({ token }) => token === ada.token)!.id as string
+    await server.signOut(ada)
+    t.equal(await statusOf(api, byCookie(ada)), 200, 'not known yet')
+    await api.app.betterAuth.revoke({ userId: ada.id, token: ada.token, sessionId }[name] === undefined
+      ? t.fail() as never
+      : { [name]: { userId: ada.id, token: ada.token, sessionId }[name] } as { userId: string })
+    t.equal(await statusOf(api, byCookie(ada)), 401, name)
+    t.equal(await statusOf(api, byCookie(eve)), 200)
+  }
+})
+
+t.test('no log line and no response has a credential', async t => {
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin, { exchange: { maxAge: 0 } })
+  const ada = await server.signUp()
+  const key = await server.createKey(ada)
+  const bodies: string[] = []
+  const send = async (headers: Headers) => { bodies.push(JSON.stringify(await ask(api, headers))) }
+  for (const headers of [bySessionToken(ada), byCookie(ada), byKey(key)]) await send(headers)
+  await server.signOut(ada)
+  for (const headers of [bySessionToken(ada), byCookie(ada), byKey(`${key}x`)]) await send(headers)
+  await server.close()
+  for (const headers of [bySessionToken(ada), byCookie(ada), byKey(key)]) await send(headers)
+  const text = JSON.stringify(api.log.lines) + bodies.join()
+  for (const secret of [ada.token, key, decodeURIComponent(ada.cookie.split('.').at(-1)!), 'eyJ']) {
+    t.notOk(text.includes(secret))
+  }
+})
+
+t.test('the client address is sent only where asked for', async t => {
+  const server = await startSessionServer(t)
+  const ada = await server.signUp()
+  const headers = { ...bySessionToken(ada), 'x-forwarded-for': '203.0.113.7' }
+  const plain = await startApi(t, server.origin)
+  t.equal(await statusOf(plain, headers), 200)
+  t.notHas(server.exchanges.at(-1), 'x-forwarded-for')
+  const forwarding = await startApi(t, server.origin, { exchange: { forwardedFor: true } })
+  t.equal(await statusOf(forwarding, headers), 200)
+  t.equal(server.exchanges.at(-1)!['x-forwarded-for'], '203.0.113.7')
+})
+
+/** Better Auth's defaults in production, but for the limit on signing up. */
+const PRODUCTION = { enabled: true, customRules: { '/sign-up/*': false } }
+
+for (const forwardedFor of [true, false]) {
+  t.test(`200 sessions on 3 instances under the default rate limit, forwardedFor: ${forwardedFor}`, async t => {
+    const clock = startClock(t)
+    const server = await startSessionServer(t, { rateLimit: PRODUCTION })
+    const apis = await Promise.all([1, 2, 3].map(() => startApi(t, server.origin, {
+      exchange: { forwardedFor, requestsPerMinute: 600 }
+    })))
+    const people: Person[] = []
+    for (let i = 0; i < 200; i++) people.push(await server.signUp())
+    const known = new Set<string>()
+    let refused = 0
+    let waited = 0
+    for (let second = 0; second < 150; second++) {
+      // Each session asks each instance every 15 seconds.
+      const turns = people.flatMap((person, i) => apis.map((api, a) => ({ person, i, api, name: `${i} ${a}` })))
+        .filter(({ i }) => i % 15 === second % 15)
+      for (const { person, i, api, name } of turns) {
+        const headers = { ...bySessionToken(person), 'x-forwarded-for': `198.51.100.${i}` }
+        const status = await statusOf(api, headers)
+        if (status === 200) known.add(name)
+        else if (status === 503 && !known.has(name)) waited++
+        else refused++
+      }
+      clock.advance(1000)
+    }
+    t.equal(refused, 0, 'no known session is refused')
+    t.equal(known.size, 600)
+    t.comment(`${server.exchanges.length} exchanges in 150 seconds; ${waited} first requests were told to come again`)
+    if (forwardedFor) t.equal(waited, 0, 'no honest request is refused')
+  })
+}
