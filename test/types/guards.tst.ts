@@ -7,7 +7,7 @@ import Fastify, {
 import { describe, expect, test } from 'tstyche'
 import betterAuthPlugin, {
   getUser, type Authenticate, type BetterAuthOptions, type Claims, type Guard, type Principal, type Session,
-  type SessionCookieOptions, type User
+  type SessionCookieOptions, type SessionCookieUser, type User
 } from '../../lib/index.js'
 
 const app = Fastify()
@@ -152,6 +152,7 @@ describe('the options', () => {
       name?: string | undefined
       secure?: boolean | undefined
       secret?: string | undefined
+      version?: string | ((session: Session, user: SessionCookieUser) => string | Promise<string>) | undefined
       trustedOrigins?: readonly string[] |
         ((origin: string | undefined, request: FastifyRequest) => boolean) | undefined
     }>()
