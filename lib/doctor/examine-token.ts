@@ -27,7 +27,7 @@ export interface TokenRules {
  */
 export async function examineToken (
   token: string, { options, keys, expectedIssuer }: TokenRules
-): Promise<Omit<DoctorToken, 'notes'>> {
+): Promise<Omit<DoctorToken, 'notes' | 'exchanges'>> {
   const readUser = await loadUserReader(options)
   const profile = accessTokenProfile(options, readUser)
   let isSigned = false

@@ -5,6 +5,7 @@ import { resolveOptions, type ResolvedOptions } from '../contract/resolve-option
 import { createKeyStore } from '../keys/key-store.js'
 import { accessTokenProfile } from '../tokens/access-token.js'
 import { createUserReader } from '../tokens/user-reader.js'
+import { aboutExchange, examineExchange } from './exchange.js'
 import { examineServer, listKeys } from './examine-server.js'
 import { examineToken } from './examine-token.js'
 import { findToken } from './pasted-token.js'
@@ -33,7 +34,9 @@ export async function examine (
   const keys = await listKeys(entries ?? [], accessTokenProfile(options, createUserReader()))
   const expectedIssuer = oauthIssuerOf(given, env)
   const provider = jwks === null ? null : await examineProvider(options, jwks.url, expectedIssuer)
-  const { token, findings: tokenFindings } = await lookAtToken(pasted, { options, entries, expectedIssuer, provider })
+  const exchanging = resolveOptions({ ...given, exchange: true }, env)
+  const situation = { options, exchanging, entries, expectedIssuer, provider }
+  const { token, findings: tokenFindings } = await lookAtToken(pasted, situation)
   const findings = [
     ...aboutAuthUrl(options),
     ...aboutSearch(tried),
@@ -67,16 +70,18 @@ function oauthIssuerOf (given: BetterAuthOptions, env: NodeJS.ProcessEnv): strin
 
 interface Situation {
   readonly options: ResolvedOptions
+  /** The same with the option `exchange`. */
+  readonly exchanging: ResolvedOptions
   readonly entries: readonly unknown[] | undefined
   readonly expectedIssuer: string
   readonly provider: DoctorProvider | null
 }
 
 async function lookAtToken (
-  pasted: string | undefined, { options, entries, expectedIssuer, provider }: Situation
+  pasted: string | undefined, { options, exchanging, entries, expectedIssuer, provider }: Situation
 ): Promise<{ token: DoctorToken | null, findings: DoctorFinding[] }> {
   if (pasted === undefined) return { token: null, findings: [] }
-  const { token, notes } = findToken(pasted)
+  const { token, notes, cookieName } = findToken(pasted)
   const { authUrl, jwks: policy } = options
   const source: JwksSource = {
     url: null,
@@ -86,8 +91,16 @@ async function lookAtToken (
     }
   }
   const store = createKeyStore({ authUrl, source, policy, log: SILENT, now: Date.now, random: Math.random })
-  const examined = { notes, ...await examineToken(token, { options, keys: store, expectedIssuer }) }
-  return { token: examined, findings: aboutToken(token, examined, { options, provider }) }
+  const rules = { options, keys: store, expectedIssuer }
+  const decoded = await examineToken(token, rules)
+  const exchanges = decoded.kind === 'opaque' && provider !== null
+    ? await examineExchange(token, cookieName, exchanging, async jwt => (await examineToken(jwt, rules)).verdict)
+    : []
+  const examined = { notes, ...decoded, exchanges }
+  return {
+    token: examined,
+    findings: [...aboutToken(token, examined, { options, provider }), ...aboutExchange(exchanges)]
+  }
 }
 
 /** The report contains what the plugin would log. */

@@ -1,3 +1,4 @@
+import { describeExchange } from './exchange.js'
 import type {
   DoctorFinding, DoctorKey, DoctorNeeds, DoctorPart, DoctorReport, DoctorToken, DoctorVerdict
 } from './report.js'
@@ -79,13 +80,14 @@ function keyRow ({ kid, alg, kty, crv, algorithms, fault }: DoctorKey): [string,
     : ['NOT USED', `${words.join(', ')}: ${fault}`]
 }
 
-function tokenSection ({ notes, segments, signature, kind, needs, header, claims }: DoctorToken): string {
+function tokenSection ({ notes, segments, signature, kind, needs, exchanges, header, claims }: DoctorToken): string {
   const proof = { right: 'signature right', wrong: 'signature wrong', unchecked: 'signature not checked' }[signature]
   return [
     wrap(['Token', `${segments} segment${segments === 1 ? '' : 's'}`, proof, ...notes].join('; '), ''),
     formatRows([
       ['kind', kind === null ? 'of no known kind' : KINDS[kind]],
-      ...needs === null ? [] : [['needs', formatNeeds(needs)] as const]
+      ...needs === null ? [] : [['needs', formatNeeds(needs)] as const],
+      ...exchanges.map(exchange => ['exchange', describeExchange(exchange)] as const)
     ]),
     ...formatParts('header', header),
     ...formatParts('claims', claims)

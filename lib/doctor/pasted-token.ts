@@ -11,9 +11,9 @@ export interface OpenToken {
 
 /**
  * Takes a token out of what people paste: with spaces around it, `Bearer` in front, as a cookie, or as the response of
- * `GET /api/auth/token`.
+ * `GET /api/auth/token`. `cookieName` is the name of the plain session cookie, if it was in one.
  */
-export function findToken (text: string): { token: string, notes: string[] } {
+export function findToken (text: string): { token: string, notes: string[], cookieName: string | undefined } {
   const notes: string[] = []
   let token = text.replace(/\r?\n$/, '')
   if (token !== token.trim()) notes.push('white space around it was removed')
@@ -25,9 +25,9 @@ export function findToken (text: string): { token: string, notes: string[] } {
   }
   const bare = token.replace(/^(?:authorization: *)?bearer +/i, '')
   if (bare !== token) notes.push('"Bearer" in front of it was removed')
-  const [, value] = /^[\w.-]*session_(?:data|token)=([^;]*)/.exec(bare) ?? []
+  const [, name, value] = /^([\w.-]*session_(?:data|token))=([^;]*)/.exec(bare) ?? []
   if (value !== undefined) notes.push('it was taken out of a cookie')
-  return { token: value ?? bare, notes }
+  return { token: value ?? bare, notes, cookieName: name?.endsWith('token') === true ? name : undefined }
 }
 
 function findInJson (text: string): string | undefined {

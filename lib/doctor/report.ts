@@ -133,6 +133,16 @@ export interface DoctorNeeds {
   options: readonly [issuer: string, audience: string]
 }
 
+/** What the auth server returned for an opaque credential at `GET /token`, as the option `exchange` asks it. */
+export interface DoctorExchange {
+  /** As what it was sent. */
+  as: 'session-token' | 'session-cookie' | 'api-key'
+  /** `token`: a JWT. `refused`: no session. `limited`: the API key has reached its own limit. Else why it failed. */
+  response: string
+  /** Whether the plugin accepts the JWT; `null` without one. */
+  verdict: DoctorVerdict | null
+}
+
 /** A decoded token. Nothing in it is proven unless its signature is right. */
 export interface DoctorToken {
   /** What was removed around it, such as `Bearer`. */
@@ -148,6 +158,8 @@ export interface DoctorToken {
   header: DoctorPart[]
   claims: DoctorPart[]
   verdict: DoctorVerdict
+  /** What the auth server returned for it, in each way that was tried; empty unless it is opaque. */
+  exchanges: DoctorExchange[]
   /** The verdict with the option `sessionCookie`, if the token is Better Auth's session cookie; else `null`. */
   asCookie: DoctorVerdict | null
 }

@@ -17,6 +17,9 @@ export interface TokenSurroundings {
   readonly provider: DoctorProvider | null
 }
 
+/** What is known of the token itself. */
+type Examined = Omit<DoctorToken, 'notes' | 'exchanges'>
+
 interface TokenContext extends TokenSurroundings {
   readonly reason: RefusalReason
   /** The parameter or claim; `undefined` for the token as a whole. */
@@ -28,7 +31,7 @@ interface TokenContext extends TokenSurroundings {
 
 /** Why a token is refused, part by part, and which option to set where one helps. */
 export function aboutToken (
-  raw: string, examined: Omit<DoctorToken, 'notes'>, surroundings: TokenSurroundings
+  raw: string, examined: Examined, surroundings: TokenSurroundings
 ): DoctorFinding[] {
   const { verdict, header, claims } = examined
   const parts: Array<{ name?: string, reason: RefusalReason | null }> = [...header, ...claims]
@@ -59,7 +62,7 @@ const OF_WHOLE: readonly RefusalReason[] = ['token_kind', 'oauth_token_not_accep
  * Some kinds of token are never accepted, and the claims of an access token, which they lack, would not help: only what
  * shows their kind matters, and why they are refused.
  */
-function isMoot (reason: RefusalReason, { kind, needs, verdict }: Omit<DoctorToken, 'notes'>): boolean {
+function isMoot (reason: RefusalReason, { kind, needs, verdict }: Examined): boolean {
   if (kind === null || needs !== null || reason === verdict.reason) return false
   return reason !== 'token_kind' || verdict.reason === 'typ_not_allowed'
 }

@@ -13,6 +13,7 @@ const TOKEN: DoctorToken = {
   header: [{ name: 'alg', value: '"EdDSA"', reason: null }],
   claims: [{ name: 'iss', value: '"x"', reason: 'issuer_mismatch' }],
   verdict: { accepted: false, reason: 'issuer_mismatch' },
+  exchanges: [],
   asCookie: null
 }
 

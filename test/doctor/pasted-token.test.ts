@@ -24,12 +24,15 @@ t.test('a token is found in whatever people paste', async t => {
     [`__Secure-better-auth.session_data=${TOKEN}`, COOKIE],
     [`better-auth.session_token=${TOKEN}; Path=/`, COOKIE]
   ]
-  for (const [text, ...notes] of pasted) t.strictSame(findToken(text), { token: TOKEN, notes }, text)
+  for (const [text, ...notes] of pasted) {
+    const cookieName = /^[\w.-]*session_token/.exec(text)?.[0]
+    t.strictSame(findToken(text), { token: TOKEN, notes, cookieName }, text)
+  }
 })
 
 t.test('anything else is looked at as it is', async t => {
   for (const text of ['', 'opaque', 'null', '5', '{}', '{"token":5}', '{"token', 'Bearer', `Basic ${TOKEN}`]) {
-    t.strictSame(findToken(text), { token: text, notes: [] }, text)
+    t.strictSame(findToken(text), { token: text, notes: [], cookieName: undefined }, text)
   }
 })
 

@@ -23,6 +23,7 @@ const EXAMINED: Omit<DoctorToken, 'notes'> = {
   header: [],
   claims: [],
   verdict: refused(null),
+  exchanges: [],
   asCookie: null
 }
 

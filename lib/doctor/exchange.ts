@@ -1,0 +1,81 @@
+import { exchangeToken, type CredentialHeader } from '../auth-server/token-exchange.js'
+import { REASONS } from '../contract/reasons.js'
+import type { ResolvedOptions } from '../contract/resolve-options.js'
+import { isApiKey, isSessionToken, readSignedToken } from '../schemes/opaque-credentials.js'
+import type { DoctorExchange, DoctorFinding, DoctorVerdict } from './report.js'
+
+/** As what a credential may be sent, and how. */
+interface Way { readonly as: DoctorExchange['as'], readonly header: CredentialHeader }
+
+const NAMES: Record<DoctorExchange['as'], string> = {
+  'session-cookie': 'a session cookie', 'session-token': 'a session token', 'api-key': 'an API key'
+}
+
+/**
+ * Exchanges an opaque credential as the option `exchange` does, in each way that its form allows, until one succeeds.
+ *
+ * @param options - with the option `exchange`.
+ * @param cookieName - the name of the cookie that it was in.
+ * @param judge - judges the JWT.
+ */
+export async function examineExchange (
+  credential: string, cookieName: string | undefined, options: Pick<ResolvedOptions, 'exchange' | 'jwks'>,
+  judge: (token: string) => Promise<DoctorVerdict>
+): Promise<DoctorExchange[]> {
+  const { url, timeout } = options.exchange!
+  const exchanges: DoctorExchange[] = []
+  for (const { as, header } of waysOf(credential, cookieName)) {
+    const { headers } = options.jwks
+    const result = await exchangeToken({ url, credential: header, headers, forwardedFor: undefined, timeout })
+    if (result.kind === 'token') return [...exchanges, { as, response: 'token', verdict: await judge(result.token) }]
+    exchanges.push({ as, response: result.kind === 'failed' ? result.code : result.kind, verdict: null })
+    if (result.kind !== 'refused') break
+  }
+  return exchanges
+}
+
+function waysOf (credential: string, cookieName: string | undefined): Way[] {
+  const signed = cookieName === undefined ? undefined : readSignedToken(credential, undefined)
+  if (signed !== undefined) {
+    return [{ as: 'session-cookie', header: { name: 'cookie', value: `${cookieName!}=${signed}` } }]
+  }
+  const authorization = { name: 'authorization', value: `Bearer ${credential}` }
+  return [
+    ...isSessionToken(credential) ? [{ as: 'session-token', header: authorization } as const] : [],
+    ...isApiKey(credential) ? [{ as: 'api-key', header: { name: 'x-api-key', value: credential } } as const] : []
+  ]
+}
+
+/** What the option `exchange` would change. */
+export function aboutExchange (exchanges: readonly DoctorExchange[]): DoctorFinding[] {
+  const last = exchanges.at(-1)
+  if (last === undefined) return []
+  const finding = (text: string, fix: string): DoctorFinding[] => [{ level: 'warning', about: 'token', text, fix }]
+  const { as, response, verdict } = last
+  const name = NAMES[as]
+  if (verdict !== null) {
+    const start = `the auth server exchanges it as ${name} for a JWT, and that JWT is`
+    return verdict.reason === null
+      ? finding(`${start} accepted`, 'exchange: true in your API')
+      : finding(`${start} refused: ${verdict.reason}`, REASONS[verdict.reason].fix.replaceAll('`', ''))
+  }
+  if (response === 'refused') {
+    const names = exchanges.map(exchange => `as ${NAMES[exchange.as]}`).join(' or ')
+    return finding(
+      `the auth server has no session for it, ${names}`,
+      'sign in again; the auth server needs bearer() for session tokens, and ' +
+        'apiKey({ enableSessionForAPIKeys: true }) for API keys'
+    )
+  }
+  if (response === 'limited') {
+    return finding(`it is ${name} that has reached its own limit`, REASONS.api_key_limited.fix.replaceAll('`', ''))
+  }
+  const { fix } = REASONS.exchange_unavailable
+  return finding(`the auth server did not exchange it: ${response}`, fix.replaceAll('`', ''))
+}
+
+/** One line of the report. */
+export function describeExchange ({ as, response, verdict }: DoctorExchange): string {
+  const result = verdict === null ? response : verdict.reason === null ? 'a JWT, accepted' : `a JWT, ${verdict.reason}`
+  return `as ${NAMES[as]}: ${result}`
+}
