@@ -99,7 +99,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
     keys, readUser, log: fastify.log, now, random: Math.random
   })
   const checkStatus = createStatusCheck(options, now)
-  const context = { schemes, checkStatus, authUrl }
+  const context = { schemes, checkStatus, authUrl, withSession }
   const authenticate = createAuthenticator(context, admitUsers)
   const authenticateOptional = createAuthenticator(context, admitUsers, true)
 

@@ -96,7 +96,7 @@ export function createExchangeClient (
       const forwardedFor = exchange.forwardedFor ? address : undefined
       running++
       const response = await exchangeToken({ url, credential: header, headers, forwardedFor, timeout })
-      running--
+        .finally(() => { running-- })
       // Many that fail together are one failure, with one pause.
       if (response.kind !== 'failed' || isProbe || !backoff.failing) report(response)
       if (response.kind === 'failed') throw unavailable()

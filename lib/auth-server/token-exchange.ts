@@ -29,6 +29,8 @@ export interface ExchangeRequest {
 const DEFAULT_HEADERS = { accept: 'application/json', 'user-agent': `better-auth-fastify/${VERSION}` }
 /** The longest body that is read, in bytes: a JWT has to fit into the headers of a request. */
 const MAX_BODY = 65_536
+/** How long an API key is not exchanged after its last use was spent: nobody says when it gets new ones. */
+const USAGE_EXCEEDED_FOR = 60_000
 
 /** A connection that was kept alive, and that the server closed before it saw the request. */
 const CLOSED = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']
@@ -59,19 +61,24 @@ export async function exchangeToken (
 }
 
 function judge ({ status, headers }: Response, body: string | undefined): ExchangeResponse {
-  if (status === 401) return { kind: 'refused' }
   const retryAfter = readRetryAfter(headers, Date.now())
   const { token, code, details } = parse(body)
+  const limit = limitOf(code, details)
+  if (limit !== undefined) return { kind: 'limited', retryAfter: limit }
+  // A JWT that is too long concerns one user, and must not count as an outage, as the page of a proxy does.
+  const isTooLong = body === undefined && headers.get('content-type')?.startsWith('application/json') === true
+  if (status === 401 || (status === 200 && isTooLong)) return { kind: 'refused' }
   if (status === 200) return typeof token === 'string' ? { kind: 'token', token } : failed('no_token')
   // Better Auth's own refusals have a code. A proxy that forbids something says nothing about the credential.
   if (status === 403 && typeof code === 'string') return { kind: 'refused' }
-  if (status === 429) {
-    const { tryAgainIn } = Object(details) as { tryAgainIn?: unknown }
-    // The limit of an API key, and not of the whole API.
-    if (code === 'RATE_LIMITED' && typeof tryAgainIn === 'number') return { kind: 'limited', retryAfter: tryAgainIn }
-    return failed('rate_limited', retryAfter)
-  }
-  return failed(`http_${status}`, retryAfter)
+  return failed(status === 429 ? 'rate_limited' : `http_${status}`, retryAfter)
+}
+
+/** How long an API key has reached its own limit, in milliseconds; `undefined` for any other response. */
+function limitOf (code: unknown, details: unknown): number | undefined {
+  const { tryAgainIn } = Object(details) as { tryAgainIn?: unknown }
+  if (code === 'RATE_LIMITED' && typeof tryAgainIn === 'number') return tryAgainIn
+  return code === 'USAGE_EXCEEDED' ? USAGE_EXCEEDED_FOR : undefined
 }
 
 function failed (code: string, retryAfter = 0): ExchangeResponse {

@@ -1,18 +1,18 @@
 /**
- * Which opaque credentials of a Better Auth server are exchanged for a JWT, and for how long the result counts.
- * Durations are milliseconds.
+ * Which opaque credentials of a Better Auth server the plugin exchanges for a JWT, and for how long it uses the result.
+ * Durations are in milliseconds.
  */
 export interface ExchangeOptions {
   /**
-   * Session tokens in `Authorization: Bearer …`: 32 characters, or the same with a signature. The Better Auth server
+   * Session tokens in `Authorization: Bearer …`: 32 characters, with or without a signature. The Better Auth server
    * needs the plugin `bearer()`.
    *
    * Default: `true`.
    */
   sessionToken?: boolean | undefined
   /**
-   * The session cookie `better-auth.session_token`. Its prefix, its `__Secure-` and its `trustedOrigins` are those of
-   * the option `sessionCookie`; `name` is Better Auth's `advanced.cookies.session_token.name`. With
+   * The session cookie `better-auth.session_token`. The `prefix`, `secure` and `trustedOrigins` of the option
+   * `sessionCookie` also apply to it; `name` is Better Auth's `advanced.cookies.session_token.name`. With
    * `sessionCookie.secret`, a cookie with a wrong signature is refused without a call.
    *
    * Default: `true`; the name is `<prefix>.session_token`.
@@ -25,15 +25,15 @@ export interface ExchangeOptions {
    */
   apiKey?: boolean | ExchangedApiKeyOptions | undefined
   /**
-   * For how long a session counts after an exchange. Then it is exchanged anew: a session that was signed out, revoked
-   * or banned ends at the latest then.
+   * For how long the plugin accepts a session after an exchange. Then it exchanges the session again: a session that
+   * was signed out, revoked or banned stops working then at the latest.
    *
    * Default: `60000` (1 minute).
    */
   maxAge?: number | undefined
   /**
-   * For how long a known session counts after its last exchange while the auth server cannot be reached, or asks to
-   * wait; but no longer than its JWT.
+   * For how long after its last exchange a known session keeps working while the auth server cannot be reached, or asks
+   * the plugin to wait. It never works longer than its JWT.
    *
    * Default: `900000` (15 minutes).
    */
@@ -45,48 +45,50 @@ export interface ExchangeOptions {
    */
   timeout?: number | undefined
   /**
-   * How many credentials that this instance does not know are exchanged in a minute; more get 503. Known ones do not
-   * count.
+   * How many credentials that this instance does not know are exchanged in a minute. Further ones get 503. Known
+   * credentials do not count.
    *
    * Default: `60`.
    */
   requestsPerMinute?: number | undefined
   /**
-   * How many sessions are remembered, and as many refused credentials. The least recently used are dropped first.
+   * How many sessions the plugin remembers, and how many refused credentials. It drops the least recently used first.
    *
    * Default: `10000`.
    */
   max?: number | undefined
   /**
    * Whether an exchange carries `X-Forwarded-For` with `request.ip`. Better Auth's rate limiter then counts each client
-   * by itself, and not all of them as one. Behind a proxy, set Fastify's `trustProxy` too.
+   * separately, and not all of them together. Behind a proxy, set Fastify's `trustProxy` too.
    *
    * Default: `false`.
    */
   forwardedFor?: boolean | undefined
   /**
-   * Where the instances of an API share what they exchange, so that a session costs one exchange for all of them. If
-   * the store fails, each instance exchanges by itself.
+   * Where the instances of an API share the results of exchanges, so that a session costs one exchange for all of them.
+   * If the store fails, each instance exchanges on its own.
    *
-   * Default: unset; each instance exchanges by itself.
+   * Default: unset; each instance exchanges on its own.
    */
   shared?: SharedExchangeOptions | undefined
 }
 
-/** What the instances of an API share. */
+/** How the instances of an API share the results of exchanges. */
 export interface SharedExchangeOptions {
-  /** The store, such as Redis. It sees no credential and no token in the clear. */
+  /** The store, such as Redis. It sees no credential and no token in plain text. */
   store: ExchangeStore
   /**
-   * A secret of at least 32 bytes, the same for all instances and for nothing else. Keys and values derive from it and
-   * from the credential. Results that were stored with another secret are not found.
+   * A secret of at least 32 bytes. All instances have the same one, and nothing else uses it. The keys and the
+   * encryption of the store derive from it and from the credential. Results that were stored with another secret are
+   * not found.
    */
   secret: string
 }
 
 /**
- * A store with keys that expire, as Redis has them: strings of letters, digits and `_-:`. A method may return its
- * result or a promise of it, and throw or reject; what takes longer than a second counts as failed.
+ * A store whose keys expire, such as Redis. Keys and values are strings of letters, digits and `_-:`. A method may
+ * return its result or a promise of it, and may throw or reject. A call that takes longer than a second counts as
+ * failed.
  *
  * @example
  * const store: ExchangeStore = {
@@ -98,12 +100,16 @@ export interface SharedExchangeOptions {
  * }
  */
 export interface ExchangeStore {
-  /** The value of a key; `null` or `undefined` without one. */
+  /** @returns the value of a key, or `null` or `undefined` if it has none. */
   get (key: string): MaybePromise<string | null | undefined>
-  /** @param ttl - when the key expires: a whole number of milliseconds from now. */
+  /**
+   * Sets the value of a key.
+   *
+   * @param ttl - in how many milliseconds the key expires: a whole number.
+   */
   set (key: string, value: string, ttl: number): unknown
   /**
-   * The same, but only for a key that has no value. Of two calls at the same time, one returns `true`.
+   * Like `set()`, but only for a key that has no value. Of two calls at the same time, only one returns `true`.
    *
    * @returns whether the value was set.
    */
@@ -132,8 +138,8 @@ export interface ExchangedApiKeyOptions {
    */
   header?: string | undefined
   /**
-   * For how long a key counts after an exchange, but no longer than its JWT. Each exchange is one use of the key, of
-   * which Better Auth allows 10 a day by default.
+   * For how long the plugin accepts a key after an exchange, but no longer than its JWT. Each exchange is one use of
+   * the key, and Better Auth allows 10 uses a day by default.
    *
    * Default: `900000` (15 minutes).
    */

@@ -31,14 +31,19 @@ export interface ExchangeContext {
   readonly prefix: string
   /** Whether the names of cookies start with `__Secure-` or `__Host-`. */
   readonly isSecure: boolean
+  /** The option `jwks.headers`, with names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** Headers that carry another credential, or none of the client's own. */
-const TAKEN_HEADERS = ['authorization', 'cookie', 'host', 'content-length', 'connection', 'x-forwarded-for']
+const TAKEN_HEADERS = [
+  'accept', 'authorization', 'connection', 'content-length', 'cookie', 'host', 'origin', 'set-cookie', 'te', 'upgrade',
+  'x-forwarded-for'
+]
 
 /** @throws InvalidOptionError */
 export function resolveExchange (
-  given: boolean | ExchangeOptions, { authUrl, prefix, isSecure }: ExchangeContext
+  given: boolean | ExchangeOptions, { authUrl, prefix, isSecure, headers }: ExchangeContext
 ): ResolvedExchange | undefined {
   if (given === false) return undefined
   const options = readOptions(EXCHANGE_OPTIONS, given === true ? {} : given, 'exchange.')
@@ -52,8 +57,15 @@ export function resolveExchange (
       'nothing is left: set it to false')
   }
   const header = key && key.header.toLowerCase()
-  if (header !== false && TAKEN_HEADERS.includes(header)) {
+  if (header !== false && (TAKEN_HEADERS.includes(header) || header in {})) {
     throw new InvalidOptionError(`Option "exchange.apiKey.header" must be a header of its own, got '${header}'`)
+  }
+  // With a credential of the API itself, the auth server would vouch for the API, whatever a client sends.
+  const names = ['authorization', 'cookie', 'x-api-key', 'x-forwarded-for', ...header === false ? [] : [header]]
+  const fixed = names.find(name => name in headers)
+  if (fixed !== undefined) {
+    throw new InvalidOptionError(`Option "jwks.headers" must not have "${fixed}" with the option "exchange": these ` +
+      'headers are sent with each exchange, and this one is for the credential of the client')
   }
   return {
     ...rest,

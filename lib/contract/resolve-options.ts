@@ -65,6 +65,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
   const base = authUrl.href.replace(/\/+$/, '')
   const publicUrl = options.publicUrl === undefined ? undefined : parseUrl('publicUrl', options.publicUrl)
   const { origin } = publicUrl ?? authUrl
+  const headersOfFetch = checkHeaders(jwks.headers)
   const isSecure = isHttps(publicUrl, options.issuer, authUrl)
 
   return {
@@ -76,7 +77,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     algorithms: [...options.algorithms],
     secret: checkSecret('secret', options.secret),
     clockTolerance: options.clockTolerance,
-    jwks: { ...jwks, headers: checkHeaders(jwks.headers) },
+    jwks: { ...jwks, headers: headersOfFetch },
     tokenCache,
     userSchema: checkUserSchema(options.userSchema),
     userId: resolveUserId(options),
@@ -84,7 +85,8 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     exchange: resolveExchange(options.exchange, {
       authUrl: base,
       prefix: sessionCookie === false ? SESSION_COOKIE_OPTIONS.prefix.default : sessionCookie.prefix,
-      isSecure: sessionCookie === false ? isSecure : sessionCookie.secure ?? isSecure
+      isSecure: sessionCookie === false ? isSecure : sessionCookie.secure ?? isSecure,
+      headers: headersOfFetch
     }),
     resource: resolveResource(options.resource, oauthIssuer(authUrl, publicUrl)),
     extractToken: options.extractToken,

@@ -25,6 +25,8 @@ export interface AuthenticatorContext {
   readonly checkStatus: StatusCheck
   /** The auth server of the registration, for subscribers of the diagnostics channel. */
   readonly authUrl: string
+  /** Whether `request.session` is this plugin's. */
+  readonly withSession?: boolean
 }
 
 /** Whether a route is for whom a token stands for. @throws ForbiddenError if it is not. */
@@ -41,7 +43,7 @@ export const admitUsers: Admission = ({ principal }) => {
  * @param isOptional - accepts a request without any credential, but never one with an invalid credential.
  */
 export function createAuthenticator (
-  { schemes, checkStatus, authUrl }: AuthenticatorContext, admit: Admission, isOptional = false
+  { schemes, checkStatus, authUrl, withSession = false }: AuthenticatorContext, admit: Admission, isOptional = false
 ): Authenticator {
   function authenticate (request: FastifyRequest, trace?: Trace): void | Promise<void> {
     for (const scheme of schemes) {
@@ -56,7 +58,7 @@ export function createAuthenticator (
     const { authorization } = request.headers
     // A header with another scheme is a credential, too.
     if (isOptional && (authorization === undefined || isPassword(authorization))) {
-      clearIdentity(request, schemes.some(({ name }) => name === 'cookie'))
+      clearIdentity(request, withSession)
       return
     }
     throw new TokenMissingError()

@@ -1,6 +1,5 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import { LRUCache } from 'lru-cache'
 import type { ExchangeClient } from '../auth-server/exchange-client.js'
 import type { CredentialHeader } from '../auth-server/token-exchange.js'
 import { ExchangeUnavailableError, JwksUnavailableError, TokenInvalidError } from '../contract/errors.js'
@@ -9,6 +8,7 @@ import type { ReasonOf } from '../contract/reasons.js'
 import type { ResolvedExchange } from '../contract/resolve-exchange.js'
 import type { KeyStore } from '../keys/key-store.js'
 import { createFirstVerdicts, createRefusedCredentials } from './refused-credentials.js'
+import { createKnownSessions, isEnded, type KnownSession } from './known-sessions.js'
 import type { VerifiedToken } from './verified-token.js'
 import type { Trace, Verifier } from './verifier.js'
 
@@ -48,24 +48,19 @@ export interface ExchangedTokensContext {
   readonly now: () => number
 }
 
-/** A session that `forget()` can name. */
-export interface KnownSession {
-  readonly verified: VerifiedToken
-  /** The digest of the session token, also if a signature follows it, or of the API key. */
-  readonly tokenDigest: string
-}
-
-/** A session, and when the exchange began that found it: it may have ended before the response arrived. */
-interface Entry extends KnownSession { readonly exchangedAt: number }
-
 /** The share of `maxAge` after which a session is exchanged in the background. */
 const REFRESH_AT = 0.8
+/**
+ * How long a session that was known is refused before the auth server is asked once more, in milliseconds: while its
+ * database is down, Better Auth says of every session that there is none.
+ */
+const ENDED_FOR = 5000
 
 export function createExchangedTokens (
   { exchange, client, verifier, keys, log, now }: ExchangedTokensContext
 ): ExchangedTokens {
   const { max, maxAge, apiKey, staleIfError } = exchange
-  const entries = new LRUCache<string, Entry>({ max })
+  const sessions = createKnownSessions(max)
   const refused = createRefusedCredentials(max, now)
   const pending = new Map<string, Promise<VerifiedToken>>()
   /** No credential is kept, but a digest that nobody can compute elsewhere. */
@@ -79,12 +74,12 @@ export function createExchangedTokens (
   }
 
   /** If the clock was set back, infinitely long. */
-  function ageOf ({ exchangedAt }: Entry): number {
+  function ageOf ({ exchangedAt }: KnownSession): number {
     const age = now() - exchangedAt
     return age < 0 ? Infinity : age
   }
 
-  function isValid ({ verified: { notBefore, expiresAt, key } }: Entry): boolean {
+  function isValid ({ verified: { notBefore, expiresAt, key } }: KnownSession): boolean {
     const time = now()
     return time >= notBefore && time < expiresAt && (key === undefined || keys.isTrusted(key))
   }
@@ -101,27 +96,29 @@ export function createExchangedTokens (
   }
 
   async function exchangeNow (id: string, credential: OpaqueCredential): Promise<VerifiedToken> {
-    const entry = entries.peek(id)
+    const session = sessions.peek(id)
     const refusal = refused.find(id)
-    if (refusal !== undefined) return await fallBack(entry, refusal)
+    if (isVerdict(refusal)) throw refusal
+    if (refusal !== undefined) return await fallBack(id, refusal)
     const startedIn = generation
     try {
-      const renewed = await ask(id, credential, entry !== undefined, entry?.exchangedAt)
-      if (generation === startedIn) entries.set(id, renewed)
+      const renewed = await ask(id, credential, session !== undefined, session?.exchangedAt)
+      if (generation === startedIn) sessions.set(id, renewed)
       return renewed.verified
     } catch (error) {
-      if (!isVerdict(error)) return await fallBack(entry, error)
+      if (!isVerdict(error)) return await fallBack(id, error)
       const { reason, details } = error
-      entries.delete(id)
+      const createError = () => new TokenInvalidError(reason as ReasonOf<typeof error.code>, details)
       // Without this, each request would cost an exchange, with the same result.
-      refused.add(id, () => new TokenInvalidError(reason as ReasonOf<typeof error.code>, details))
+      refused.add(id, createError, session !== undefined && !isEnded(session) ? ENDED_FOR : undefined)
+      sessions.end(id)
       throw error
     }
   }
 
   async function ask (
     id: string, credential: OpaqueCredential, isKnown: boolean, after = -Infinity
-  ): Promise<Entry> {
+  ): Promise<KnownSession> {
     const { via, value, header, address } = credential
     const token = via === 'api-key' ? value : value.split('.', 1)[0]!
     const result = await client.exchange({ header, address, isKnown, token, maxAge: maxAgeOf(via), after })
@@ -154,33 +151,35 @@ export function createExchangedTokens (
     return via === 'api-key' && apiKey !== false ? apiKey.maxAge : maxAge
   }
 
-  /** The session as it was known, if the auth server does not say whether it still is. */
-  async function fallBack (entry: Entry | undefined, error: unknown): Promise<VerifiedToken> {
-    if (entry === undefined || ageOf(entry) >= staleIfError || now() >= entry.verified.expiresAt) throw error
-    const { via, token } = entry.verified
+  /** The session as it is known, if the auth server does not say whether it still is. */
+  async function fallBack (id: string, error: unknown): Promise<VerifiedToken> {
+    const session = sessions.peek(id)
+    if (session === undefined || ageOf(session) >= staleIfError || now() >= session.verified.expiresAt) throw error
+    const { via, token } = session.verified
     return { ...await verifier.verify(token), via }
   }
 
   return {
     verify (credential, trace) {
-      const id = digest(`${credential.via} ${credential.value}`)
-      const entry = entries.get(id)
-      if (entry === undefined || !isValid(entry)) return renew(id, credential)
-      const isKey = credential.via === 'api-key'
-      const allowed = maxAgeOf(credential.via)
-      const age = ageOf(entry)
+      const { via, header: { name, value } } = credential
+      const id = digest(`${via} ${name} ${value}`)
+      const session = sessions.get(id)
+      if (session === undefined || !isValid(session)) return renew(id, credential)
+      const isKey = via === 'api-key'
+      const allowed = maxAgeOf(via)
+      const age = ageOf(session)
       // During an outage, known sessions do not wait for the attempt that finds out whether it is over.
       if (age >= allowed && !(age < staleIfError && client.failing)) return renew(id, credential)
       // Each exchange is one use of a key: none is made before it must be.
       const isDue = age >= REFRESH_AT * allowed && (!isKey || age >= allowed)
       if (isDue && !client.isPausing()) renew(id, credential).catch(() => {})
       if (trace !== undefined) trace.cached = true
-      return entry.verified
+      return session.verified
     },
     forget (isMeant) {
       generation = {}
       pending.clear()
-      for (const [id, entry] of entries.entries()) if (isMeant(entry)) entries.delete(id)
+      sessions.endAll(isMeant)
     },
     digest
   }

@@ -93,14 +93,16 @@ t.test('what the auth server says', async t => {
       { kind: 'token', token: 'a.b.c' }],
     ['200 with what is no gzip', whole(200, '{"token":"a.b.c"}', { 'content-encoding': 'gzip' }),
       failed('Z_DATA_ERROR')],
-    ['a bomb', whole(200, gzipSync('x'.repeat(50_000_000)), { 'content-encoding': 'gzip' }), failed('no_token')],
+    ['a bomb', whole(200, gzipSync('x'.repeat(50_000_000)), { 'content-encoding': 'gzip' }), { kind: 'refused' }],
     ['200 without a body', whole(200, ''), failed('no_token')],
     ['200 with HTML', whole(200, '<!doctype html><title>x</title>', { 'content-type': 'text/html' }),
       failed('no_token')],
     ...['null', '[]', '7', '"a.b.c"', '{}', '{"token":null}', '{"token":7}', '{"token":["a.b.c"]}', '{"Token":"a.b.c"}',
       '{"token":"a.b.c"', '{"__proto__":{"token":"a.b.c"}}'
     ].map((body): typeof rows[number] => [`200 with ${body}`, whole(200, body), failed('no_token')]),
-    ['200 with 100 kB', whole(200, long), failed('no_token')],
+    ['a JWT of 100 kB', whole(200, long, { 'content-type': 'application/json; charset=utf-8' }), { kind: 'refused' }],
+    ['a page of 100 kB', whole(200, long, { 'content-type': 'text/html' }), failed('no_token')],
+    ['100 kB of no type', whole(200, long, { 'content-type': '' }), failed('no_token')],
     ['200 without an end', socket => {
       socket.write(head(200, { 'transfer-encoding': 'chunked' }))
       pour(socket, chunked('x'.repeat(16_384), 16_384))
@@ -122,6 +124,8 @@ t.test('what the auth server says', async t => {
       failed('rate_limited', 7000)],
     ['429 of a proxy', whole(429, 'slow down', { 'retry-after': '3' }), failed('rate_limited', 3000)],
     ['429 without a time', whole(429, ''), failed('rate_limited')],
+    ['401 of an API key over its limit', whole(401, keyLimit(5000)), { kind: 'limited', retryAfter: 5000 }],
+    ['an API key without uses', whole(429, '{"code":"USAGE_EXCEEDED"}'), { kind: 'limited', retryAfter: 60_000 }],
     ['429 of an API key', whole(429, keyLimit(86_400_000)), { kind: 'limited', retryAfter: 86_400_000 }],
     ['429 of an API key without a time', whole(429, keyLimit(undefined)), failed('rate_limited')],
     ['429 of an API key with a time that is none', whole(429, keyLimit('7')), failed('rate_limited')],

@@ -4,8 +4,8 @@ import t from 'tap'
 import { ERRORS } from '../../lib/contract/error-codes.js'
 import {
   AlreadyRegisteredError, CheckUnavailableError, CsrfError, ForbiddenError, InvalidOptionError, isBetterAuthError,
-  JwksUnavailableError, RequestInvalidError, RevocationUnavailableError, TokenExpiredError, TokenInvalidError,
-  TokenMissingError, TokenRevokedError, UnprotectedRouteError
+  ExchangeUnavailableError, JwksUnavailableError, RequestInvalidError, RevocationUnavailableError, TokenExpiredError,
+  TokenInvalidError, TokenMissingError, TokenRevokedError, UnprotectedRouteError
 } from '../../lib/contract/errors.js'
 import { responseHeaders } from '../../lib/http/error-response.js'
 
@@ -86,6 +86,13 @@ const CASES = [
     },
     headers: { 'Retry-After': '5' },
     reason: 'check_unavailable'
+  },
+  {
+    error: new ExchangeUnavailableError(3000),
+    own: ExchangeUnavailableError,
+    answer: { statusCode: 503, code: 'FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE', message: 'Auth service unreachable' },
+    headers: { 'Retry-After': '3' },
+    reason: 'exchange_unavailable'
   }
 ]
 

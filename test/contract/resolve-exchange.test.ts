@@ -2,7 +2,9 @@ import t from 'tap'
 import { resolveExchange, type ExchangeContext } from '../../lib/contract/resolve-exchange.js'
 import { InvalidOptionError } from '../../lib/index.js'
 
-const CONTEXT: ExchangeContext = { authUrl: 'https://id.example.com', prefix: 'better-auth', isSecure: true }
+const CONTEXT: ExchangeContext = {
+  authUrl: 'https://id.example.com', prefix: 'better-auth', isSecure: true, headers: {}
+}
 
 /** The option as a caller without types may give it. */
 const resolve = (given: unknown, context: Partial<ExchangeContext> = {}) =>
@@ -35,7 +37,8 @@ t.test('true exchanges everything, with the defaults', async t => {
     timeout: 5000,
     requestsPerMinute: 60,
     max: 10_000,
-    forwardedFor: false
+    forwardedFor: false,
+    shared: undefined
   }
   t.strictSame(resolve(true), defaults)
   t.strictSame(resolve({}), defaults)
@@ -131,11 +134,30 @@ t.test('what exchanges nothing is refused', async t => {
 
 t.test('an API key needs a header of its own', async t => {
   for (const header of [
-    'authorization', 'Authorization', 'COOKIE', 'host', 'Content-Length', 'connection', 'X-Forwarded-For'
+    'authorization', 'Authorization', 'COOKIE', 'host', 'Content-Length', 'connection', 'X-Forwarded-For', '__proto__',
+    'constructor', 'Set-Cookie', 'Origin', 'te', 'upgrade', 'accept'
   ]) {
     t.equal(
       messageOf({ apiKey: { header } }),
       `Option "exchange.apiKey.header" must be a header of its own, got '${header.toLowerCase()}'`
     )
   }
+})
+
+t.test('no fixed header may be a credential: the auth server would vouch for the API itself', async t => {
+  const messageWith = (name: string, given: unknown = true) => {
+    try {
+      resolve(given, { headers: { [name]: 'secret' } })
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  for (const name of ['authorization', 'cookie', 'x-api-key', 'x-forwarded-for']) {
+    t.match(messageWith(name), `Option "jwks.headers" must not have "${name}" with the option "exchange"`)
+    t.notMatch(messageWith(name), 'secret')
+  }
+  t.match(messageWith('x-key', { apiKey: { header: 'X-Key' } }), '"x-key"')
+  t.match(messageWith('x-api-key', { apiKey: false }), '"x-api-key"')
+  t.equal(messageWith('x-gate'), undefined)
+  t.equal(messageWith('authorization', false), undefined, 'without the exchange it may')
 })

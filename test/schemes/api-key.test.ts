@@ -17,8 +17,9 @@ t.test('the key in its header is exchanged as it is, in the same header', async 
   t.equal(client.calls.length, 0, 'finding it calls nobody')
   const trace = { cached: false }
   t.match(await found.verify(trace), { via: 'api-key', user: { id: 'u_1' } })
+  const header = { name: 'x-shop-key', value: KEY }
   t.strictSame(client.calls, [
-    { header: { name: 'x-shop-key', value: KEY }, address: '203.0.113.7', isKnown: false }
+    { header, address: '203.0.113.7', isKnown: false, token: KEY, maxAge: 900_000, after: -Infinity }
   ])
   t.equal(trace.cached, false)
   await found.verify(trace)

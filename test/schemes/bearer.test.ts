@@ -152,8 +152,9 @@ t.test('an opaque token is exchanged if the option says so, wherever it was foun
     t.match(await found.verify(trace), { via: 'session-token', user: { id: 'u_1' } })
     t.equal(trace.cached, request.headers.authorization === undefined)
   }
+  const header = { name: 'authorization', value: `Bearer ${token}` }
   t.strictSame(client.calls, [
-    { header: { name: 'authorization', value: `Bearer ${token}` }, address: '203.0.113.7', isKnown: false }
+    { header, address: '203.0.113.7', isKnown: false, token, maxAge: 60_000, after: -Infinity }
   ])
 
   for (const jwt of ['a.b.c', '..', 'a.b.c.d.e']) t.equal(scheme.find(requestWith(`Bearer ${jwt}`)), jwt)

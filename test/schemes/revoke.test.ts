@@ -2,7 +2,8 @@ import t from 'tap'
 import type { Revoked } from '../../lib/auth-server/exchange-vault.js'
 import type { SharedExchangeClient } from '../../lib/auth-server/shared-exchange.js'
 import { createRevoke, type EndedSession } from '../../lib/schemes/revoke.js'
-import type { ExchangedTokens, KnownSession } from '../../lib/tokens/exchanged-tokens.js'
+import type { ExchangedTokens } from '../../lib/tokens/exchanged-tokens.js'
+import type { KnownSession } from '../../lib/tokens/known-sessions.js'
 import { createSigningKey, signJws } from '../fixtures/signing.js'
 
 const KEY = createSigningKey()

@@ -322,7 +322,7 @@ t.test('malformed credentials cost no exchange', async t => {
   for (const value of cookies) {
     t.equal(await statusOf(api, { cookie: `better-auth.session_token=${value}` }), 401, value)
   }
-  for (const value of ['x', 'a.b', 'ä'.repeat(40), '%00'.repeat(12), 'a'.repeat(10_000), '/../token?x=aaaaaaaaa']) {
+  for (const value of ['x', 'a.b', 'ä'.repeat(40), '%00'.repeat(12), 'a'.repeat(10_000), 'token?x=aaaaaaaaaaaaaaa']) {
     t.equal(await statusOf(api, { authorization: `Bearer ${encodeURI(value)}` }), 401, value.slice(0, 20))
     t.equal(await statusOf(api, { 'x-api-key': `${encodeURI(value)}` }), 401, value.slice(0, 20))
   }
@@ -394,7 +394,7 @@ for (const forwardedFor of [true, false]) {
     const known = new Set<string>()
     let refused = 0
     let waited = 0
-    for (let second = 0; second < 150; second++) {
+    for (let second = 0; second < 100; second++) {
       // Each session asks each instance every 15 seconds.
       const turns = people.flatMap((person, i) => apis.map((api, a) => ({ person, i, api, name: `${i} ${a}` })))
         .filter(({ i }) => i % 15 === second % 15)
@@ -409,7 +409,7 @@ for (const forwardedFor of [true, false]) {
     }
     t.equal(refused, 0, 'no known session is refused')
     t.equal(known.size, 600)
-    t.comment(`${server.exchanges.length} exchanges in 150 seconds; ${waited} first requests were told to come again`)
+    t.comment(`${server.exchanges.length} exchanges in 100 seconds; ${waited} first requests were told to come again`)
     if (forwardedFor) t.equal(waited, 0, 'no honest request is refused')
   })
 }

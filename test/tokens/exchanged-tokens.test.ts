@@ -241,6 +241,38 @@ t.test('a refused credential is remembered for a minute, which repetition does n
   t.equal(client.calls.length, 2)
 })
 
+t.test('a session that was known is asked for again after 5 seconds, and then after a minute', async t => {
+  const world = await createExchangeWorld()
+  const { client, clock } = world
+  await ask(world)
+  clock.advance(MINUTE)
+  client.respond = () => ({ kind: 'refused' })
+  for (const [wait, calls] of [[0, 2], [4999, 2], [1, 3], [59_999, 3], [1, 4]] as const) {
+    clock.advance(wait)
+    t.equal(await ask(world), 'credential_refused')
+    t.equal(client.calls.length, calls)
+  }
+  t.match(client.calls.at(-1), { isKnown: true })
+  clock.advance(MINUTE)
+  client.respond = () => ({ kind: 'token', token: world.jwtOf('u_1') })
+  t.equal(await ask(world), 'u_1 later', 'the database of the auth server is back')
+})
+
+t.test('a refusal is never overruled by what was known', async t => {
+  const world = await createExchangeWorld()
+  const { client, clock } = world
+  await ask(world)
+  clock.advance(50_000)
+  client.respond = () => ({ kind: 'refused' })
+  t.equal(await ask(world), 'u_1 cached', 'it is refused in the background')
+  await settle()
+  client.failing = true
+  client.respond = down
+  t.equal(await ask(world), 'credential_refused')
+  clock.advance(5000)
+  t.equal(await ask(world), 'exchange_unavailable')
+})
+
 t.test('a JWT that the verifier refuses is refused as a JWT would be, and remembered', async t => {
   const world = await createExchangeWorld()
   world.client.respond = () => ({ kind: 'token', token: world.jwtOf('u_1', { aud: 'https://other.example' }) })
@@ -338,7 +370,11 @@ t.test('forget() drops the sessions that are meant', async t => {
   t.strictSame(seen.sort(), [digest, digest, sessions.digest('secret.api.key')].sort(), 'a signature is no part of it')
   t.match([await ask(world, TOKEN), await ask(world, COOKIE)], [/ cached$/, / cached$/])
   t.match(await ask(world, KEY), / later$/)
-  t.match(client.calls.at(-1), { isKnown: false }, 'a session that was forgotten is not known')
+  t.match(client.calls.at(-1), { isKnown: true }, 'a session that was forgotten needs no budget')
+  sessions.forget(() => true)
+  client.respond = down
+  client.failing = true
+  t.equal(await ask(world, TOKEN), 'exchange_unavailable', 'and does not count in an outage')
 })
 
 t.test('an exchange that had begun before forget() leaves nothing behind, and nobody joins it', async t => {
