@@ -46,32 +46,23 @@ function waysOf (credential: string, cookieName: string | undefined): Way[] {
   ]
 }
 
-/** What the option `exchange` would change. */
+/** What the option `exchange` would change. If the auth server refuses the credential, it would change nothing. */
 export function aboutExchange (exchanges: readonly DoctorExchange[]): DoctorFinding[] {
   const last = exchanges.at(-1)
-  if (last === undefined) return []
   const finding = (text: string, fix: string): DoctorFinding[] => [{ level: 'warning', about: 'token', text, fix }]
-  const { as, response, verdict } = last
-  const name = NAMES[as]
-  if (verdict !== null) {
-    const start = `the auth server exchanges it as ${name} for a JWT, and that JWT is`
-    return verdict.reason === null
-      ? finding(`${start} accepted`, 'exchange: true in your API')
-      : finding(`${start} refused: ${verdict.reason}`, REASONS[verdict.reason].fix.replaceAll('`', ''))
+  if (last?.response === 'limited') {
+    return finding(`it is ${NAMES[last.as]} that has reached its own limit`, plain(REASONS.api_key_limited.fix))
   }
-  if (response === 'refused') {
-    const names = exchanges.map(exchange => `as ${NAMES[exchange.as]}`).join(' or ')
-    return finding(
-      `the auth server has no session for it, ${names}`,
-      'sign in again; the auth server needs bearer() for session tokens, and ' +
-        'apiKey({ enableSessionForAPIKeys: true }) for API keys'
-    )
-  }
-  if (response === 'limited') {
-    return finding(`it is ${name} that has reached its own limit`, REASONS.api_key_limited.fix.replaceAll('`', ''))
-  }
-  const { fix } = REASONS.exchange_unavailable
-  return finding(`the auth server did not exchange it: ${response}`, fix.replaceAll('`', ''))
+  if (last === undefined || last.verdict === null) return []
+  const { as, verdict: { reason } } = last
+  const start = `the auth server exchanges it as ${NAMES[as]} for a JWT, and that JWT is`
+  return reason === null
+    ? finding(`${start} accepted`, 'exchange: true in your API')
+    : finding(`${start} refused: ${reason}`, plain(REASONS[reason].fix))
+}
+
+function plain (text: string): string {
+  return text.replaceAll('`', '')
 }
 
 /** One line of the report. */

@@ -49,14 +49,14 @@ t.test('says what is wrong', async t => {
   await server.signOut(ada)
   const ended = await exchangesOf(server, ada.token)
   t.match(ended.exchanges, [{ as: 'session-token', response: 'refused' }, { as: 'api-key', response: 'refused' }])
-  t.match(ended.finding.text, 'no session for it, as a session token or as an API key')
-  t.match(ended.finding.fix, 'bearer()')
-  t.match((await exchangesOf(server, ada.cookie)).finding.text, /no session for it, as a session cookie$/)
+  t.match(ended.finding, { level: 'error', fix: /fetch a new token/ }, 'the only thing to do')
+  t.match(ended.text, /exchange as a session token: refused\n *exchange as an API key: refused\n/)
+  t.match((await exchangesOf(server, ada.cookie)).text, 'exchange as a session cookie: refused')
 
   const without = await setUp(t, { disabledPaths: ['/token'] })
   const failed = await exchangesOf(without.server, without.ada.token)
   t.match(failed.exchanges, [{ response: 'http_404', verdict: null }])
-  t.match(failed.finding.text, 'the auth server did not exchange it: http_404')
+  t.match(failed.text, 'exchange as a session token: http_404')
 })
 
 t.test('what is no such credential is not sent', async t => {
