@@ -91,7 +91,7 @@ t.test('what the auth server says', async t => {
     }, { kind: 'token', token: 'a.b.c' }],
     ['200 with a token in gzip', whole(200, gzipSync('{"token":"a.b.c"}'), { 'content-encoding': 'gzip' }),
       { kind: 'token', token: 'a.b.c' }],
-    ['200 with what is no gzip', whole(200, '{"token":"a.b.c"}', { 'content-encoding': 'gzip' }),
+    ['200 with invalid gzip', whole(200, '{"token":"a.b.c"}', { 'content-encoding': 'gzip' }),
       failed('Z_DATA_ERROR')],
     ['a bomb', whole(200, gzipSync('x'.repeat(50_000_000)), { 'content-encoding': 'gzip' }), { kind: 'refused' }],
     ['200 without a body', whole(200, ''), failed('no_token')],
@@ -133,7 +133,7 @@ t.test('what the auth server says', async t => {
     ['429 with details that are none', whole(429, '{"code":"RATE_LIMITED","details":null}'), failed('rate_limited')],
     ['500', whole(500, '{"token":"a.b.c"}'), failed('http_500')],
     ['503 with a time', whole(503, '', { 'retry-after': '9' }), failed('http_503', 9000)],
-    ['what is no HTTP', socket => { socket.end('SSH-2.0-OpenSSH_9.6\r\n') }, failed('HPE_INVALID_CONSTANT')]
+    ['another protocol than HTTP', socket => { socket.end('SSH-2.0-OpenSSH_9.6\r\n') }, failed('HPE_INVALID_CONSTANT')]
   ]
   for (const [name, respond, expected] of rows) {
     const server = await startRawServer(t, respond)

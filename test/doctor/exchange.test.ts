@@ -59,7 +59,7 @@ t.test('says what is wrong', async t => {
   t.match(failed.text, 'exchange as a session token: http_404')
 })
 
-t.test('what is no such credential is not sent', async t => {
+t.test('anything else is not sent', async t => {
   const { server } = await setUp(t)
   const before = server.exchanges.length
   for (const pasted of ['short', 'better-auth.session_token=short', 'a.b.c']) {

@@ -54,7 +54,7 @@ t.test('an exchange fails as the JWKS does', async t => {
   t.equal((await ask(unknown!)).status, 503)
 })
 
-t.test('what is no credential, or none of this issuer', t => {
+t.test('anything else, and credentials of another issuer', t => {
   const sessions = createSessions('a secret')
   const { token } = sessions.create({ id: 'u_1' })
   t.strictSame(sessions.find({ authorization: `bearer ${token}` }), { id: 'u_1' })

@@ -298,7 +298,7 @@ t.test('a key that is not known yet is no verdict', async t => {
   t.equal(await ask(world), 'u_1 later')
   client.respond = () => ({ kind: 'token', token: world.jwtOf('u_1', {}, k2) })
   clock.advance(MINUTE)
-  t.equal(await ask(world), 'u_1 later', 'a known session goes on')
+  t.equal(await ask(world), 'u_1 later', 'a known session keeps working')
 })
 
 t.test('keys that cannot be fetched are an outage', async t => {
@@ -321,7 +321,7 @@ t.test('a JWT that has expired on arrival is refused, and not remembered', async
   t.equal(world.client.calls.length, 2)
 })
 
-t.test('an API key that has reached its limit: known it goes on, unknown it waits', async t => {
+t.test('an API key that has reached its limit: a known one keeps working, an unknown one waits', async t => {
   const world = await createExchangeWorld({ apiKey: { maxAge: 60_000 } })
   const { client, clock } = world
   client.respond = () => ({ kind: 'limited', retryAfter: 86_400_000 })
