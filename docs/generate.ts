@@ -4,8 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import ts from 'typescript'
 import { ERRORS } from '../lib/contract/error-codes.js'
 import {
-  API_KEY_OPTIONS, EXCHANGE_OPTIONS, EXCHANGED_COOKIE_OPTIONS, JWKS_OPTIONS, OPTIONS, RESOURCE_OPTIONS,
-  SESSION_COOKIE_OPTIONS, SHARED_EXCHANGE_OPTIONS, TOKEN_CACHE_OPTIONS
+  API_KEY_OPTIONS, EXCHANGE_OPTIONS, EXCHANGED_COOKIE_OPTIONS, SHARED_EXCHANGE_OPTIONS
+} from '../lib/contract/exchange-schemas.js'
+import {
+  JWKS_OPTIONS, OPTIONS, RESOURCE_OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from '../lib/contract/option-schemas.js'
 import { REASONS } from '../lib/contract/reasons.js'
 
@@ -95,7 +97,9 @@ const OPTION_HEAD = ['option', 'type', 'default', 'what it is']
 const BLOCKS: ReadonlyArray<readonly [page: string, name: string, text: string]> = [
   ['options', 'options', table(OPTION_HEAD, optionRows('BetterAuthOptions', OPTIONS))],
   ['options', 'jwks', table(OPTION_HEAD, optionRows('JwksOptions', JWKS_OPTIONS, 'jwks.', 'jwks-options'))],
-  ['options', 'tokenCache', table(OPTION_HEAD, optionRows('TokenCacheOptions', TOKEN_CACHE_OPTIONS, 'tokenCache.'))],
+  ['options', 'tokenCache', table(
+    OPTION_HEAD, optionRows('TokenCacheOptions', TOKEN_CACHE_OPTIONS, 'tokenCache.', 'token-cache-options')
+  )],
   ['options', 'sessionCookie', table(
     OPTION_HEAD,
     optionRows('SessionCookieOptions', SESSION_COOKIE_OPTIONS, 'sessionCookie.', 'session-cookie-options')

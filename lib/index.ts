@@ -11,12 +11,10 @@ export type {
   ClientPrincipal, CredentialKind, DelegatedPrincipal, Principal, UserPrincipal
 } from './contract/principal.js'
 export {
-  AlreadyRegisteredError,
   CheckUnavailableError,
   CsrfError,
   ExchangeUnavailableError,
   ForbiddenError,
-  InvalidOptionError,
   JwksUnavailableError,
   RequestInvalidError,
   RevocationUnavailableError,
@@ -24,11 +22,11 @@ export {
   TokenInvalidError,
   TokenMissingError,
   TokenRevokedError,
-  UnprotectedRouteError,
   isBetterAuthError,
   type BetterAuthError,
   type RefusalDetails
 } from './contract/errors.js'
+export { AlreadyRegisteredError, InvalidOptionError, UnprotectedRouteError } from './contract/setup-errors.js'
 export type { RefusalReason } from './contract/reasons.js'
 export {
   CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage

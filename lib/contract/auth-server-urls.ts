@@ -1,5 +1,5 @@
 import { invalid } from './check-options.js'
-import { InvalidOptionError } from './errors.js'
+import { InvalidOptionError } from './setup-errors.js'
 import { OPTIONS } from './option-schemas.js'
 import type { BetterAuthOptions } from './options.js'
 

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from './errors.js'
+import { InvalidOptionError } from './setup-errors.js'
 
 /** Headers that the plugin or `fetch` sets itself, that `fetch` drops, or that would make every fetch fail. */
 const RESERVED = new Set([

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { Static, TSchema } from '@sinclair/typebox'
 import * as Value from '@sinclair/typebox/value'
-import { InvalidOptionError } from './errors.js'
+import { InvalidOptionError } from './setup-errors.js'
 import { suggestOption } from './suggest-option.js'
 
 /** What an option may be, what an error says it must be, and its default. */

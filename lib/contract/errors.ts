@@ -1,4 +1,3 @@
-import { createError } from '@fastify/error'
 import { ERRORS, type ErrorCode } from './error-codes.js'
 import type { ReasonOf, RefusalReason } from './reasons.js'
 import type { RefusalDetails } from './refusal-details.js'
@@ -174,18 +173,3 @@ export class ExchangeUnavailableError extends BetterAuthError<'FST_BETTER_AUTH_E
 export function isBetterAuthError (error: unknown): error is BetterAuthError {
   return typeof error === 'object' && error !== null && kBrand in error
 }
-
-/** Thrown at registration, so that the server does not start: an option is unknown or its value is invalid. */
-export const InvalidOptionError = createError<'FST_BETTER_AUTH_INVALID_OPTION', 500, [message: string]>(
-  'FST_BETTER_AUTH_INVALID_OPTION', '%s', 500
-)
-
-/** Thrown at registration: a decorator that the plugin needs is already taken in this scope. */
-export const AlreadyRegisteredError = createError<'FST_BETTER_AUTH_ALREADY_REGISTERED', 500, [message: string]>(
-  'FST_BETTER_AUTH_ALREADY_REGISTERED', '%s', 500
-)
-
-/** Thrown when the application gets ready, with the option `unprotected: 'error'`: nothing protects these routes. */
-export const UnprotectedRouteError = createError<'FST_BETTER_AUTH_UNPROTECTED_ROUTE', 500, [message: string]>(
-  'FST_BETTER_AUTH_UNPROTECTED_ROUTE', '%s', 500
-)

@@ -1,39 +1,14 @@
 import * as Type from '@sinclair/typebox'
-import type { TObject, TSchema } from '@sinclair/typebox'
-import { MIN_SECRET_BYTES, option, type OptionSchema } from './check-options.js'
+import type { TObject } from '@sinclair/typebox'
+import { option, type OptionSchema } from './check-options.js'
 import {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type ExchangedApiKeyOptions, type ExchangedCookieOptions,
-  type ExchangeOptions, type ExchangeStore, type JwksOptions, type ResourceOptions, type SessionCookieOptions,
-  type SharedExchangeOptions, type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type BetterAuthOptions, type ExchangeOptions, type JwksOptions, type ResourceOptions,
+  type SessionCookieOptions, type TokenCacheOptions
 } from './options.js'
-
-const NonEmpty = Type.String({ minLength: 1 })
-const OneOrMore = [NonEmpty, Type.Array(NonEmpty, { minItems: 1 }), Type.Literal(false)]
-const CookieName = Type.String({ pattern: "^[\\w!#$%&'*+.^`|~-]+$" })
-const Nested = Type.Object({})
-
-const sharedSecret = option(Type.String(), `a shared secret of at least ${MIN_SECRET_BYTES} bytes`)
-
-function milliseconds (byDefault: number) {
-  return option(Type.Number({ minimum: 0 }), 'a number of milliseconds, 0 or more', byDefault)
-}
-
-function timeout (byDefault: number) {
-  const schema = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })
-  return option(schema, 'a whole number of milliseconds, 1 or more', byDefault)
-}
-
-function requestsPerMinute (byDefault: number) {
-  return option(Type.Number({ exclusiveMinimum: 0 }), 'a number of requests a minute, more than 0', byDefault)
-}
-
-function typed<T> (schema: TSchema) {
-  return Type.Unsafe<T>(schema)
-}
-
-function callback<T> () {
-  return option(typed<T>(Type.Function([], Type.Unknown())), 'a function')
-}
+import {
+  callback, CookieName, milliseconds, Nested, NonEmpty, OneOrMore, requestsPerMinute, Scope, sharedSecret, timeout,
+  typed
+} from './schema-parts.js'
 
 /** Every option of {@link BetterAuthOptions}: what it may be, and its default. */
 export const OPTIONS = {
@@ -102,9 +77,6 @@ export const SESSION_COOKIE_OPTIONS = {
   )
 } satisfies Record<keyof SessionCookieOptions, OptionSchema>
 
-/** A scope (RFC 6749 §3.3). */
-export const Scope = Type.String({ pattern: '^[\\x21\\x23-\\x5B\\x5D-\\x7E]+$' })
-
 /** The same for {@link ResourceOptions}. */
 export const RESOURCE_OPTIONS = {
   url: option(Type.String(), 'an absolute http(s) URL without credentials, a query or a fragment'),
@@ -123,46 +95,6 @@ export const RESOURCE_OPTIONS = {
     typed<readonly string[]>(Type.Array(NonEmpty, { minItems: 1 })), 'a non-empty array of issuer identifiers'
   )
 } satisfies Record<keyof ResourceOptions, OptionSchema>
-
-/** The same for {@link ExchangeOptions}. */
-export const EXCHANGE_OPTIONS = {
-  sessionToken: option(Type.Boolean(), 'true or false', true),
-  sessionCookie: option(
-    typed<ExchangedCookieOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', true
-  ),
-  apiKey: option(
-    typed<ExchangedApiKeyOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', true
-  ),
-  maxAge: milliseconds(60_000),
-  staleIfError: milliseconds(900_000),
-  timeout: timeout(5000),
-  requestsPerMinute: requestsPerMinute(60),
-  max: option(Type.Integer({ minimum: 1, maximum: 10_000_000 }), 'a whole number of sessions, 1 or more', 10_000),
-  forwardedFor: option(Type.Boolean(), 'true or false', false),
-  shared: option(typed<SharedExchangeOptions>(Nested), 'an object with "store" and "secret"')
-} satisfies Record<keyof ExchangeOptions, OptionSchema>
-
-const Method = Type.Function([], Type.Unknown())
-
-/** The same for {@link SharedExchangeOptions}. */
-export const SHARED_EXCHANGE_OPTIONS = {
-  store: option(
-    typed<ExchangeStore>(Type.Object({ get: Method, set: Method, add: Method, delete: Method })),
-    'an object with the functions "get", "set", "add" and "delete"'
-  ),
-  secret: sharedSecret
-} satisfies Record<keyof SharedExchangeOptions, OptionSchema>
-
-/** The same for {@link ExchangedCookieOptions}. */
-export const EXCHANGED_COOKIE_OPTIONS = {
-  name: option(CookieName, 'the name of a cookie')
-} satisfies Record<keyof ExchangedCookieOptions, OptionSchema>
-
-/** The same for {@link ExchangedApiKeyOptions}. */
-export const API_KEY_OPTIONS = {
-  header: option(Type.String({ pattern: "^[\\w!#$%&'*+.^`|~-]+$" }), 'the name of a header', 'x-api-key'),
-  maxAge: milliseconds(900_000)
-} satisfies Record<keyof ExchangedApiKeyOptions, OptionSchema>
 
 /** The same for {@link TokenCacheOptions}. */
 export const TOKEN_CACHE_OPTIONS = {

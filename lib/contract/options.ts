@@ -1,5 +1,6 @@
 import type { TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import { ALGORITHMS, type Algorithm } from './algorithms.js'
 import type { Claims } from './identity.js'
 import type {
   ExchangedApiKeyOptions, ExchangedCookieOptions, ExchangeOptions, ExchangeStore, SharedExchangeOptions
@@ -7,19 +8,13 @@ import type {
 import type { JwksOptions } from './jwks-options.js'
 import type { ResourceOptions } from './resource-options.js'
 import type { SessionCookieOptions, SessionCookieUser } from './session-cookie-options.js'
+import type { TokenCacheOptions } from './token-cache-options.js'
 
-export type {
-  ExchangedApiKeyOptions, ExchangedCookieOptions, ExchangeOptions, ExchangeStore, JwksOptions, ResourceOptions,
-  SessionCookieOptions, SessionCookieUser, SharedExchangeOptions
+export {
+  ALGORITHMS, type Algorithm, type ExchangedApiKeyOptions, type ExchangedCookieOptions, type ExchangeOptions,
+  type ExchangeStore, type JwksOptions, type ResourceOptions, type SessionCookieOptions, type SessionCookieUser,
+  type SharedExchangeOptions, type TokenCacheOptions
 }
-
-/** The algorithms that a key of the JWKS may be used for (RFC 7518 §3.1, RFC 8037 §3.1). Never HMAC, never `none`. */
-export const ALGORITHMS = [
-  'EdDSA', 'ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'
-] as const
-
-/** A JWS algorithm that a key of the JWKS may be used for. */
-export type Algorithm = typeof ALGORITHMS[number]
 
 /**
  * The options of the plugin. All are optional. Durations are milliseconds.
@@ -169,22 +164,4 @@ export interface BetterAuthOptions {
    * Default: unset; the plugin warns of open routes that have a hook which is `undefined`, as far as it can see that.
    */
   unprotected?: 'allow' | 'warn' | 'error' | undefined
-}
-
-/** The cache of verified tokens. */
-export interface TokenCacheOptions {
-  /**
-   * How many tokens are kept. The least recently used are dropped first. Of a token that was used once, only a digest
-   * is kept.
-   *
-   * Default: `10000`.
-   */
-  max?: number | undefined
-  /**
-   * How much memory the kept tokens may take together, in bytes, as estimated from their lengths. Tokens over 4 kB are
-   * never kept.
-   *
-   * Default: `33554432` (32 MB).
-   */
-  maxBytes?: number | undefined
 }

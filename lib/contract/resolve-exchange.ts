@@ -1,10 +1,10 @@
 import { checkSecret, invalid, readOptions } from './check-options.js'
 import { cookieNames } from './cookie-names.js'
-import { InvalidOptionError } from './errors.js'
+import { InvalidOptionError } from './setup-errors.js'
 import type { ExchangeOptions, SharedExchangeOptions } from './exchange-options.js'
 import {
   API_KEY_OPTIONS, EXCHANGE_OPTIONS, EXCHANGED_COOKIE_OPTIONS, SHARED_EXCHANGE_OPTIONS
-} from './option-schemas.js'
+} from './exchange-schemas.js'
 
 /** The option `exchange`, resolved. */
 export interface ResolvedExchange {

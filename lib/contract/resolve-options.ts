@@ -3,7 +3,7 @@ import { discoveryUrls, isHttps, jwksUrl, oauthIssuer, parseUrl } from './auth-s
 import { checkSecret, invalid, readOptions, type Resolved } from './check-options.js'
 import { checkHeaders } from './check-headers.js'
 import { cookieNames } from './cookie-names.js'
-import { InvalidOptionError } from './errors.js'
+import { InvalidOptionError } from './setup-errors.js'
 import { UserSchema } from './identity.js'
 import {
   JWKS_OPTIONS, OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { InvalidOptionError } from './errors.js'
+import { InvalidOptionError } from './setup-errors.js'
 
 /** No longer than an origin with the longest host name (RFC 1035 §2.3.4) can be. */
 const MAX_LENGTH = 300

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { VERSION } from '../auth-server/version.js'
-import { InvalidOptionError } from '../contract/errors.js'
+import { InvalidOptionError } from '../contract/setup-errors.js'
 import type { Algorithm, BetterAuthOptions } from '../contract/options.js'
 import { examine } from './examine.js'
 import { formatReport } from './format-report.js'

@@ -1,4 +1,5 @@
-import { ForbiddenError, InvalidOptionError } from '../contract/errors.js'
+import { ForbiddenError } from '../contract/errors.js'
+import { InvalidOptionError } from '../contract/setup-errors.js'
 import type { Principal } from '../contract/principal.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { Admission } from '../http/authenticate.js'

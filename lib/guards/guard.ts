@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { readOptions, type OptionSchema } from '../contract/check-options.js'
-import { InvalidOptionError } from '../contract/errors.js'
+import { InvalidOptionError } from '../contract/setup-errors.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { createAuthenticator, type Authenticator, type AuthenticatorContext } from '../http/authenticate.js'
 import { addPassedScopes } from '../http/error-response.js'

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { AlreadyRegisteredError } from '../contract/errors.js'
+import { AlreadyRegisteredError } from '../contract/setup-errors.js'
 
 type Decorate = 'decorate' | 'decorateRequest' | 'decorateReply'
 

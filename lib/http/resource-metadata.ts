@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { AlreadyRegisteredError, InvalidOptionError } from '../contract/errors.js'
+import { AlreadyRegisteredError, InvalidOptionError } from '../contract/setup-errors.js'
 import type { ResolvedResource } from '../contract/resolve-resource.js'
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { InvalidOptionError, UnprotectedRouteError } from '../contract/errors.js'
+import { InvalidOptionError, UnprotectedRouteError } from '../contract/setup-errors.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { Guard } from '../guards/clauses.js'
 import { listRoutes } from './list-routes.js'

@@ -1,6 +1,7 @@
 import type { Revoked } from '../auth-server/exchange-vault.js'
 import type { SharedExchangeClient } from '../auth-server/shared-exchange.js'
-import { InvalidOptionError, RevocationUnavailableError } from '../contract/errors.js'
+import { RevocationUnavailableError } from '../contract/errors.js'
+import { InvalidOptionError } from '../contract/setup-errors.js'
 import type { ExchangedTokens } from '../tokens/exchanged-tokens.js'
 import type { KnownSession } from '../tokens/known-sessions.js'
 import { claimsOf } from '../tokens/verified-token.js'

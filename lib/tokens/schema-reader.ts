@@ -1,7 +1,8 @@
 import { CloneType, Kind, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Value } from '@sinclair/typebox/value'
-import { InvalidOptionError, TokenInvalidError } from '../contract/errors.js'
+import { TokenInvalidError } from '../contract/errors.js'
+import { InvalidOptionError } from '../contract/setup-errors.js'
 import { findFormat, type FormatTest } from './formats.js'
 
 /** A place in a value: its path, the schemas that a `$ref` may name, and where to note values of a wrong format. */

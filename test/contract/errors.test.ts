@@ -3,10 +3,11 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { ERRORS } from '../../lib/contract/error-codes.js'
 import {
-  AlreadyRegisteredError, CheckUnavailableError, CsrfError, ForbiddenError, InvalidOptionError, isBetterAuthError,
-  ExchangeUnavailableError, JwksUnavailableError, RequestInvalidError, RevocationUnavailableError, TokenExpiredError,
-  TokenInvalidError, TokenMissingError, TokenRevokedError, UnprotectedRouteError
+  CheckUnavailableError, CsrfError, ExchangeUnavailableError, ForbiddenError, isBetterAuthError, JwksUnavailableError,
+  RequestInvalidError, RevocationUnavailableError, TokenExpiredError, TokenInvalidError, TokenMissingError,
+  TokenRevokedError
 } from '../../lib/contract/errors.js'
+import { AlreadyRegisteredError, InvalidOptionError, UnprotectedRouteError } from '../../lib/contract/setup-errors.js'
 import { responseHeaders } from '../../lib/http/error-response.js'
 
 const MISMATCH = { claim: 'iss', expected: ['https://id.example.com'], received: 'https://evil.example' }

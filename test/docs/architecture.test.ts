@@ -100,11 +100,12 @@ t.test('no file of lib is longer than 200 lines', async t => {
  * use them fail if they are wrong.
  */
 const WITHOUT_TEST = [
-  'augmentation.ts', 'cli.ts', 'contract/auth-server-urls.ts', 'contract/credential-reasons.ts',
-  'contract/error-codes.ts', 'contract/exchange-options.ts', 'contract/identity.ts', 'contract/jwks-options.ts',
-  'contract/option-schemas.ts', 'contract/options.ts', 'contract/principal.ts', 'contract/reasons.ts',
-  'contract/refusal-details.ts', 'contract/resource-options.ts', 'contract/session-cookie-options.ts',
-  'contract/token-reasons.ts', 'doctor/report.ts',
+  'augmentation.ts', 'cli.ts', 'contract/algorithms.ts', 'contract/auth-server-urls.ts',
+  'contract/credential-reasons.ts', 'contract/error-codes.ts', 'contract/exchange-options.ts',
+  'contract/exchange-schemas.ts', 'contract/identity.ts', 'contract/jwks-options.ts', 'contract/option-schemas.ts',
+  'contract/options.ts', 'contract/principal.ts', 'contract/reasons.ts', 'contract/refusal-details.ts',
+  'contract/resource-options.ts', 'contract/schema-parts.ts', 'contract/session-cookie-options.ts',
+  'contract/setup-errors.ts', 'contract/token-cache-options.ts', 'contract/token-reasons.ts', 'doctor/report.ts',
   // examine-token.test.ts and token-findings.test.ts have all of their tests.
   'doctor/token-advice.ts', 'doctor/token-parts.ts',
   'index.ts', 'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts'

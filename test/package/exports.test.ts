@@ -5,6 +5,7 @@ import * as channels from '../../lib/contract/channels.js'
 import * as errors from '../../lib/contract/errors.js'
 import * as identity from '../../lib/contract/identity.js'
 import * as options from '../../lib/contract/options.js'
+import * as setupErrors from '../../lib/contract/setup-errors.js'
 import * as requestDecorators from '../../lib/http/request-decorators.js'
 import * as securitySchemes from '../../lib/openapi/security-schemes.js'
 import * as plugin from '../../lib/plugin.js'
@@ -24,7 +25,14 @@ t.test('exports what is public, and nothing else', async t => {
 
 t.test('exports the things themselves', async t => {
   const rooms: Record<string, unknown> = {
-    ...channels, ...errors, ...identity, ...options, ...requestDecorators, ...securitySchemes, ...plugin
+    ...channels,
+    ...errors,
+    ...setupErrors,
+    ...identity,
+    ...options,
+    ...requestDecorators,
+    ...securitySchemes,
+    ...plugin
   }
   for (const [name, value] of Object.entries(entry)) {
     if (name !== 'default') t.equal(value, rooms[name], name)
