@@ -21,7 +21,7 @@ const api = { AUTH_URL: server.origin, TOKEN: signJws(key, createClaims(server.o
 const project = createProject(t)
 const { path: tarball } = await pack(project)
 await install(project, [
-  tarball, 'typescript-5.8@npm:typescript@~5.8.0',
+  tarball, 'typescript-5.8@npm:typescript@~5.8.0', 'typescript-7@npm:typescript@~7.0.2',
   ...[
     'fastify', 'typescript', '@types/node', '@fastify/type-provider-typebox', 'typebox', 'type-provider-typebox-5'
   ].map(devDependency)
@@ -129,7 +129,7 @@ const CONSUMING = [
     type: 'module',
     options: { module: 'nodenext' },
     files: ['typescript.ts', 'type-providers.ts'],
-    compilers: ['typescript'],
+    compilers: ['typescript-7'],
     programs: ['typescript.js']
   },
   {
@@ -137,8 +137,8 @@ const CONSUMING = [
     type: 'commonjs',
     options: { module: 'nodenext' },
     files: ['typescript.ts', 'typescript-require.cts', 'my-user.mts'],
-    // The first that lets CommonJS require ESM, and the project's own.
-    compilers: ['typescript-5.8', 'typescript'],
+    // The first that lets CommonJS require ESM, and the newest.
+    compilers: ['typescript-5.8', 'typescript-7'],
     programs: ['typescript.js', 'typescript-require.cjs']
   },
   {
@@ -146,7 +146,8 @@ const CONSUMING = [
     type: 'module',
     options: { module: 'preserve', moduleResolution: 'bundler' },
     files: ['typescript.ts'],
-    compilers: ['typescript'],
+    // The project's own, too.
+    compilers: ['typescript', 'typescript-7'],
     programs: ['typescript.js']
   },
   ...[true, false].map(skipLibCheck => ({
@@ -154,7 +155,8 @@ const CONSUMING = [
     type: 'module',
     options: { module: 'nodenext', skipLibCheck },
     files: ['beside-others.ts'],
-    compilers: ['typescript-5.8', 'typescript'],
+    // The newest is native, and fast: it alone checks the declarations of others, too.
+    compilers: skipLibCheck ? ['typescript-5.8', 'typescript-7'] : ['typescript-7'],
     programs: []
   }))
 ]
@@ -169,7 +171,7 @@ for (const { title, type, options, files } of CONSUMING) {
   for (const file of files) copyFileSync(join(CONSUMERS, file), join(folder, file))
 }
 
-for (const compiler of ['typescript-5.8', 'typescript']) {
+for (const compiler of ['typescript-5.8', 'typescript', 'typescript-7']) {
   const projects = CONSUMING.filter(({ compilers }) => compilers.includes(compiler)).map(({ title }) => title)
   t.test(`${compiler} compiles with everything strict: ${projects.join('; ')}`, async t => {
     // One process for all: the compiler is faster once it is warm.
