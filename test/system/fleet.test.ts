@@ -14,9 +14,9 @@ const DAY = 24 * HOUR
 
 const TOKEN_LIFETIME = 15 * MINUTE
 const LATENCY = 20
-/** Each instance gets a request each second while something happens, else one each five seconds on average. */
+/** Each instance gets a request each second while something happens, else one each 20 seconds on average. */
 const BUSY = SECOND
-const CALM = 5 * SECOND
+const CALM = 20 * SECOND
 
 /**
  * By the clock of the simulation, from the start of the fleet. All instances start within one second: the worst of
