@@ -9,6 +9,7 @@ import {
 import {
   JWKS_OPTIONS, OPTIONS, RESOURCE_OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from '../lib/contract/option-schemas.js'
+import { FETCH_FAILURES } from '../lib/contract/fetch-failures.js'
 import { REASONS } from '../lib/contract/reasons.js'
 
 type Row = readonly string[]
@@ -124,6 +125,10 @@ const BLOCKS: ReadonlyArray<readonly [page: string, name: string, text: string]>
     Object.entries(REASONS).map(([word, { code: errorCode, meaning, cause, fix }]) => [
       anchored(word), String(ERRORS[errorCode].statusCode), code(errorCode), sentence(meaning), cause, sentence(fix)
     ])
+  )],
+  ['keys', 'failures', table(
+    ['code', 'what happened', 'what to change'],
+    Object.entries(FETCH_FAILURES).map(([word, { meaning, fix }]) => [code(word), meaning, sentence(fix)])
   )],
   ['testing', 'issuerOptions', table(OPTION_HEAD, testingRows('options', 'TestIssuerOptions'))],
   ['testing', 'members', table(['member', 'what it is'], testingRows('test-issuer', 'TestIssuer'))],

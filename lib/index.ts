@@ -27,6 +27,7 @@ export {
   type RefusalDetails
 } from './contract/errors.js'
 export { AlreadyRegisteredError, InvalidOptionError, UnprotectedRouteError } from './contract/setup-errors.js'
+export type { FetchFailure } from './contract/fetch-failures.js'
 export type { RefusalReason } from './contract/reasons.js'
 export {
   CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage

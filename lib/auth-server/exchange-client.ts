@@ -4,7 +4,8 @@ import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { ResolvedExchange } from '../contract/resolve-exchange.js'
 import { createBackoff } from './backoff.js'
 import { createBudget } from './budget.js'
-import { exchangeToken, type CredentialHeader, type ExchangeResponse } from './token-exchange.js'
+import { describeFailure } from './failure.js'
+import { exchangeToken, type CredentialHeader, type ExchangeResponse, type FailedExchange } from './token-exchange.js'
 
 /** A credential that is to be exchanged. */
 export interface Exchanging {
@@ -68,10 +69,10 @@ export function createExchangeClient (
       backoff.succeed()
       return
     }
-    const { code, retryAfter } = response
+    const { code, detail, retryAfter } = response
     if (!backoff.failing) {
       failingSince = now()
-      log.error({ url, code }, `the auth server does not exchange tokens: ${explain(code)}`)
+      log.error({ url, code, detail }, `the auth server does not exchange tokens: ${explain(response)}`)
     }
     backoff.fail(retryAfter)
   }
@@ -105,8 +106,8 @@ export function createExchangeClient (
   }
 }
 
-function explain (code: string): string {
-  if (code === 'http_404') {
+function explain ({ code, detail }: FailedExchange): string {
+  if (detail === 404) {
     return '`GET /token` returns 404. Add the plugin jwt() to the Better Auth server, and do not disable its ' +
       'path `/token`; if the server has a base path other than /api/auth, add that to "authUrl"'
   }
@@ -114,5 +115,5 @@ function explain (code: string): string {
     return 'its rate limiter returns 429. It counts all clients of this API as one: set "exchange.forwardedFor", ' +
       'or at the Better Auth server `rateLimit: { customRules: { \'/token\': false } }`'
   }
-  return code
+  return describeFailure(code, detail)
 }

@@ -1,3 +1,4 @@
+import { describeFailure, failureOf } from './failure.js'
 import { recordResponse, type Recording } from './record-response.js'
 import { VERSION } from './version.js'
 
@@ -41,7 +42,8 @@ export async function fetchJson (url: string, { headers, signal }: AuthServerReq
     const recording = await beforeAbort(response.then(recordResponse), signal)
     return { url, status: recording.status, ...readJson(recording) }
   } catch (error) {
-    return { url, status: null, value: undefined, text: failureCode(error as Error, signal) }
+    const { code, systemCode } = failureOf(error, signal)
+    return { url, status: null, value: undefined, text: describeFailure(code, systemCode) }
   }
 }
 
@@ -80,13 +82,6 @@ function isDeep (json: Buffer): boolean {
     else if (!isString && (char === 0x5d || char === 0x7d)) depth-- // ] }
   }
   return depth > MAX_DEPTH
-}
-
-/** A stable word for why there is no response: `timeout`, or the code of a network error such as `ECONNREFUSED`. */
-export function failureCode (error: Error, signal: AbortSignal): string {
-  if (signal.aborted) return 'timeout'
-  const code = (error.cause as { code?: unknown } | undefined)?.code
-  return typeof code === 'string' ? code : 'network'
 }
 
 /** Rejects as soon as the signal aborts, whatever `fetch` does with its signal. */

@@ -1,5 +1,7 @@
 import buildGetJwks from 'get-jwks'
-import { beforeAbort, failureCode, readJson, requestOptions, type AuthServerRequest } from './fetch-json.js'
+import type { FetchFailure } from '../contract/fetch-failures.js'
+import { describeFailure, failureOf, statusFailure } from './failure.js'
+import { beforeAbort, readJson, requestOptions, type AuthServerRequest } from './fetch-json.js'
 import { createRecorder, recordResponse, type Recording } from './record-response.js'
 import { readRetryAfter } from './retry-after.js'
 
@@ -8,8 +10,10 @@ export interface JwksResponse {
   readonly url: string
   /** The entries of the JWKS, as received; `undefined` for anything but a JWKS. */
   readonly entries: readonly unknown[] | undefined
-  /** A stable word for what is wrong; `null` for a JWKS. */
-  readonly code: string | null
+  /** What is wrong; `null` for a JWKS. */
+  readonly code: FetchFailure | null
+  /** The code of Node.js for a network error. */
+  readonly systemCode?: string | undefined
   /** What came, in a few words: `a JWKS`, `HTTP 404`, `timeout`. */
   readonly text: string
   /** Whether the server failed. If not, it has no JWKS at this URL. */
@@ -23,7 +27,7 @@ export interface JwksResponse {
   readonly duration: number
 }
 
-type Verdict = Pick<JwksResponse, 'entries' | 'code' | 'text' | 'isTrouble'>
+type Verdict = Pick<JwksResponse, 'entries' | 'code' | 'systemCode' | 'text' | 'isTrouble'>
 
 /** get-jwks picks one key. All keys are read from the recorded response, so any `kid` will do. */
 const ANY_KID = ''
@@ -43,8 +47,9 @@ export async function fetchJwks (url: string, { headers, signal }: AuthServerReq
     const recording = await beforeAbort(receive(url, headers, signal), signal)
     return respond(judge(recording), recording)
   } catch (error) {
-    const code = failureCode(error as Error, signal)
-    return respond({ entries: undefined, code, text: code, isTrouble: true })
+    const { code, systemCode } = failureOf(error, signal)
+    const text = describeFailure(code, systemCode)
+    return respond({ entries: undefined, code, systemCode, text, isTrouble: true })
   }
 }
 
@@ -74,10 +79,9 @@ function judge (recording: Recording): Verdict {
   const { value, text } = readJson(recording)
   const { keys } = Object(value) as { keys?: unknown }
   if (Array.isArray(keys)) return { entries: keys, code: null, text: 'a JWKS', isTrouble: false }
-  const no = (code: string, isTrouble: boolean) => ({
+  const no = (code: FetchFailure, isTrouble: boolean): Verdict => ({
     entries: undefined, code, text: value === undefined ? text : 'JSON without keys', isTrouble
   })
   if (refused === 'too_large' || refused === 'encoded') return no(refused, true)
-  if (status === 429) return no('rate_limited', true)
-  return no('no_jwks', status >= 500 || status === 408 || status === 425)
+  return no(statusFailure(status, 'no_jwks'), status >= 500 || [408, 425, 429].includes(status))
 }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { FetchFailure } from '../contract/fetch-failures.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { fetchJwks, type JwksResponse } from './fetch-jwks.js'
 import { searchJwks, type Search } from './search-jwks.js'
@@ -20,21 +21,23 @@ export interface JwksSource {
 
 /** Thrown if the JWKS could not be fetched. It says nothing about any key. */
 export class JwksFetchError extends Error {
-  /**
-   * A stable word: `timeout`, the code of a network error such as `ECONNREFUSED`, `rate_limited`, `too_large` or
-   * `encoded` for a response that is not read, or `no_jwks` for any other response that is not a JWKS.
-   */
-  readonly code: string
+  readonly code: FetchFailure
+  /** The code of Node.js for a network error. */
+  readonly systemCode: string | undefined
   /** How long the server asks to wait, in milliseconds; 0 if it does not. */
   readonly retryAfter: number
 
-  constructor (code: string, retryAfter = 0) {
+  constructor (code: FetchFailure, retryAfter = 0, systemCode?: string) {
     super(`The JWKS could not be fetched: ${code}`)
     this.name = 'JwksFetchError'
     this.code = code
     this.retryAfter = retryAfter
+    this.systemCode = systemCode
   }
 }
+
+/** Failures of a server that has said what it has instead of the JWKS. */
+const READ: ReadonlyArray<FetchFailure | null> = ['no_jwks', 'http_4xx', 'http_5xx']
 
 /**
  * Finds the JWKS at one of several URLs, and keeps the URL that it found.
@@ -85,9 +88,10 @@ export function createJwksSource (
         keep(response.url)
         return response.entries
       }
-      const failure = tried.find(({ code }) => code !== 'no_jwks')
-      if (failure === undefined) report(tried)
-      throw new JwksFetchError(failure?.code ?? 'no_jwks', Math.max(...tried.map(({ retryAfter }) => retryAfter)))
+      const unread = tried.find(({ code }) => !READ.includes(code))
+      if (unread === undefined) report(tried)
+      const { code, systemCode } = unread ?? tried.find(({ isTrouble }) => isTrouble) ?? tried[0]!
+      throw new JwksFetchError(code!, Math.max(...tried.map(({ retryAfter }) => retryAfter)), systemCode)
     }
   }
 }

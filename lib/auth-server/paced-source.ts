@@ -1,12 +1,14 @@
 import { JwksUnavailableError } from '../contract/errors.js'
+import type { FetchFailure } from '../contract/fetch-failures.js'
 import { createBackoff } from './backoff.js'
+import type { Failure } from './failure.js'
 import { JwksFetchError, type JwksSource } from './find-jwks.js'
 
 /** Is notified how each fetch ended, and when an outage begins and ends. Times are milliseconds. */
 export interface FetchObserver {
   /** @param code - why the fetch failed, or `null`. */
-  fetched (url: string | null, code: string | null, duration: number): void
-  unreachable (url: string | null, since: number, code: string): void
+  fetched (url: string | null, code: FetchFailure | null, duration: number): void
+  unreachable (url: string | null, since: number, failure: Failure): void
   reachable (downFor: number): void
 }
 
@@ -15,8 +17,8 @@ export interface PacedSource {
   readonly url: string | null
   /** Whether the last fetch failed. */
   readonly failing: boolean
-  /** Why, as a stable word; `null` unless the last fetch failed. */
-  readonly lastError: string | null
+  /** Why; `null` unless the last fetch failed. */
+  readonly lastError: FetchFailure | null
   /**
    * The time before which no fetch should be made, in milliseconds since the epoch; `null` unless the last fetch
    * failed.
@@ -39,14 +41,15 @@ export function createPacedSource (
   source: JwksSource, observer: FetchObserver, now: () => number, random: () => number
 ): PacedSource {
   const backoff = createBackoff(now, random)
-  let lastError: string | null = null
+  let lastError: FetchFailure | null = null
   let failingSince = 0
 
-  function failed (startedAt: number, { code, retryAfter }: Pick<JwksFetchError, 'code' | 'retryAfter'>): void {
+  function failed (startedAt: number, failure: Failure & Pick<JwksFetchError, 'retryAfter'>): void {
+    const { code, systemCode, retryAfter } = failure
     lastError = code
     if (!backoff.failing) {
       failingSince = startedAt
-      observer.unreachable(source.url, startedAt, code)
+      observer.unreachable(source.url, startedAt, { code, systemCode })
     }
     backoff.fail(retryAfter)
     observer.fetched(source.url, code, now() - startedAt)

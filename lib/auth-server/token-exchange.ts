@@ -1,4 +1,5 @@
-import { failureCode } from './fetch-json.js'
+import type { FetchFailure } from '../contract/fetch-failures.js'
+import { failureOf, statusFailure } from './failure.js'
 import { readRetryAfter } from './retry-after.js'
 import { VERSION } from './version.js'
 
@@ -12,8 +13,17 @@ export type ExchangeResponse =
   | { readonly kind: 'refused' }
   /** This one API key has reached its own limit. */
   | { readonly kind: 'limited', readonly retryAfter: number }
-  /** It said nothing about the credential; `code` is a stable word for what went wrong. */
-  | { readonly kind: 'failed', readonly code: string, readonly retryAfter: number }
+  | FailedExchange
+
+/** The auth server said nothing about the credential. */
+export interface FailedExchange {
+  readonly kind: 'failed'
+  readonly code: FetchFailure
+  /** The HTTP status, or the code of Node.js for a network error: for the log. */
+  readonly detail: number | string | undefined
+  /** Milliseconds; 0 if the auth server does not say. */
+  readonly retryAfter: number
+}
 
 export interface ExchangeRequest {
   readonly url: string
@@ -31,9 +41,6 @@ const DEFAULT_HEADERS = { accept: 'application/json', 'user-agent': `better-auth
 const MAX_BODY = 65_536
 /** How long an API key is not exchanged after its last use was spent: nobody says when it gets new ones. */
 const USAGE_EXCEEDED_FOR = 60_000
-
-/** A connection that was kept alive, and that the server closed before it saw the request. */
-const CLOSED = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']
 
 /**
  * Exchanges a credential for a JWT at Better Auth's `GET /token`. Redirects are not followed, so that the credential
@@ -53,11 +60,13 @@ export async function exchangeToken (
       const response = await fetch(url, { headers, redirect: 'manual', signal })
       return judge(response, await readBody(response))
     } catch (error) {
-      return failed(failureCode(error as Error, signal))
+      const { code, systemCode } = failureOf(error, signal)
+      return failed(code, systemCode)
     }
   }
   const first = await attempt()
-  return first.kind === 'failed' && CLOSED.includes(first.code) ? attempt() : first
+  // A connection that was kept alive, and that the server closed before it saw the request.
+  return first.kind === 'failed' && first.code === 'connection_reset' ? attempt() : first
 }
 
 function judge ({ status, headers }: Response, body: string | undefined): ExchangeResponse {
@@ -68,10 +77,10 @@ function judge ({ status, headers }: Response, body: string | undefined): Exchan
   // A JWT that is too long concerns one user, and must not count as an outage, as the page of a proxy does.
   const isTooLong = body === undefined && headers.get('content-type')?.startsWith('application/json') === true
   if (status === 401 || (status === 200 && isTooLong)) return { kind: 'refused' }
-  if (status === 200) return typeof token === 'string' ? { kind: 'token', token } : failed('no_token')
+  if (status === 200) return typeof token === 'string' ? { kind: 'token', token } : failed('no_token', status)
   // Better Auth's own refusals have a code. A proxy that forbids something says nothing about the credential.
   if (status === 403 && typeof code === 'string') return { kind: 'refused' }
-  return failed(status === 429 ? 'rate_limited' : `http_${status}`, retryAfter)
+  return failed(statusFailure(status, 'no_token'), status, retryAfter)
 }
 
 /** How long an API key has reached its own limit, in milliseconds; `undefined` for any other response. */
@@ -81,8 +90,8 @@ function limitOf (code: unknown, details: unknown): number | undefined {
   return code === 'USAGE_EXCEEDED' ? USAGE_EXCEEDED_FOR : undefined
 }
 
-function failed (code: string, retryAfter = 0): ExchangeResponse {
-  return { kind: 'failed', code, retryAfter }
+function failed (code: FetchFailure, detail: FailedExchange['detail'], retryAfter = 0): FailedExchange {
+  return { kind: 'failed', code, detail, retryAfter }
 }
 
 function parse (body: string | undefined): Readonly<Record<string, unknown>> {

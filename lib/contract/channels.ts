@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import type { FetchFailure } from './fetch-failures.js'
 import type { RefusalReason } from './reasons.js'
 
 /**
@@ -26,11 +27,8 @@ export interface JwksFetchMessage {
   readonly url: string | null
   /** Whether the JWKS was fetched. {@link KeyChangeMessage} reports which keys it holds. */
   readonly outcome: 'ok' | 'error'
-  /**
-   * Why the fetch failed, as in `status().lastError` (`timeout`, `ECONNREFUSED`, `rate_limited`, `no_jwks`, …); `null`
-   * if it did not.
-   */
-  readonly code: string | null
+  /** Why the fetch failed, as in `status().lastError`; `null` if it did not. */
+  readonly code: FetchFailure | null
   /** How long it took, in milliseconds. */
   readonly duration: number
 }

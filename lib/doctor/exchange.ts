@@ -1,3 +1,4 @@
+import { describeFailure } from '../auth-server/failure.js'
 import { exchangeToken, type CredentialHeader } from '../auth-server/token-exchange.js'
 import { REASONS } from '../contract/reasons.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
@@ -28,7 +29,8 @@ export async function examineExchange (
     const { headers } = options.jwks
     const result = await exchangeToken({ url, credential: header, headers, forwardedFor: undefined, timeout })
     if (result.kind === 'token') return [...exchanges, { as, response: 'token', verdict: await judge(result.token) }]
-    exchanges.push({ as, response: result.kind === 'failed' ? result.code : result.kind, verdict: null })
+    const response = result.kind === 'failed' ? describeFailure(result.code, result.detail) : result.kind
+    exchanges.push({ as, response, verdict: null })
     if (result.kind !== 'refused') break
   }
   return exchanges

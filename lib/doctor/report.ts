@@ -65,7 +65,7 @@ export interface DoctorProvider {
 export interface DoctorSearchResult {
   url: string
   found: boolean
-  /** In the plugin's own words, such as `HTTP 404`; or the code of a failure, such as `ECONNREFUSED` or `timeout`. */
+  /** In the plugin's own words, such as `HTTP 404`; or a failure, such as `connection_refused`. */
   response: string
 }
 

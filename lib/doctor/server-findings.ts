@@ -60,10 +60,13 @@ const KEY_FAULTS: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fix'>> = 
 }
 
 const FIXES: ReadonlyArray<readonly [response: RegExp, fix: string]> = [
-  [/^timeout$/, 'the server hangs, or a firewall drops the packets; the option jwks.timeout sets the time'],
-  [/^ECONNREFUSED$/, 'nothing listens there: start the auth server, or set authUrl to where it listens'],
-  [/^(ENOTFOUND|EAI_AGAIN)$/, 'there is no host with that name: look for a misspelling in authUrl'],
-  [/CERT|SSL|TLS|SIGNATURE/, 'its certificate is not trusted: set NODE_EXTRA_CA_CERTS to a file with your own CA'],
+  [/^timeout/, 'the server hangs, or a firewall drops the packets; the option jwks.timeout sets the time'],
+  [/^connection_refused/, 'nothing listens there: start the auth server, or set authUrl to where it listens'],
+  [/^dns/, 'there is no host with that name: look for a misspelling in authUrl'],
+  [/^tls/, 'its certificate is not trusted: set NODE_EXTRA_CA_CERTS to a file with your own CA; or it does not ' +
+    'speak TLS: set authUrl to its http URL'],
+  [/^protocol/, 'something other than a web server listens there: check the host and the port of authUrl'],
+  [/^connection_reset/, 'the server, or a proxy in front of it, ends the connection: its log says why'],
   [/^longer than 1 MB$/, 'no JWKS is that long: check what responds there, or set jwksPath to where the keys are'],
   [/^a compressed response$/, 'the plugin reads only uncompressed responses, and asks for one: turn compression off ' +
     'for that path'],

@@ -80,8 +80,8 @@ export function createKeyEvents (authUrl: string, log: FastifyBaseLogger, countK
       const outcome = code === null ? 'ok' : 'error'
       jwksFetchChannel.publish({ authUrl, url, outcome, code, duration } satisfies JwksFetchMessage)
     },
-    unreachable (url, since, code) {
-      const line = { code, jwksUrl: url ?? authUrl, keys: countKeys() }
+    unreachable (url, since, { code, systemCode }) {
+      const line = { code, ...systemCode !== undefined && { systemCode }, jwksUrl: url ?? authUrl, keys: countKeys() }
       log.warn(line, `the JWKS has been unreachable since ${new Date(since).toISOString()}`)
     },
     reachable (downFor) {

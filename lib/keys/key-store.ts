@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { JwksSource } from '../auth-server/find-jwks.js'
 import { createPacedSource } from '../auth-server/paced-source.js'
 import { TokenInvalidError } from '../contract/errors.js'
+import type { FetchFailure } from '../contract/fetch-failures.js'
 import type { Algorithm } from '../contract/options.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { VerificationKey } from './jwk.js'
@@ -32,10 +33,10 @@ export interface KeyStatus {
    */
   keys: Array<{ kid: string, alg: string | null, confirmedAt: string }>
   /**
-   * Why the last fetch failed, as a stable word (`timeout`, `ECONNREFUSED`, `rate_limited`, `no_jwks`, …), or `null` if
-   * it did not. `docs/reference/keys.md` lists the words.
+   * Why the last fetch failed, as a stable word (`timeout`, `connection_refused`, `http_5xx`, …), or `null` if it did
+   * not. `docs/reference/keys.md` lists the words.
    */
-  lastError: string | null
+  lastError: FetchFailure | null
   /** The time before which no fetch is made after a failure, in ISO 8601, or `null`. */
   nextTryAt: string | null
 }

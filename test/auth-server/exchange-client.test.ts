@@ -122,7 +122,11 @@ t.test('after a failure nobody calls during the pause, then one at a time', asyn
   t.match(await client.exchange(KNOWN), { kind: 'token' })
   t.strictSame([client.failing, client.isPausing()], [false, false])
   t.strictSame(lines, [
-    { level: 'error', msg: 'the auth server does not exchange tokens: http_500', fields: { url, code: 'http_500' } },
+    {
+      level: 'error',
+      msg: 'the auth server does not exchange tokens: http_5xx (500)',
+      fields: { url, code: 'http_5xx', detail: 500 }
+    },
     { level: 'info', msg: 'the auth server exchanges tokens again', fields: { url, downFor: 1500 } }
   ], 'one line when it begins, and one when it ends')
 })
@@ -179,11 +183,12 @@ t.test('a pause takes nothing from the budget', async t => {
 
 t.test('the log says what to do, and never shows the credential', async t => {
   for (const [respond, code, advice] of [
-    [status(404), 'http_404', /`GET \/token` returns 404\. Add the plugin jwt\(\).*path `\/token`.*"authUrl"$/],
+    [status(404), 'http_4xx', /`GET \/token` returns 404\. Add the plugin jwt\(\).*path `\/token`.*"authUrl"$/],
     [status(429), 'rate_limited', /rate limiter returns 429.*"exchange\.forwardedFor".*customRules.*'\/token': false/],
-    [status(302, { location: 'http://evil.example' }), 'http_302', /tokens: http_302$/],
-    [(response: ServerResponse) => { response.end(SECRET) }, 'no_token', /tokens: no_token$/],
-    [(response: ServerResponse) => { response.destroy() }, 'UND_ERR_SOCKET', /tokens: UND_ERR_SOCKET$/]
+    [status(302, { location: 'http://evil.example' }), 'no_token', /tokens: no_token \(302\)$/],
+    [(response: ServerResponse) => { response.end(SECRET) }, 'no_token', /tokens: no_token \(200\)$/],
+    [(response: ServerResponse) => { response.destroy() }, 'connection_reset',
+      /tokens: connection_reset \(UND_ERR_SOCKET\)$/]
   ] as const) {
     const world = await createWorld(t)
     world.respond = respond

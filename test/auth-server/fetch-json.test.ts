@@ -49,7 +49,7 @@ t.test('anything else has a text instead of a value', async t => {
     [send(200, `${'['.repeat(17)}${']'.repeat(17)}`), 200, 'JSON that is nested too deeply'],
     [send(200, '<html>'), 200, 'HTTP 200 without JSON'],
     [send(200, ''), 200, 'HTTP 200 without JSON'],
-    [(_request, response) => { response.socket!.destroy() }, null, 'UND_ERR_SOCKET']
+    [(_request, response) => { response.socket!.destroy() }, null, 'connection_reset (UND_ERR_SOCKET)']
   ]
   for (const [respond, status, text] of RESPONSES) {
     const { url, asked } = await serve(t, respond)
@@ -57,7 +57,7 @@ t.test('anything else has a text instead of a value', async t => {
     t.equal(asked.length, 1, 'one request: no redirect is followed')
   }
   const url = await deadOrigin()
-  t.strictSame(await fetchFrom(url), { url, status: null, value: undefined, text: 'ECONNREFUSED' })
+  t.strictSame(await fetchFrom(url), { url, status: null, value: undefined, text: 'connection_refused (ECONNREFUSED)' })
   t.match(await fetchFrom('http://localhost:1/\0', 5000, { 'x y': 'z' }), { status: null, text: 'network' })
 })
 

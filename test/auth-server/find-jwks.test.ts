@@ -10,9 +10,9 @@ import { recordLog } from '../fixtures/log.js'
 
 /** What a server says while it is in trouble, and the code of the error. */
 const TROUBLES: Record<string, readonly [Respond, code: string]> = {
-  'HTTP 500': [send(500, '{"message":"said by the server"}'), 'no_jwks'],
-  'HTTP 502': [send(502, '<h1>said by the server</h1>'), 'no_jwks'],
-  'HTTP 503': [send(503, ''), 'no_jwks'],
+  'HTTP 500': [send(500, '{"message":"said by the server"}'), 'http_5xx'],
+  'HTTP 502': [send(502, '<h1>said by the server</h1>'), 'http_5xx'],
+  'HTTP 503': [send(503, ''), 'http_5xx'],
   'HTTP 429': [send(429, '{}'), 'rate_limited'],
   'longer than 1 MB': [send(200, JSON.stringify({ keys: ENTRIES, x: 'x'.repeat(2 ** 20) })), 'too_large'],
   'a compressed response': [send(200, 'x', { 'content-encoding': 'br' }), 'encoded'],
@@ -46,7 +46,7 @@ t.test('the URL', async t => {
 
   t.test('is searched for again after all of them failed', async t => {
     const setup = await setUp(t, {})
-    t.equal(await codeOf(setup.source.fetchJwks(true)), 'no_jwks')
+    t.equal(await codeOf(setup.source.fetchJwks(true)), 'http_4xx')
     setup.answers[OWN_WELL_KNOWN] = jwks
     t.strictSame(await setup.source.fetchJwks(false), ENTRIES)
   })
@@ -72,12 +72,13 @@ t.test('the URL', async t => {
     })
   }
 
-  for (const [name, respond] of Object.entries({ HTML: send(200, '<html>'), 'HTTP 403': send(403, '') })) {
+  const others = { HTML: [send(200, '<html>'), 'no_jwks'], 'HTTP 403': [send(403, ''), 'http_4xx'] } as const
+  for (const [name, [respond, code]] of Object.entries(others)) {
     t.test(`is kept through ${name}`, async t => {
       const setup = await setUp(t, { ...FOREIGN, [OWN]: jwks })
       await setup.source.fetchJwks(true)
       setup.answers[OWN] = respond
-      t.equal(await codeOf(setup.source.fetchJwks(true)), 'no_jwks')
+      t.equal(await codeOf(setup.source.fetchJwks(true)), code)
       t.equal(setup.source.url, setup.urls[0])
     })
   }
@@ -86,7 +87,7 @@ t.test('the URL', async t => {
     const { source, server, urls } = await setUp(t, { [OWN]: jwks })
     await source.fetchJwks(true)
     await server.stop()
-    t.equal(await codeOf(source.fetchJwks(true)), 'ECONNREFUSED')
+    t.equal(await codeOf(source.fetchJwks(true)), 'connection_refused')
     t.equal(source.url, urls[0])
   })
 
@@ -95,7 +96,7 @@ t.test('the URL', async t => {
     await setup.source.fetchJwks(true)
     setup.answers = FOREIGN
     setup.asked.length = 0
-    t.equal(await codeOf(setup.source.fetchJwks(false)), 'no_jwks')
+    t.equal(await codeOf(setup.source.fetchJwks(false)), 'http_4xx')
     t.equal(setup.source.url, setup.urls[0])
     t.strictSame(setup.asked, [OWN])
   })
@@ -118,7 +119,7 @@ t.test('the URL', async t => {
     const setup = await setUp(t, { [OWN]: jwks })
     await setup.source.fetchJwks(true)
     setup.answers = {}
-    t.equal(await codeOf(setup.source.fetchJwks(true)), 'no_jwks')
+    t.equal(await codeOf(setup.source.fetchJwks(true)), 'http_4xx')
     t.equal(setup.source.url, setup.urls[0])
     setup.answers = { [OWN]: jwks }
     setup.lines.length = 0
@@ -131,7 +132,7 @@ t.test('the URL', async t => {
     await setup.source.fetchJwks(true)
     setup.answers = FOREIGN
     setup.asked.length = 0
-    t.equal(await codeOf(setup.source.fetchJwks(true)), 'no_jwks')
+    t.equal(await codeOf(setup.source.fetchJwks(true)), 'http_4xx')
     t.strictSame(setup.asked, [OWN])
   })
 })
@@ -161,12 +162,23 @@ t.test('the error', async t => {
       [OWN]: send(503, '', { 'retry-after': '3' }), [SHARED]: send(503, '', { 'retry-after': '9' })
     })
     t.match(await source.fetchJwks(true).catch((error: unknown) => error), {
-      code: 'no_jwks', retryAfter: 9000, message: 'The JWKS could not be fetched: no_jwks', name: 'JwksFetchError'
+      code: 'http_5xx', retryAfter: 9000, message: 'The JWKS could not be fetched: http_5xx', name: 'JwksFetchError'
     })
   })
 
   t.test('asks for no pause by default', async t => {
     t.equal(new JwksFetchError('timeout').retryAfter, 0)
+  })
+
+  t.test('is that of a server in trouble, else that of the first URL', async t => {
+    const page = send(200, '<html>')
+    for (const [answers, code] of [
+      [{ [OWN]: page }, 'no_jwks'], [{ [SHARED]: page }, 'http_4xx'],
+      [{ [OWN]: page, [SHARED]: send(500, '') }, 'http_5xx']
+    ] as const) {
+      const { source } = await setUp(t, answers)
+      t.equal(await codeOf(source.fetchJwks(true)), code)
+    }
   })
 
   t.test('is that of the failure, not of the URLs that are not there', async t => {
@@ -210,7 +222,7 @@ t.test('the log says what is wrong', async t => {
     for (const status of [500, 502, 503, 504, 408, 425]) {
       for (const paths of [PATHS, [OWN]]) {
         const { source, lines, urls } = await setUp(t, { [OWN]: send(status, 'said by the server') }, paths)
-        t.equal(await codeOf(source.fetchJwks(true)), 'no_jwks')
+        t.equal(await codeOf(source.fetchJwks(true)), status < 500 ? 'http_4xx' : 'http_5xx')
         t.equal(lines.length, 1)
         t.match(lines[0]!.msg, `the auth server does not serve its keys: ${urls[0]} returned HTTP ${status}`)
         t.notMatch(lines[0]!.msg, 'jwksPath')
@@ -222,7 +234,7 @@ t.test('the log says what is wrong', async t => {
     for (const [trouble, [respond, code]] of Object.entries(TROUBLES)) {
       const setup = await setUp(t, { [OWN]: respond }, [OWN], 300)
       for (let i = 0; i < 2; i++) t.equal(await codeOf(setup.source.fetchJwks(true)), code)
-      t.equal(setup.lines.length, code === 'no_jwks' ? 1 : 0, trouble)
+      t.equal(setup.lines.length, code === 'http_5xx' ? 1 : 0, trouble)
     }
   })
 

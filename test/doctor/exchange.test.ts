@@ -55,8 +55,8 @@ t.test('says what is wrong', async t => {
 
   const without = await setUp(t, { disabledPaths: ['/token'] })
   const failed = await exchangesOf(without.server, without.ada.token)
-  t.match(failed.exchanges, [{ response: 'http_404', verdict: null }])
-  t.match(failed.text, 'exchange as a session token: http_404')
+  t.match(failed.exchanges, [{ response: 'http_4xx (404)', verdict: null }])
+  t.match(failed.text, 'exchange as a session token: http_4xx (404)')
 })
 
 t.test('anything else is not sent', async t => {

@@ -85,12 +85,13 @@ t.test('a search that finds nothing says what it got, each response once, and 40
 t.test('each response has its own fix', async t => {
   const fixes: Array<[response: string, fix: RegExp]> = [
     ['timeout', /jwks\.timeout/],
-    ['ECONNREFUSED', /nothing listens/],
-    ['ENOTFOUND', /misspelling/],
-    ['EAI_AGAIN', /misspelling/],
-    ['DEPTH_ZERO_SELF_SIGNED_CERT', /NODE_EXTRA_CA_CERTS/],
-    ['ERR_SSL_WRONG_VERSION_NUMBER', /NODE_EXTRA_CA_CERTS/],
-    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /NODE_EXTRA_CA_CERTS/],
+    ['connection_refused (ECONNREFUSED)', /nothing listens/],
+    ['dns (ENOTFOUND)', /misspelling/],
+    ['dns (EAI_AGAIN)', /misspelling/],
+    ['tls (DEPTH_ZERO_SELF_SIGNED_CERT)', /NODE_EXTRA_CA_CERTS/],
+    ['tls (ERR_SSL_WRONG_VERSION_NUMBER)', /http URL/],
+    ['protocol (HPE_INVALID_CONSTANT)', /the port of authUrl/],
+    ['connection_reset (ECONNRESET)', /its log/],
     ['longer than 1 MB', /jwksPath/],
     ['a compressed response', /turn compression off/],
     ['a JWKS that may be of somebody else', /the URL that fails.*set jwksPath/],
@@ -104,7 +105,7 @@ t.test('each response has its own fix', async t => {
     ['HTTP 404', /basePath/],
     ['HTTP 400', /its log/],
     ['HTTP 500', /its log/],
-    ['EHOSTUNREACH', /check the network/]
+    ['unreachable (EHOSTUNREACH)', /check the network/]
   ]
   for (const [response, fix] of fixes) t.match(fixFor(response), fix, response)
 })

@@ -355,7 +355,7 @@ t.test('in an outage', async t => {
 
   t.test('whatever a source throws counts as one', async t => {
     for (const [fault, code] of [
-      [DOWN, 'ECONNREFUSED'], [new TypeError('no'), 'unexpected'], ['text', 'unexpected'], [null, 'unexpected']
+      [DOWN, 'connection_refused'], [new TypeError('no'), 'unexpected'], ['text', 'unexpected'], [null, 'unexpected']
     ] as const) {
       const { store, source, clock } = await createWarmStore()
       source.fault = fault
@@ -872,7 +872,7 @@ t.test('status() and ready()', async t => {
     source.fault = DOWN
     clock.advance(500)
     await ask(store)
-    t.match(store.status(), { lastError: 'ECONNREFUSED', nextTryAt: new Date(clock.now() + 1000).toISOString() })
+    t.match(store.status(), { lastError: 'connection_refused', nextTryAt: new Date(clock.now() + 1000).toISOString() })
     source.fault = undefined
     clock.advance(1000)
     await ask(store)

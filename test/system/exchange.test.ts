@@ -247,7 +247,7 @@ t.test('a server without /token is named in one line', async t => {
   for (let i = 0; i < 3; i++) t.equal(await statusOf(api, bySessionToken(ada)), 503)
   const lines = api.log.lines.filter(({ msg }) => /returns 404/.test(msg))
   t.equal(lines.length, 1)
-  t.match(lines[0], { level: 50, code: 'http_404', msg: /plugin jwt\(\).*\/token/ })
+  t.match(lines[0], { level: 50, code: 'http_4xx', detail: 404, msg: /plugin jwt\(\).*\/token/ })
 })
 
 t.test('a server that accepts no session tokens, or no keys, is suspected in one line for each', async t => {

@@ -116,7 +116,7 @@ interface Simulation {
 }
 
 function withOutage (time: number): JwksFetchError | undefined {
-  return time >= OUTAGE && time < OUTAGE_END ? new JwksFetchError('ECONNREFUSED') : undefined
+  return time >= OUTAGE && time < OUTAGE_END ? new JwksFetchError('connection_refused') : undefined
 }
 
 async function simulate (
