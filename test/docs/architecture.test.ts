@@ -117,6 +117,18 @@ t.test('the tests mirror lib: lib/x/y.ts has test/x/y.test.ts', async t => {
   t.strictSame(without, WITHOUT_TEST)
 })
 
+t.test('every test file of a room runs: test/rooms has each folder that mirrors lib', async t => {
+  const folders = readdirSync(join(ROOT, 'test'), { withFileTypes: true })
+    .filter(entry => entry.isDirectory()).map(({ name }) => name)
+  const others = ['docs', 'examples', 'fixtures', 'package', 'rooms', 'system', 'types']
+  const runners = folders.filter(name => !others.includes(name)).sort().map(room => {
+    return [`${room}.test.ts`, `import { runRoom } from '../fixtures/room.js'\n\nrunRoom('${room}')\n`]
+  })
+  const found = readdirSync(join(ROOT, 'test/rooms')).sort().map(file => [file, read(`test/rooms/${file}`)])
+  t.strictSame(found, runners)
+  t.match(read('.taprc'), '\n  - test/rooms/*.test.ts\n')
+})
+
 t.test('CONTRIBUTING names every room', async t => {
   const named = CONTRIBUTING.table('The rooms of `lib`').map(([room]) => room!.replace(/[`/]/g, ''))
   const rooms = readdirSync(join(ROOT, 'lib'), { withFileTypes: true })
