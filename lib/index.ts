@@ -1,6 +1,7 @@
 export type {} from './augmentation.js'
 
-export { betterAuthPlugin, betterAuthPlugin as default, type BetterAuth } from './plugin.js'
+export { betterAuthPlugin, betterAuthPlugin as default } from './plugin.js'
+export type { BetterAuth } from './instance.js'
 export {
   ALGORITHMS, type Algorithm, type BetterAuthOptions, type ExchangedApiKeyOptions, type ExchangedCookieOptions,
   type ExchangeOptions, type ExchangeStore, type JwksOptions, type ResourceOptions, type SessionCookieOptions,

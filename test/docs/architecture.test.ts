@@ -108,7 +108,7 @@ const WITHOUT_TEST = [
   'contract/setup-errors.ts', 'contract/token-cache-options.ts', 'contract/token-reasons.ts', 'doctor/report.ts',
   // examine-token.test.ts and token-findings.test.ts have all of their tests.
   'doctor/token-advice.ts', 'doctor/token-parts.ts',
-  'index.ts', 'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts'
+  'index.ts', 'instance.ts', 'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts'
 ]
 
 t.test('the tests mirror lib: lib/x/y.ts has test/x/y.test.ts', async t => {
