@@ -38,6 +38,8 @@ export {
 } from './openapi/security-schemes.js'
 export type { Authenticate } from './http/hook.js'
 export type { Guard } from './guards/clauses.js'
+export type { EndReason, EndWatch } from './connections/ends.js'
+export type { TokenGuard, VerifiedIdentity, Verify } from './connections/verify.js'
 export type { EndedSession } from './schemes/revoke.js'
 export type { RouteProtection } from './routes/watch-routes.js'
 export { getUser } from './http/request-decorators.js'

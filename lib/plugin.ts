@@ -1,9 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createJwksSource } from './auth-server/find-jwks.js'
+import { createEnds } from './connections/ends.js'
+import { createVerify } from './connections/verify.js'
 import { isPrivate } from './contract/hosts.js'
 import type { BetterAuthOptions } from './contract/options.js'
 import { resolveOptions, type ResolvedOptions } from './contract/resolve-options.js'
+import { setTimer } from './contract/timers.js'
 import { challengeScopes } from './guards/admission.js'
 import type { Guard } from './guards/clauses.js'
 import { assertIsNoRequest, createGuard, snapshotGuard } from './guards/guard.js'
@@ -43,6 +46,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   })
   const checkStatus = createStatusCheck(options, now)
   const context = { schemes, checkStatus, authUrl, withSession }
+  const ends = createEnds({ options, keys: keys.watched, log: fastify.log, now, setTimer })
   const authenticate = createAuthenticator(context, admitUsers)
   const authenticateOptional = createAuthenticator(context, admitUsers, true)
 
@@ -67,11 +71,14 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
     status: keys.status,
     ready: reuseSuccess(keys.ready),
     routes: watchRoutes(fastify, options, protections),
-    revoke: createRevoke(sessions, shared),
+    verify: createVerify({ bearer: schemes[0], checkStatus, authUrl }, options),
+    onEnd: ends.onEnd,
+    revoke: createRevoke({ sessions, shared, endConnections: ends.revoke }),
     markAsProtection: hook => describe(hook, { isOptional: false, isOwn: true })
   } satisfies BetterAuth)
 
   keepNames(fastify, withSession)
+  fastify.addHook('onClose', async () => { ends.close() })
   // Not awaited: an API starts, and returns 503, while its auth server is down. The key store logs a failure.
   fastify.addHook('onListen', async () => { keys.ready().catch(() => {}) })
 }
