@@ -169,7 +169,13 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
     ]]
   },
   'docs/guides/several-auth-servers.md': {
-    'Several auth servers': [[{ request: 'GET /staff/me', status: 401 }, { request: 'GET /shop/me', status: 401 }]]
+    'Several auth servers': [[{ request: 'GET /staff/me', status: 401 }, { request: 'GET /shop/me', status: 401 }]],
+    'Two auth servers on one route': [[
+      { request: 'GET /me', status: 401 },
+      { request: 'GET /me', claims: {}, status: 200, match: USER },
+      { request: 'DELETE /users/1', claims: {}, status: 403 },
+      { request: 'DELETE /users/1', claims: { role: 'admin' }, status: 200 }
+    ]]
   },
   'docs/guides/other-plugins.md': {
     'With @fastify/auth': [[
