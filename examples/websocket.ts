@@ -22,15 +22,11 @@ await api.register(fastifyWebsocket, {
   options: { maxPayload: 4096, handleProtocols: names => names.has('bearer') && 'bearer' }
 })
 
-/** The longest delay of `setTimeout()`, in milliseconds. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1
-
 // The hook runs before the upgrade: a request without a valid token gets a normal 401.
-api.get('/greeting', { websocket: true, onRequest: [api.authenticate] }, (socket, { user, claims }) => {
-  // The connection outlives the request, so the API closes it when the token expires.
-  const timeLeft = Math.min(claims.exp * 1000 - Date.now(), LONGEST_TIMEOUT)
-  const end = setTimeout(() => { socket.close(4401, 'token expired') }, timeLeft)
-  socket.on('close', () => { clearTimeout(end) })
+api.get('/greeting', { websocket: true, onRequest: [api.authenticate] }, (socket, { user, principal }) => {
+  // The connection outlives the request. It ends with its token: when that expires, or when its key is removed.
+  const end = api.betterAuth.onEnd(principal, reason => { socket.close(4401, reason) })
+  socket.on('close', end.stop)
   socket.on('error', error => { api.log.info(error) })
 
   socket.on('message', text => { socket.send(`${user.name ?? user.id} said: ${text.toString()}`) })

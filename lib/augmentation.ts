@@ -3,7 +3,7 @@ import type { Claims, Register, User } from './contract/identity.js'
 import type { Principal } from './contract/principal.js'
 import type { Guard } from './guards/clauses.js'
 import type { Authenticate } from './http/hook.js'
-import type { BetterAuth } from './plugin.js'
+import type { BetterAuth } from './instance.js'
 
 // Each interface below is inherited, not merged: an application, or another plugin, may then declare the same member,
 // as it did before it came here. TypeScript refuses a second declaration of a merged member (TS2717).

@@ -1,6 +1,7 @@
 export type {} from './augmentation.js'
 
-export { betterAuthPlugin, betterAuthPlugin as default, type BetterAuth } from './plugin.js'
+export { betterAuthPlugin, betterAuthPlugin as default } from './plugin.js'
+export type { BetterAuth } from './instance.js'
 export {
   ALGORITHMS, type Algorithm, type BetterAuthOptions, type ExchangedApiKeyOptions, type ExchangedCookieOptions,
   type ExchangeOptions, type ExchangeStore, type JwksOptions, type ResourceOptions, type SessionCookieOptions,
@@ -38,6 +39,8 @@ export {
 } from './openapi/security-schemes.js'
 export type { Authenticate } from './http/hook.js'
 export type { Guard } from './guards/clauses.js'
+export type { EndReason, EndWatch } from './connections/ends.js'
+export type { TokenGuard, VerifiedIdentity, Verify } from './connections/verify.js'
 export type { EndedSession } from './schemes/revoke.js'
 export type { RouteProtection } from './routes/watch-routes.js'
 export { getUser } from './http/request-decorators.js'

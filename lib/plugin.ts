@@ -1,9 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createJwksSource } from './auth-server/find-jwks.js'
+import { createEnds } from './connections/ends.js'
+import { createVerify } from './connections/verify.js'
 import { isPrivate } from './contract/hosts.js'
 import type { BetterAuthOptions } from './contract/options.js'
 import { resolveOptions, type ResolvedOptions } from './contract/resolve-options.js'
+import { setTimer } from './contract/timers.js'
 import { challengeScopes } from './guards/admission.js'
 import type { Guard } from './guards/clauses.js'
 import { assertIsNoRequest, createGuard, snapshotGuard } from './guards/guard.js'
@@ -16,71 +19,14 @@ import { registerJwt } from './http/jwt-verify.js'
 import { assertNamesAreFree, keepNames } from './http/names.js'
 import { decorateRequests } from './http/request-decorators.js'
 import { serveMetadata } from './http/resource-metadata.js'
-import { createKeyStore, type KeyStatus } from './keys/key-store.js'
+import type { BetterAuth } from './instance.js'
+import { createKeyStore } from './keys/key-store.js'
 import { documentRoutes } from './openapi/swagger.js'
 import { createProtections } from './routes/protections.js'
-import { watchRoutes, type RouteProtection } from './routes/watch-routes.js'
-import { createRevoke, type EndedSession } from './schemes/revoke.js'
+import { watchRoutes } from './routes/watch-routes.js'
+import { createRevoke } from './schemes/revoke.js'
 import { createSchemes } from './schemes/create-schemes.js'
 import { loadUserReader } from './tokens/user-reader.js'
-
-/** `fastify.betterAuth`: the keys of the auth server, and how routes are protected. */
-export interface BetterAuth {
-  /** The URL of the JWKS, or `null` until it has been found. */
-  readonly jwksUrl: string | null
-  /** The state of the keys, as plain data. It fetches nothing. */
-  status (): KeyStatus
-  /**
-   * Fetches the JWKS, and resolves if that succeeds: then all its keys are known. Use it as a startup probe, not as a
-   * continuous readiness probe, which would take instances out of rotation during an outage that their known keys would
-   * have survived. It fetches the JWKS at most once in 5 seconds, whoever calls it: a success is reused, and a failure
-   * is followed by a pause.
-   *
-   * @throws JwksUnavailableError if it cannot be fetched, and at once during the pause after a failure.
-   *
-   * @example
-   * app.get('/startup', async () => { await app.betterAuth.ready() })
-   */
-  ready (): Promise<void>
-  /**
-   * Each route of the scope and of its children, once per method, and how it is protected. It needs all routes: call it
-   * after `await app.ready()`.
-   *
-   * @throws Error before that.
-   *
-   * @example
-   * const open = app.betterAuth.routes().filter(({ protection }) => protection === 'none')
-   */
-  routes (): RouteProtection[]
-  /**
-   * Forgets sessions that were exchanged (option `exchange`), so that the next request with one is judged by the auth
-   * server. Call it where you learn that a session has ended, and the session ends at once. JWTs are not concerned:
-   * they are valid until they expire.
-   *
-   * This instance has forgotten them when the call returns its promise. With `exchange.shared`, the promise resolves
-   * when the store knows: from then on, no instance takes them from the store. What another instance has in its memory
-   * counts for `maxAge` at most.
-   *
-   * @param ended - the session by its id, all sessions of a user, or one session by its token or API key. The id of a
-   * session is known only if its JWT has a claim `sid` or `sessionId`: sessions without one are forgotten as well.
-   * @throws InvalidOptionError for anything else; RevocationUnavailableError if the store of `exchange.shared` fails.
-   *
-   * @example
-   * await app.betterAuth.revoke({ userId: 'u_1' })
-   */
-  revoke (ended: EndedSession): Promise<void>
-  /**
-   * Makes a hook of your own count as protection, for `routes()`, for the option `unprotected` and for OpenAPI: one of
-   * `@fastify/auth`, or one that calls `authenticate` by hand. On routes with `config: { public: true }` it does not
-   * count. The hook itself does what it did before.
-   *
-   * @returns the hook.
-   *
-   * @example
-   * const signedIn = app.betterAuth.markAsProtection(app.auth([app.authenticate, apiKey]))
-   */
-  markAsProtection<Hook extends (...args: never[]) => unknown> (hook: Hook): Hook
-}
 
 /** Not `Date.now` itself: fake timers replace it later. */
 const now = () => Date.now()
@@ -100,6 +46,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   })
   const checkStatus = createStatusCheck(options, now)
   const context = { schemes, checkStatus, authUrl, withSession }
+  const ends = createEnds({ options, keys: keys.watched, log: fastify.log, now, setTimer })
   const authenticate = createAuthenticator(context, admitUsers)
   const authenticateOptional = createAuthenticator(context, admitUsers, true)
 
@@ -124,11 +71,14 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
     status: keys.status,
     ready: reuseSuccess(keys.ready),
     routes: watchRoutes(fastify, options, protections),
-    revoke: createRevoke(sessions, shared),
+    verify: createVerify({ bearer: schemes[0], checkStatus, authUrl }, options),
+    onEnd: ends.onEnd,
+    revoke: createRevoke({ sessions, shared, endConnections: ends.revoke }),
     markAsProtection: hook => describe(hook, { isOptional: false, isOwn: true })
   } satisfies BetterAuth)
 
   keepNames(fastify, withSession)
+  fastify.addHook('onClose', async () => { ends.close() })
   // Not awaited: an API starts, and returns 503, while its auth server is down. The key store logs a failure.
   fastify.addHook('onListen', async () => { keys.ready().catch(() => {}) })
 }

@@ -10,8 +10,8 @@ import { exchangeToken, type CredentialHeader, type ExchangeResponse, type Faile
 /** A credential that is to be exchanged. */
 export interface Exchanging {
   readonly header: CredentialHeader
-  /** The IP address of the client, for the option `forwardedFor`. */
-  readonly address: string
+  /** The IP address of the client, for the option `forwardedFor`; `undefined` if nobody knows it. */
+  readonly address: string | undefined
   /** Whether this instance knows the session already; if not, the exchange counts for the budget. */
   readonly isKnown: boolean
   /** The session token without a signature, or the API key. */

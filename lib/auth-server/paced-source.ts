@@ -26,6 +26,8 @@ export interface PacedSource {
   readonly nextTryAt: number | null
   /** Whether no fetch should be made now. */
   isPausing (): boolean
+  /** For how many more milliseconds. */
+  pauseLeft (): number
   /** The error for a request that would need a fetch during the pause. */
   unavailable (): JwksUnavailableError
   /**
@@ -72,6 +74,7 @@ export function createPacedSource (
     get lastError () { return lastError },
     get nextTryAt () { return backoff.nextTryAt },
     isPausing: () => backoff.remaining() > 0,
+    pauseLeft: () => backoff.remaining(),
     unavailable,
     async fetchJwks (mayMove) {
       const startedAt = now()

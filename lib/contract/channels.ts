@@ -15,7 +15,7 @@ export const CHANNELS = {
   jwksFetch: 'better-auth-fastify:jwks-fetch',
   /** A {@link KeyChangeMessage} when a key of the auth server is found, replaced, removed or unusable. */
   keyChange: 'better-auth-fastify:key-change',
-  /** A {@link VerificationMessage} whenever a request is authenticated. */
+  /** A {@link VerificationMessage} whenever a request is authenticated, or `verify()` is called. */
   verification: 'better-auth-fastify:verification'
 } as const
 
@@ -45,14 +45,14 @@ export interface KeyChangeMessage {
 }
 
 /**
- * The result of `authenticate` or `authenticateOptional`, before a guard of `authorize` judges the request.
- * `request.jwtVerify()` is not reported.
+ * The result of `authenticate`, `authenticateOptional` or `fastify.betterAuth.verify()`, before the conditions of a
+ * guard are judged. `request.jwtVerify()` is not reported.
  */
 export interface VerificationMessage {
   readonly authUrl: string
   /**
-   * The credential of the request: a bearer token (also one from `extractToken`), a session cookie, an API
-   * key, or none.
+   * The credential of the request: a bearer token (also one from `extractToken` or of `verify()`), a session cookie, an
+   * API key, or none.
    */
   readonly credential: 'bearer' | 'cookie' | 'api-key' | null
   /** `anonymous`: the request has no credential, and the route allows that. */

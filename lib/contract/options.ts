@@ -136,12 +136,13 @@ export interface BetterAuthOptions {
   extractToken?: ((request: FastifyRequest) => string | undefined) | undefined
   /**
    * Tells whether your application has revoked a token whose signature and claims are valid. The plugin calls it on
-   * every request. `false` accepts the token, and `true` refuses it with 401. If it throws or returns anything else,
-   * the response is 503. See `docs/guides/revocation.md`.
+   * every request, and without a request for a token of `fastify.betterAuth.verify()`. `false` accepts the token, and
+   * `true` refuses it with 401. If it throws or returns anything else, the response is 503. See
+   * `docs/guides/revocation.md`.
    *
    * Default: unset; no token is revoked.
    */
-  isRevoked?: ((claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>) | undefined
+  isRevoked?: ((claims: Claims, request: FastifyRequest | undefined) => boolean | Promise<boolean>) | undefined
   /**
    * How long `isRevoked`, and the `check` of a guard, may take before the response is 503.
    *

@@ -6,18 +6,18 @@ import { claimsOf, type VerifiedToken } from '../tokens/verified-token.js'
 
 /**
  * Refuses a banned user, and a token that the application has revoked. It is synchronous where possible, else it
- * returns a promise, which rejects with the same errors.
+ * returns a promise, which rejects with the same errors. Tokens of `verify()` have no request.
  *
  * @throws ForbiddenError, TokenRevokedError, RevocationUnavailableError
  */
-export type StatusCheck = (request: FastifyRequest, verified: Judged) => void | Promise<void>
+export type StatusCheck = (request: FastifyRequest | undefined, verified: Judged) => void | Promise<void>
 
 type Judged = Pick<VerifiedToken, 'token' | 'form' | 'authorization'>
 
 export function createStatusCheck (
   { isRevoked, callbackTimeout }: Pick<ResolvedOptions, 'isRevoked' | 'callbackTimeout'>, now: () => number
 ): StatusCheck {
-  function askRevoked (request: FastifyRequest, verified: Judged): void | Promise<void> {
+  function askRevoked (request: FastifyRequest | undefined, verified: Judged): void | Promise<void> {
     let returned: unknown
     try {
       returned = isRevoked!(claimsOf(verified), request)

@@ -14,10 +14,8 @@ import { clearIdentity, setIdentity } from './request-decorators.js'
  */
 export type Authenticator = (request: FastifyRequest) => void | Promise<void>
 
-type TracedAuthenticator = (request: FastifyRequest, trace: Trace) => void | Promise<void>
-
-/** What an authenticator records for subscribers of the diagnostics channel. */
-interface Trace { credential: VerificationMessage['credential'], cached: boolean }
+/** What is recorded for subscribers of the diagnostics channel. */
+export interface VerificationTrace { credential: VerificationMessage['credential'], cached: boolean }
 
 /** What the authenticators of one registration share. */
 export interface AuthenticatorContext {
@@ -45,7 +43,7 @@ export const admitUsers: Admission = ({ principal }) => {
 export function createAuthenticator (
   { schemes, checkStatus, authUrl, withSession = false }: AuthenticatorContext, admit: Admission, isOptional = false
 ): Authenticator {
-  function authenticate (request: FastifyRequest, trace?: Trace): void | Promise<void> {
+  function authenticate (request: FastifyRequest, trace?: VerificationTrace): void | Promise<void> {
     for (const scheme of schemes) {
       const found = scheme.find(request)
       if (found === undefined) continue
@@ -73,21 +71,22 @@ export function createAuthenticator (
   }
 
   return request => verificationChannel.hasSubscribers
-    ? publishVerification(authUrl, request, authenticate)
+    ? publishVerification(authUrl, trace => authenticate(request, trace))
     : authenticate(request)
 }
 
-/** Authenticates and publishes the result. Its errors are passed on unchanged. */
-function publishVerification (
-  authUrl: string, request: FastifyRequest, authenticate: TracedAuthenticator
-): void | Promise<void> {
-  const trace: Trace = { credential: null, cached: false }
+/** Verifies and publishes the result, which is passed on unchanged, as errors are. */
+export function publishVerification<Result> (
+  authUrl: string, verify: (trace: VerificationTrace) => Result | Promise<Result>
+): Result | Promise<Result> {
+  const trace: VerificationTrace = { credential: null, cached: false }
 
   function publish (outcome: VerificationMessage['outcome'], reason: RefusalReason | null): void {
     verificationChannel.publish({ authUrl, ...trace, outcome, reason } satisfies VerificationMessage)
   }
-  function accepted (): void {
+  function accepted (result: Result): Result {
     publish(trace.credential === null ? 'anonymous' : 'accepted', null)
+    return result
   }
   function refused (error: unknown): never {
     publish('refused', isBetterAuthError(error) ? error.reason : null)
@@ -96,12 +95,11 @@ function publishVerification (
 
   let pending
   try {
-    pending = authenticate(request, trace)
+    pending = verify(trace)
   } catch (error) {
     return refused(error)
   }
-  if (pending !== undefined) return pending.then(accepted, refused)
-  accepted()
+  return pending instanceof Promise ? pending.then(accepted, refused) : accepted(pending)
 }
 
 /**

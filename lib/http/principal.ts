@@ -10,9 +10,40 @@ export function createPrincipal (
   const expiresAt = Math.min(exp * 1000, session === null ? Infinity : Date.parse(session.expiresAt))
   if (principal.kind === 'user') {
     const sessionId = typeof session?.id === 'string' ? session.id : null
-    return Object.freeze({ kind: 'user', user, via, sessionId, expiresAt })
+    return seal({ kind: 'user', user, via, sessionId, expiresAt }, verified)
   }
   const { kind, clientId, sessionId } = principal
   const client = { clientId, scopes: Object.freeze([...principal.scopes]), via, sessionId, expiresAt }
-  return Object.freeze(kind === 'client' ? { kind, ...client } : { kind, user, ...client })
+  return seal(kind === 'client' ? { kind, ...client } : { kind, user, ...client }, verified)
+}
+
+/** The verified token of a principal, or `undefined` for any other value, a copy of a principal included. */
+export function verifiedTokenOf (principal: unknown): VerifiedToken | undefined {
+  return Origin.of(principal)
+}
+
+function seal (principal: Principal, verified: VerifiedToken): Principal {
+  // The constructor returns the principal.
+  return Object.freeze(new Origin(principal, verified) as object as Principal)
+}
+
+class Given {
+  constructor (object: object) { return object }
+}
+
+/**
+ * Adds the verified token to a principal as a private field, which neither a log nor a copy of the principal shows: the
+ * token is a credential.
+ */
+class Origin extends Given {
+  readonly #verified: VerifiedToken
+
+  constructor (principal: Principal, verified: VerifiedToken) {
+    super(principal)
+    this.#verified = verified
+  }
+
+  static of (value: unknown): VerifiedToken | undefined {
+    return typeof value === 'object' && value !== null && #verified in value ? value.#verified : undefined
+  }
 }

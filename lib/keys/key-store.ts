@@ -8,6 +8,7 @@ import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { VerificationKey } from './jwk.js'
 import { createKeyEvents } from './key-events.js'
 import { createKeySet, findKey, NO_KEYS } from './key-set.js'
+import type { WatchedKeys } from './key-watch.js'
 
 /** What a key store needs: the policy, and everything that tests control. */
 export interface KeyStoreContext {
@@ -67,7 +68,9 @@ const REFRESH_JITTER = 0.1
 /** How many `kid`s a log line about an unknown one lists. */
 const MAX_LOGGED_KIDS = 10
 
-export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, random }: KeyStoreContext): KeyStore {
+export function createKeyStore (
+  { authUrl, source: unpaced, policy, log, now, random }: KeyStoreContext
+): KeyStore & { readonly watched: WatchedKeys } {
   let set = NO_KEYS
   /** When the fetch of the set began: a key may have left the JWKS before the response arrived. */
   let confirmedAt = -Infinity
@@ -79,6 +82,7 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
   const source = createPacedSource(unpaced, events, now, random)
   const staleAfter = policy.maxAge + policy.staleWhileRevalidate
   const missedFor = 60_000 / policy.requestsPerMinute
+  const replacedListeners: Array<() => void> = []
 
   function get (kid: string, alg: Algorithm): VerificationKey | Promise<VerificationKey> {
     const key = findKey(set, kid, alg)
@@ -128,6 +132,7 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
     confirmedAt = startedAt
     freshFor = policy.maxAge * (1 - REFRESH_JITTER * random())
     events.replaced(before, set)
+    for (const replaced of replacedListeners) replaced()
   }
 
   function refusal (kid: string): TokenInvalidError {
@@ -139,8 +144,15 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
 
   /** The keys that are trusted now, or would be in an outage. */
   function listKeys (): VerificationKey[] {
-    const isTrusted = elapsedSince(confirmedAt) < Math.max(staleAfter, policy.staleIfError)
-    return isTrusted ? [...set.keys.values()].flat() : []
+    return isConfirmed() ? [...set.keys.values()].flat() : []
+  }
+
+  function isConfirmed (): boolean {
+    return elapsedSince(confirmedAt) < Math.max(staleAfter, policy.staleIfError)
+  }
+
+  function isInSet (key: VerificationKey): boolean {
+    return set.keys.get(key.kid)?.includes(key) === true
   }
 
   /** If the clock was set back, infinitely long: then keys count as old, not as young. */
@@ -151,7 +163,7 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
 
   return {
     get,
-    isTrusted: key => set.keys.get(key.kid)?.includes(key) === true && isUsable(),
+    isTrusted: key => isInSet(key) && isUsable(),
     async ready () {
       if (source.isPausing()) throw source.unavailable()
       await refresh()
@@ -163,6 +175,12 @@ export function createKeyStore ({ authUrl, source: unpaced, policy, log, now, ra
         lastError: source.lastError,
         nextTryAt: source.nextTryAt === null ? null : new Date(source.nextTryAt).toISOString()
       }
+    },
+    watched: {
+      lossOf: key => isInSet(key) ? isConfirmed() ? null : 'jwks_unavailable' : 'key_removed',
+      refreshIn: () => Math.max(0, freshFor - elapsedSince(confirmedAt), source.pauseLeft()),
+      refresh,
+      onReplaced (listener) { replacedListeners.push(listener) }
     }
   }
 }

@@ -4,9 +4,20 @@ import type { BetterAuthOptions } from '../contract/options.js'
 import type { ExchangedTokens } from '../tokens/exchanged-tokens.js'
 import type { Verifier } from '../tokens/verifier.js'
 import { isOpaque, isSessionToken } from './opaque-credentials.js'
-import type { Scheme } from './scheme.js'
+import type { FoundCredential, Scheme } from './scheme.js'
 
 type ExtractToken = NonNullable<BetterAuthOptions['extractToken']>
+
+/** Bearer tokens, also those that come without a request. */
+export interface BearerScheme extends Scheme {
+  /**
+   * How a token is verified: by the verifier alone, or in its own way.
+   *
+   * @param request - where it comes from, if from a request.
+   * @throws TokenInvalidError
+   */
+  read (token: string, request?: FastifyRequest): string | FoundCredential
+}
 
 /**
  * Bearer tokens: in the `Authorization` header, else where the option `extractToken` finds one.
@@ -15,17 +26,22 @@ type ExtractToken = NonNullable<BetterAuthOptions['extractToken']>
  */
 export function bearerScheme (
   verifier: Verifier, extractToken: ExtractToken | undefined, sessions?: ExchangedTokens
-): Scheme {
+): BearerScheme {
+  function read (token: string, request?: FastifyRequest): string | FoundCredential {
+    if (sessions === undefined || !isOpaque(token)) return token
+    if (!isSessionToken(token)) throw new TokenInvalidError('credential_malformed')
+    const header = { name: 'authorization', value: `Bearer ${token}` }
+    const credential = { via: 'session-token', value: token, header, address: request?.ip } as const
+    return { verify: trace => sessions.verify(credential, trace) }
+  }
+
   return {
     name: 'bearer',
     verifier,
+    read,
     find (request) {
       const token = bearerToken(request) ?? (extractToken && extract(request, extractToken))
-      if (token === undefined || sessions === undefined || !isOpaque(token)) return token
-      if (!isSessionToken(token)) throw new TokenInvalidError('credential_malformed')
-      const header = { name: 'authorization', value: `Bearer ${token}` }
-      const credential = { via: 'session-token', value: token, header, address: request.ip } as const
-      return { verify: trace => sessions.verify(credential, trace) }
+      return token === undefined ? undefined : read(token, request)
     }
   }
 }

@@ -10,7 +10,7 @@ import { createSignatureChecks } from '../tokens/signature-checks.js'
 import type { UserReader } from '../tokens/user-reader.js'
 import { createVerifier } from '../tokens/verifier.js'
 import { apiKeyScheme } from './api-key.js'
-import { bearerScheme } from './bearer.js'
+import { bearerScheme, type BearerScheme } from './bearer.js'
 import type { Scheme } from './scheme.js'
 import { createExchangedCookie } from './session-cookie/exchanged-cookie.js'
 import { sessionCookieProfile } from './session-cookie/jwt.js'
@@ -30,7 +30,7 @@ export interface SchemeContext {
 
 export interface Schemes {
   /** In the order in which they are tried: a browser sends cookies by itself, so they come last. */
-  readonly schemes: readonly [Scheme, ...Scheme[]]
+  readonly schemes: readonly [BearerScheme, ...Scheme[]]
   /** The sessions behind opaque credentials; `undefined` without the option `exchange`. */
   readonly sessions: ExchangedTokens | undefined
   /** Where they are shared between instances; `undefined` without the option `exchange.shared`. */
@@ -52,7 +52,7 @@ export function createSchemes (options: ResolvedOptions, { keys, readUser, log, 
   }
 
   const { sessions, shared } = exchange === undefined ? {} : createSessions(exchange)
-  const schemes: [Scheme, ...Scheme[]] = [
+  const schemes: [BearerScheme, ...Scheme[]] = [
     bearerScheme(verifier, extractToken, exchange?.sessionToken === true ? sessions : undefined)
   ]
   if (exchange !== undefined && exchange.apiKey !== false) {

@@ -3,8 +3,7 @@ import type { SharedExchangeClient } from '../auth-server/shared-exchange.js'
 import { RevocationUnavailableError } from '../contract/errors.js'
 import { InvalidOptionError } from '../contract/setup-errors.js'
 import type { ExchangedTokens } from '../tokens/exchanged-tokens.js'
-import type { KnownSession } from '../tokens/known-sessions.js'
-import { claimsOf } from '../tokens/verified-token.js'
+import { claimsOf, type VerifiedToken } from '../tokens/verified-token.js'
 
 /** A session that has ended, by exactly one of these. */
 export type EndedSession =
@@ -15,13 +14,19 @@ export type EndedSession =
   /** The `token` of the session, or an API key. */
   | { readonly token: string, readonly sessionId?: never, readonly userId?: never }
 
-/**
- * Creates `fastify.betterAuth.revoke()`. Without the option `exchange` there is nothing to forget.
- *
- * @param shared - where the instances share their sessions.
- */
+/** What a session that has ended concerns. */
+export interface RevokeContext {
+  /** The sessions to forget; `undefined` without the option `exchange`. */
+  readonly sessions: ExchangedTokens | undefined
+  /** Where the instances share their sessions. */
+  readonly shared?: SharedExchangeClient | undefined
+  /** Ends connections. */
+  endConnections (isMeant: (verified: VerifiedToken) => boolean): void
+}
+
+/** Creates `fastify.betterAuth.revoke()`. */
 export function createRevoke (
-  sessions: ExchangedTokens | undefined, shared?: SharedExchangeClient
+  { sessions, shared, endConnections }: RevokeContext
 ): (ended: EndedSession) => Promise<void> {
   return async ended => {
     const { sessionId, userId, token } = ended
@@ -29,9 +34,12 @@ export function createRevoke (
     if (given.length !== 1 || typeof given[0] !== 'string' || given[0] === '') {
       throw new InvalidOptionError('revoke() takes one of "sessionId", "userId" and "token", as a non-empty string')
     }
-    if (sessions === undefined) return
-    const isMeant = createMatch(ended, sessions.digest)
-    sessions.forget(isMeant)
+    const isMeant = createMatch(ended, sessions)
+    const end = (): void => {
+      sessions?.forget(isMeant)
+      endConnections(isMeant)
+    }
+    end()
     if (shared === undefined) return
     try {
       await shared.revoke(namesOf(ended))
@@ -39,18 +47,22 @@ export function createRevoke (
       throw new RevocationUnavailableError(error)
     }
     // A request may have read the session from the store before the store knew.
-    sessions.forget(isMeant)
+    end()
   }
 }
 
 function createMatch (
-  { sessionId, userId, token }: EndedSession, digest: (text: string) => string
-): (session: KnownSession) => boolean {
-  const digests = token === undefined ? [] : spellings(token).map(digest)
-  return session => {
-    if (token !== undefined) return digests.includes(session.tokenDigest)
-    if (userId !== undefined) return session.verified.user?.id === userId
-    const { sid = null, sessionId: id = sid } = claimsOf(session.verified)
+  { sessionId, userId, token }: EndedSession, sessions: ExchangedTokens | undefined
+): (verified: VerifiedToken) => boolean {
+  const tokens = token === undefined ? [] : spellings(token)
+  const digests = sessions === undefined ? [] : tokens.map(sessions.digest)
+  return verified => {
+    const { user, session, tokenDigest } = verified
+    // The signed cookie names the token of its session.
+    if (token !== undefined) return tokens.includes(session?.token ?? '') || digests.includes(tokenDigest ?? '')
+    if (userId !== undefined) return user?.id === userId
+    const { sid = null, sessionId: id = sid } = claimsOf(verified)
+    if (tokenDigest === undefined) return id === sessionId || session?.id === sessionId
     return typeof id !== 'string' || id === sessionId
   }
 }

@@ -19,8 +19,8 @@ export interface OpaqueCredential {
   readonly value: string
   /** How it is sent to the auth server. */
   readonly header: CredentialHeader
-  /** The IP address of the client. */
-  readonly address: string
+  /** The IP address of the client; `undefined` without a request. */
+  readonly address: string | undefined
 }
 
 /** The sessions behind opaque credentials, as the auth server reported them. */
@@ -33,7 +33,7 @@ export interface ExchangedTokens {
    */
   verify (credential: OpaqueCredential, trace?: Trace): VerifiedToken | Promise<VerifiedToken>
   /** Forgets sessions, so that they are exchanged anew. Exchanges that have begun do not count any more. */
-  forget (isMeant: (session: KnownSession) => boolean): void
+  forget (isMeant: (verified: VerifiedToken) => boolean): void
   /** A digest of a credential, or of a part of one. */
   digest (text: string): string
 }
@@ -126,9 +126,9 @@ export function createExchangedTokens (
       case 'token': {
         const { exchangedAt, isShared = false } = result
         try {
-          const verified = { ...await verifier.verify(result.token), via }
+          const verified = { ...await verifier.verify(result.token), via, tokenDigest: digest(token) }
           firstVerdicts.accept(via)
-          return { verified, exchangedAt, tokenDigest: digest(token) }
+          return { verified, exchangedAt }
         } catch (error) {
           if (!isShared || error instanceof JwksUnavailableError) throw error
           // It may have expired, or its key was removed since: a newer one decides.
@@ -155,8 +155,8 @@ export function createExchangedTokens (
   async function fallBack (id: string, error: unknown): Promise<VerifiedToken> {
     const session = sessions.peek(id)
     if (session === undefined || ageOf(session) >= staleIfError || now() >= session.verified.expiresAt) throw error
-    const { via, token } = session.verified
-    return { ...await verifier.verify(token), via }
+    const { via, token, tokenDigest } = session.verified
+    return { ...await verifier.verify(token), via, tokenDigest }
   }
 
   return {
@@ -179,7 +179,7 @@ export function createExchangedTokens (
     forget (isMeant) {
       generation = {}
       pending.clear()
-      sessions.endAll(isMeant)
+      sessions.endAll(({ verified }) => isMeant(verified))
     },
     digest
   }

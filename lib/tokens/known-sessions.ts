@@ -4,8 +4,6 @@ import type { VerifiedToken } from './verified-token.js'
 /** A session that `forget()` can name. */
 export interface KnownSession {
   readonly verified: VerifiedToken
-  /** The digest of the session token, also if a signature follows it, or of the API key. */
-  readonly tokenDigest: string
   /**
    * When the exchange began that found it, in milliseconds since the epoch: it may have ended before the response
    * arrived. `-Infinity` for a session that has ended.

@@ -65,6 +65,11 @@ export interface VerifiedToken extends Omit<TokenContent, 'endsAt'>, Lifetime {
   readonly key: VerificationKey | undefined
   /** The form of a token that is no JWS. */
   readonly form?: TokenForm | undefined
+  /**
+   * The digest of what was exchanged for it: of a session token, also if a signature follows it, or of an API key.
+   * `undefined` if nothing was exchanged.
+   */
+  readonly tokenDigest?: string | undefined
 }
 
 /** The claims of a verified token, a new object each time: requests must not share it. */

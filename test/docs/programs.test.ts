@@ -1,18 +1,20 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import { BLOCKS, PROGRAMS, read, type PageBlock, type ProgramBlock } from '../fixtures/docs.js'
-import { copyProject, freePorts, isInstalled, paste, ROOT, start, TSX, type Running } from '../fixtures/program.js'
+import t from 'tap'
+import { BLOCKS, PROGRAMS, read, type PageBlock } from '../fixtures/docs.js'
+import { copyProject, freePorts, isInstalled, paste, start } from '../fixtures/program.js'
+import { createProgramStarter } from '../fixtures/programs.js'
 import { startIssuer } from '../fixtures/test-issuer.js'
 
-// The blocks that are whole programs, each started as its first line says. code-blocks.test.ts has the others.
+// The blocks that are whole programs, each started as its first line says. code-blocks.test.ts has the others, and
+// realtime.test.ts those with sockets.
 
-const project = copyProject(t)
+const startProgram = createProgramStarter(copyProject(t))
 
 t.setTimeout(600_000)
 
 const isQuickStart = ({ page, heading }: PageBlock): boolean => page === 'README.md' && heading === 'Quick start'
-const APPS = PROGRAMS.filter(program => !program.isTest && !isQuickStart(program))
+const APPS = PROGRAMS.filter(program => {
+  return !program.isTest && !isQuickStart(program) && program.page !== 'docs/guides/realtime.md'
+})
 
 /** A request to an app, and its response. */
 interface Expectation {
@@ -167,7 +169,13 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
     ]]
   },
   'docs/guides/several-auth-servers.md': {
-    'Several auth servers': [[{ request: 'GET /staff/me', status: 401 }, { request: 'GET /shop/me', status: 401 }]]
+    'Several auth servers': [[{ request: 'GET /staff/me', status: 401 }, { request: 'GET /shop/me', status: 401 }]],
+    'Two auth servers on one route': [[
+      { request: 'GET /me', status: 401 },
+      { request: 'GET /me', claims: {}, status: 200, match: USER },
+      { request: 'DELETE /users/1', claims: {}, status: 403 },
+      { request: 'DELETE /users/1', claims: { role: 'admin' }, status: 200 }
+    ]]
   },
   'docs/guides/other-plugins.md': {
     'With @fastify/auth': [[
@@ -194,23 +202,6 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
       { request: 'GET /health', status: 200, match: { keys: 1 } }
     ]]
   }
-}
-
-const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs')
-
-/** Starts a program with its own command, in a folder of its own. `npx` would search elsewhere for what it runs. */
-function startProgram (t: Test, program: ProgramBlock, env: Record<string, string> = {}, code = program.code): Running {
-  const folder = mkdtempSync(join(project, 'program-'))
-  writeFileSync(join(folder, program.file), code)
-  // The rest of the environment: for `--env-file=.env`.
-  writeFileSync(join(folder, '.env'), Object.entries(env).map(([name, value]) => `${name}=${value}\n`).join(''))
-  const command = program.command.split(' ').flatMap((word, index, words) => {
-    if (word === 'node') return process.execPath
-    if (word !== 'npx') return words[index - 1] === 'npx' ? [] : word
-    return words[index + 1] === 'tsx' ? TSX : [process.execPath, VITEST]
-  })
-  const passed = program.command.includes('--env-file') ? {} : env
-  return start(t, folder, command, { NO_COLOR: '1', ...program.env, ...passed })
 }
 
 const withoutCurl = isInstalled('curl') ? false : 'curl is not installed'

@@ -198,7 +198,7 @@ t.test('it is asked on every request, cached tokens included', async t => {
       authUrl: issuer.authUrl,
       tokenCache,
       isRevoked ({ jti }, request) {
-        asked.push(`${jti} ${request.url}`)
+        asked.push(`${jti} ${request!.url}`)
         return denied.has(jti)
       }
     })
@@ -270,7 +270,7 @@ t.test('the claims that it gets are its own', async t => {
     authUrl: issuer.authUrl,
     isRevoked (claims, request) {
       seen.push(structuredClone(claims))
-      t.equal(request.user, null, 'nobody is signed in yet')
+      t.equal(request!.user, null, 'nobody is signed in yet')
       claims.role = 'admin'
       claims.exp = 1
       delete claims.jti

@@ -1,7 +1,12 @@
+import fastifyAuth from '@fastify/auth'
+import fastifySwagger from '@fastify/swagger'
 import { Type } from '@sinclair/typebox'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import betterAuthPlugin, { AlreadyRegisteredError, UserSchema, type BetterAuthOptions } from '../../lib/index.js'
+import betterAuthPlugin, {
+  AlreadyRegisteredError, betterAuthSecuritySchemes, UserSchema, type Authenticate, type BetterAuthOptions
+} from '../../lib/index.js'
+import type { TestIssuer } from '../../lib/testing/index.js'
 import { bearer, captureLog, type LogCapture } from '../fixtures/api.js'
 import { startAuthServer, type AuthServer } from '../fixtures/auth-server.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
@@ -254,4 +259,176 @@ t.test('a guard of one registration does not take the word of another', async t 
   const headers = bearer(a.token({ role: 'admin' }))
   t.equal((await app.inject({ url: '/staff', headers })).statusCode, 401)
   t.equal((await app.inject({ url: '/outside', headers })).statusCode, 401)
+})
+
+/** The issuer that a token names, as the guide reads it. */
+function issuerOf ({ headers }: Pick<FastifyRequest, 'headers'>): unknown {
+  try {
+    return JSON.parse(Buffer.from(headers.authorization!.split('.')[1]!, 'base64url').toString()).iss
+  } catch {
+    return undefined
+  }
+}
+
+interface Moving {
+  readonly app: FastifyInstance
+  readonly old: FastifyInstance
+  readonly log: LogCapture
+  /** A hook that leaves each request to one of two hooks, as in the guide. */
+  either (ofOld: Authenticate, ofNew: Authenticate): Authenticate
+}
+
+/** An API between two auth servers, with routes as in docs/guides/several-auth-servers.md. */
+async function startMoving (
+  t: Test, authUrls: { leaving: string, staying: string }, options: BetterAuthOptions = {}
+): Promise<Moving> {
+  const log = captureLog()
+  const app = createApp(t, log)
+  await app.register(fastifyAuth)
+  await app.register(fastifySwagger, { openapi: { components: { securitySchemes: betterAuthSecuritySchemes } } })
+  let old = app
+  await app.register(async scope => {
+    await scope.register(betterAuthPlugin, { authUrl: authUrls.leaving })
+    old = scope
+  })
+  await app.register(betterAuthPlugin, { authUrl: authUrls.staying, ...options })
+  function either (ofOld: Authenticate, ofNew: Authenticate): Authenticate {
+    return app.betterAuth.markAsProtection(async (request, reply) => {
+      await (issuerOf(request) === authUrls.leaving ? ofOld : ofNew)(request, reply)
+    })
+  }
+  const guard = { roles: ['admin'] }
+  app.get('/me', { onRequest: [either(old.authenticate, app.authenticate)] }, async request => {
+    const { user, claims, principal } = request
+    return { user, claims, principal }
+  })
+  app.get('/admin', { onRequest: [either(old.authorize(guard), app.authorize(guard))] }, async () => 'served')
+  return { app, old, log, either }
+}
+
+t.test('two servers on one route', async t => {
+  const [leaving, staying] = [await startIssuer(t), await startIssuer(t)]
+  const authUrls = { leaving: leaving.authUrl, staying: staying.authUrl }
+  const { app, old, log } = await startMoving(t, authUrls, { unprotected: 'error' })
+  app.get('/chained', {
+    onRequest: [app.betterAuth.markAsProtection(app.auth([old.authenticate, app.authenticate]))]
+  }, async () => 'served')
+  await app.ready()
+  const get = async (token?: string, url = '/me') => {
+    return await app.inject({ url, headers: token === undefined ? {} : bearer(token) })
+  }
+
+  t.test('accept a token only if one of them signed it, in its own name and for its own audience', async t => {
+    const other = await startIssuer(t)
+    const origins = [leaving.authUrl, staying.authUrl, other.authUrl]
+    const issuers = [...origins, `${leaving.authUrl}/`, `${staying.authUrl}/`, undefined, origins, null]
+    const audiences = [...origins, origins.slice(0, 2), [], undefined]
+    const kids = [leaving.kid, staying.kid]
+    let accepted = 0
+    for (const signer of [leaving, staying, other]) {
+      for (const iss of issuers) {
+        for (const aud of audiences) {
+          for (const kid of [signer.kid, ...kids.filter(kid => kid !== signer.kid)]) {
+            const token = signer.token({ iss, aud }, { header: { kid } })
+            const isValid = signer !== other && iss === signer.authUrl && kid === signer.kid &&
+              [aud].flat().includes(signer.authUrl)
+            if (isValid) accepted++
+            for (const round of ['first', 'again']) {
+              const { statusCode } = await get(token)
+              t.equal(statusCode, isValid ? 200 : 401, JSON.stringify({ signer: signer.authUrl, iss, aud, kid, round }))
+            }
+          }
+        }
+      }
+    }
+    t.equal(accepted, 4)
+  })
+
+  t.test('give the request the identity of the one that accepted it, and guards follow', async t => {
+    for (const { token, authUrl } of [leaving, staying]) {
+      const response = await get(token({ id: `user of ${authUrl}` }))
+      t.match(response.json(), {
+        user: { id: `user of ${authUrl}` },
+        claims: { iss: authUrl },
+        principal: { kind: 'user', user: { id: `user of ${authUrl}` } }
+      })
+      t.equal((await get(token({ role: 'admin' }), '/admin')).statusCode, 200)
+      t.equal((await get(token({ role: 'user' }), '/admin')).statusCode, 403)
+      t.equal((await get(undefined, '/admin')).statusCode, 401)
+    }
+  })
+
+  t.test('give the client the error of one of them, logged once', async t => {
+    for (const [token, code, reason] of [
+      [undefined, 'FST_BETTER_AUTH_TOKEN_MISSING', 'token_missing'],
+      ['a.b.c', 'FST_BETTER_AUTH_TOKEN_INVALID', 'token_malformed'],
+      [leaving.expired(), 'FST_BETTER_AUTH_TOKEN_EXPIRED', 'token_expired'],
+      [staying.expired(), 'FST_BETTER_AUTH_TOKEN_EXPIRED', 'token_expired'],
+      [leaving.wrongAudience(), 'FST_BETTER_AUTH_TOKEN_INVALID', 'audience_mismatch'],
+      [staying.forged(), 'FST_BETTER_AUTH_TOKEN_INVALID', 'signature_invalid']
+    ] as const) {
+      log.lines.length = 0
+      const response = await get(token)
+      t.match(response.json(), { statusCode: 401, code })
+      t.equal(response.headers['www-authenticate'], token === undefined ? 'Bearer' : 'Bearer error="invalid_token"')
+      t.strictSame(log.refusals().map(line => line.reason), [reason])
+    }
+  })
+
+  t.test('are seen by routes(), `unprotected` and OpenAPI', async t => {
+    t.match(app.betterAuth.routes().filter(({ method }) => method === 'GET'), [
+      { url: '/me', protection: 'required' },
+      { url: '/admin', protection: 'required' },
+      { url: '/chained', protection: 'required' }
+    ])
+    const { paths } = app.swagger() as { paths: Record<string, { get: { security: unknown } }> }
+    for (const url of ['/me', '/admin']) t.strictSame(paths[url]!.get.security, [{ betterAuth: [] }], url)
+    const unmarked = await startMoving(t, authUrls, { unprotected: 'error' })
+    unmarked.app.get('/open', {
+      onRequest: [async (request, reply) => unmarked.either(old.authenticate, app.authenticate)(request, reply)]
+    }, async () => 'served')
+    await t.rejects(async () => { await unmarked.app.ready() }, /GET, HEAD \/open|HEAD, GET \/open/)
+  })
+
+  t.test('verify() and onEnd() are of one of them', async t => {
+    const token = leaving.token()
+    const { principal } = await old.betterAuth.verify(token)
+    await t.rejects(app.betterAuth.verify(token), { code: 'FST_BETTER_AUTH_TOKEN_INVALID' })
+    t.throws(() => app.betterAuth.onEnd(principal, () => {}), { code: 'FST_BETTER_AUTH_INVALID_OPTION' })
+    old.betterAuth.onEnd(principal, () => {}).stop()
+  })
+
+  t.test('chained with @fastify/auth, a token of the new one is logged as refused by the old one', async t => {
+    log.lines.length = 0
+    t.equal((await get(staying.token(), '/chained')).statusCode, 200)
+    t.strictSame(log.refusals().map(({ reason }) => reason), ['unknown_key'])
+  })
+})
+
+t.test('while one of two servers on one route is down', async t => {
+  async function startOutage (t: Test, down: 'leaving' | 'staying') {
+    const issuers: Record<typeof down, TestIssuer> = { leaving: await startIssuer(t), staying: await startIssuer(t) }
+    const { leaving: { authUrl: leaving }, staying: { authUrl: staying } } = issuers
+    const { app, old } = await startMoving(t, { leaving, staying })
+    app.get('/chained', { onRequest: [app.auth([old.authenticate, app.authenticate])] }, async () => 'served')
+    issuers[down].fail('down')
+    return { app, issuers }
+  }
+
+  for (const [down, up] of [['leaving', 'staying'], ['staying', 'leaving']] as const) {
+    t.test(`its tokens get 503, and all others what they deserve: ${down}`, async t => {
+      const { app, issuers } = await startOutage(t, down)
+      for (const round of ['first', 'again']) {
+        t.equal(await statusOf(app, '/me', issuers[up].token()), 200, round)
+        t.equal(await statusOf(app, '/me', issuers[down].token()), 503, round)
+        t.equal(await statusOf(app, '/me', issuers[up].forged()), 401, round)
+        t.equal(await statusOf(app, '/me', issuers[down].token({ iss: issuers[up].authUrl })), 401, round)
+      }
+    })
+  }
+
+  t.test('with @fastify/auth a client would get 401 instead', async t => {
+    const { app, issuers } = await startOutage(t, 'leaving')
+    t.equal(await statusOf(app, '/chained', issuers.leaving.token()), 401)
+  })
 })

@@ -159,7 +159,7 @@ describe('the options', () => {
     expect<NonNullable<BetterAuthOptions['extractToken']>>().type
       .toBe<(request: FastifyRequest) => string | undefined>()
     expect<NonNullable<BetterAuthOptions['isRevoked']>>().type
-      .toBe<(claims: Claims, request: FastifyRequest) => boolean | Promise<boolean>>()
+      .toBe<(claims: Claims, request: FastifyRequest | undefined) => boolean | Promise<boolean>>()
   })
 
   test('of the wrong type are refused', () => {
