@@ -91,7 +91,9 @@ describe('fastify.authenticateOptional and fastify.authorize()', () => {
 
 describe('a guard', () => {
   test('has clients of both kinds, users, roles, scopes and a check', () => {
-    expect<keyof Guard>().type.toBe<'delegated' | 'clients' | 'users' | 'roles' | 'scopes' | 'check'>()
+    expect<keyof Guard>().type.toBe<
+      'delegated' | 'clients' | 'users' | 'roles' | 'permissions' | 'organization' | 'scopes' | 'check'
+    >()
     expect<Guard['delegated']>().type.toBe<readonly string[] | undefined>()
     expect<Guard['clients']>().type.toBe<readonly string[] | undefined>()
     expect<Guard['users']>().type.toBe<boolean | undefined>()
