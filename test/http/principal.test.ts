@@ -72,7 +72,13 @@ t.test('a client has its scopes as granted, and a user only if it acts for one',
   })
   const client = createPrincipal(createVerified({ kind: 'client', ...CLIENT }), null as never)
   t.strictSame(client, {
-    kind: 'client', clientId: 'app_1', scopes: ['orders:read'], via: 'bearer', sessionId: null, expiresAt: CLOCK, organization: null
+    kind: 'client',
+    clientId: 'app_1',
+    scopes: ['orders:read'],
+    via: 'bearer',
+    sessionId: null,
+    expiresAt: CLOCK,
+    organization: null
   })
   t.notOk('user' in client)
 })
