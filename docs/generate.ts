@@ -96,7 +96,9 @@ const OPTION_HEAD = ['option', 'type', 'default', 'what it is']
 
 /** Every generated block: the page it is on, its name, and its text. */
 const BLOCKS: ReadonlyArray<readonly [page: string, name: string, text: string]> = [
-  ['options', 'options', table(OPTION_HEAD, optionRows('BetterAuthOptions', OPTIONS))],
+  ['options', 'options', table(OPTION_HEAD, [
+    ...optionRows('BetterAuthOptions', OPTIONS), ...optionRows('RoleOptions', OPTIONS, '', 'role-options')
+  ])],
   ['options', 'jwks', table(OPTION_HEAD, optionRows('JwksOptions', JWKS_OPTIONS, 'jwks.', 'jwks-options'))],
   ['options', 'tokenCache', table(
     OPTION_HEAD, optionRows('TokenCacheOptions', TOKEN_CACHE_OPTIONS, 'tokenCache.', 'token-cache-options')

@@ -33,8 +33,8 @@ interface BetterAuthInstance {
    */
   authenticateOptional: Authenticate
   /**
-   * Creates a hook that also requires roles, scopes or a rule of your own. It authenticates the request first, unless
-   * another hook has done so.
+   * Creates a hook that also requires roles, permissions, an organization, scopes or a rule of your own. It
+   * authenticates the request first, unless another hook has done so.
    *
    * @throws InvalidOptionError at once, for a guard without conditions, or with an unknown or invalid one.
    *

@@ -4,13 +4,14 @@ export { betterAuthPlugin, betterAuthPlugin as default } from './plugin.js'
 export type { BetterAuth } from './instance.js'
 export {
   ALGORITHMS, type Algorithm, type BetterAuthOptions, type ExchangedApiKeyOptions, type ExchangedCookieOptions,
-  type ExchangeOptions, type ExchangeStore, type JwksOptions, type ResourceOptions, type SessionCookieOptions,
-  type SessionCookieUser, type SharedExchangeOptions, type TokenCacheOptions
+  type ExchangeOptions, type ExchangeStore, type JwksOptions, type ResourceOptions, type RoleOptions,
+  type SessionCookieOptions, type SessionCookieUser, type SharedExchangeOptions, type TokenCacheOptions
 } from './contract/options.js'
 export { UserSchema, type Claims, type Register, type Session, type User } from './contract/identity.js'
 export type {
-  ClientPrincipal, CredentialKind, DelegatedPrincipal, Principal, UserPrincipal
+  ClientPrincipal, CredentialKind, DelegatedPrincipal, Organization, Principal, UserPrincipal
 } from './contract/principal.js'
+export type { AccessRole, Actions, Permissions } from './contract/permissions.js'
 export {
   CheckUnavailableError,
   CsrfError,

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import type { Static, TSchema } from '@sinclair/typebox'
 import * as Value from '@sinclair/typebox/value'
 import { InvalidOptionError } from './setup-errors.js'
-import { suggestOption } from './suggest-option.js'
+import { isMisspelt, suggestOption } from './suggest-option.js'
 
 /** What an option may be, what an error says it must be, and its default. */
 export interface OptionSchema<T = unknown> {
@@ -87,15 +87,6 @@ function assertKnown (known: readonly string[], [given, ...inherited]: readonly 
   const list = known.map(name => prefix + name)
   throw new InvalidOptionError(`Unknown option "${prefix}${unknown}". Known options: ${list.join(', ')}` +
     suggestOption(unknown, list))
-}
-
-/** Whether two names differ by case, or by one character that is wrong, missing or too much. */
-function isMisspelt (name: string, option: string): boolean {
-  const [a, b] = [name.toLowerCase(), option.toLowerCase()]
-  let same = 0
-  while (same < a.length && a[same] === b[same]) same++
-  const [restA, restB] = [a.slice(same), b.slice(same)]
-  return restA.slice(1) === restB.slice(1) || restA === restB.slice(1) || restA.slice(1) === restB
 }
 
 /** The error about one option: what it must be, and what it got. */

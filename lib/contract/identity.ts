@@ -24,7 +24,8 @@ export const UserSchema = Type.Object({
 
 /**
  * For declaration merging: `user` is the type of `request.user`, for the option `userSchema`; `session` adds
- * `request.session` to the types, for the option `sessionCookie`.
+ * `request.session` to the types, for the option `sessionCookie`; `roles` is the type of the option `roles`, so that
+ * `authorize({ permissions })` knows their resources and actions.
  *
  * @example
  * declare module 'better-auth-fastify' { interface Register { user: Static<typeof MyUser>, session: Session } }

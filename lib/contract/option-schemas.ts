@@ -49,6 +49,11 @@ export const OPTIONS = {
     typed<string | ResourceOptions>(Type.Union([Type.String(), Nested])),
     'an absolute http(s) URL without credentials, a query or a fragment, or an object with such a "url"'
   ),
+  roles: option(
+    typed<NonNullable<BetterAuthOptions['roles']>>(Nested), 'an object with the role objects of Better Auth, by name'
+  ),
+  rolesFrom: callback<NonNullable<BetterAuthOptions['rolesFrom']>>(),
+  organizationFrom: callback<NonNullable<BetterAuthOptions['organizationFrom']>>(),
   extractToken: callback<NonNullable<BetterAuthOptions['extractToken']>>(),
   isRevoked: callback<NonNullable<BetterAuthOptions['isRevoked']>>(),
   callbackTimeout: timeout(5000),

@@ -7,13 +7,14 @@ import type {
 } from './exchange-options.js'
 import type { JwksOptions } from './jwks-options.js'
 import type { ResourceOptions } from './resource-options.js'
+import type { RoleOptions } from './role-options.js'
 import type { SessionCookieOptions, SessionCookieUser } from './session-cookie-options.js'
 import type { TokenCacheOptions } from './token-cache-options.js'
 
 export {
   ALGORITHMS, type Algorithm, type ExchangedApiKeyOptions, type ExchangedCookieOptions, type ExchangeOptions,
-  type ExchangeStore, type JwksOptions, type ResourceOptions, type SessionCookieOptions, type SessionCookieUser,
-  type SharedExchangeOptions, type TokenCacheOptions
+  type ExchangeStore, type JwksOptions, type ResourceOptions, type RoleOptions, type SessionCookieOptions,
+  type SessionCookieUser, type SharedExchangeOptions, type TokenCacheOptions
 }
 
 /**
@@ -22,7 +23,7 @@ export {
  * @example
  * await app.register(betterAuthPlugin, { authUrl: 'https://id.example.com', sessionCookie: true })
  */
-export interface BetterAuthOptions {
+export interface BetterAuthOptions extends RoleOptions {
   /**
    * Where the Better Auth server is: its origin (`https://id.example.com`), or its origin with Better Auth's base path
    * (`https://id.example.com/api/auth`). Trailing slashes are ignored. A URL with credentials, a query or a fragment is

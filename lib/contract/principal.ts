@@ -7,6 +7,14 @@ import type { User } from './identity.js'
  */
 export type CredentialKind = 'bearer' | 'cookie' | 'session-token' | 'session-cookie' | 'api-key'
 
+/** An organization of Better Auth's organization plugin. */
+export interface Organization {
+  readonly id: string
+  readonly slug?: string | undefined
+  /** The user's role in it, as Better Auth writes it: several are separated by commas. */
+  readonly role?: string | undefined
+}
+
 interface Authenticated {
   /** How the request was authenticated. */
   readonly via: CredentialKind
@@ -17,6 +25,11 @@ interface Authenticated {
   readonly sessionId: string | null
   /** When the token or its session expires, in milliseconds since the epoch, without the clock tolerance. */
   readonly expiresAt: number
+  /**
+   * The user's active organization: from a session cookie, from the claim `o`, or by the option `organizationFrom`;
+   * `null` if they name none, and for OAuth clients.
+   */
+  readonly organization: Organization | null
 }
 
 interface OAuthClient extends Authenticated {

@@ -51,6 +51,46 @@ export const REASONS = {
     cause: 'A custom `definePayload` leaves out `role`, or the user got the role after the token was issued.',
     fix: '`definePayload`: set `role`; the client: fetch a new token'
   },
+  roles_from_failed: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: '`rolesFrom` threw, or returned something other than a string or an array of strings; `err` shows which',
+    cause: 'It reads a claim that not every token has, or it is `async`.',
+    fix: 'the option `rolesFrom`: return `undefined` where there are no roles'
+  },
+  permission_missing: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: 'no single role of the user has all `permissions` of `authorize`',
+    cause: 'The user has another role, or a role that the option `roles` does not have, such as a dynamic one.',
+    fix: 'the auth server: give the user the role, then the client fetches a new token; the option `roles`'
+  },
+  role_failed: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: 'the `authorize` of a role object threw, or returned something other than `{ success: true }` or ' +
+      '`{ success: false }`; `err` shows which',
+    cause: 'The role object is not one of `newRole()`, or its `authorize` is `async`.',
+    fix: 'the option `roles`: objects made with `createAccessControl().newRole()`'
+  },
+  organization_missing: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: 'the guard asks for an active organization, and the token or the session cookie names none',
+    cause: 'The user has not chosen an organization, an OAuth client calls the route, or `definePayload` does not ' +
+      'put the organization into the token.',
+    fix: 'the client: `organization.setActive()`, then fetch a new token; `definePayload`, or the option ' +
+      '`organizationFrom`'
+  },
+  organization_mismatch: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: 'the `organization` function of the guard did not return the id of the active organization; `err` shows ' +
+      'what it threw, or that it returned no string',
+    cause: 'The request is about another organization, or names it by its slug.',
+    fix: 'the client: `organization.setActive()`, then fetch a new token; the guard: return the id'
+  },
+  organization_from_failed: {
+    code: 'FST_BETTER_AUTH_FORBIDDEN',
+    meaning: '`organizationFrom` threw, or returned neither `{ id, slug?, role? }` nor nothing; `err` shows which',
+    cause: 'It reads a claim that not every token has, or it is `async`.',
+    fix: 'the option `organizationFrom`: return `undefined` where there is no organization'
+  },
   scope_missing: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
     meaning: 'the token lacks one of the `scopes` of `authorize`',

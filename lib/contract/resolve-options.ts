@@ -11,6 +11,7 @@ import {
 import type { BetterAuthOptions, SessionCookieOptions } from './options.js'
 import { resolveExchange, type ResolvedExchange } from './resolve-exchange.js'
 import { resolveResource, type ResolvedResource } from './resolve-resource.js'
+import { resolveRoles, type ResolvedRoles } from './resolve-roles.js'
 import { readTrustedOrigins } from './trusted-origins.js'
 
 const DEFAULT_AUTH_URL = 'http://localhost:3000'
@@ -19,8 +20,8 @@ type AsRead = Resolved<typeof OPTIONS>
 
 /** Validated options with defaults applied; never modified afterwards. */
 export interface ResolvedOptions extends Pick<AsRead,
-  'algorithms' | 'secret' | 'clockTolerance' | 'userSchema' | 'extractToken' | 'isRevoked' | 'callbackTimeout' |
-  'openapi' | 'unprotected'> {
+  'algorithms' | 'secret' | 'clockTolerance' | 'userSchema' | 'rolesFrom' | 'organizationFrom' | 'extractToken' |
+  'isRevoked' | 'callbackTimeout' | 'openapi' | 'unprotected'> {
   /** Origin and base path of the Better Auth server, without a slash at its end. */
   readonly authUrl: string
   /** The origin of the auth server as browsers see it. */
@@ -36,6 +37,7 @@ export interface ResolvedOptions extends Pick<AsRead,
   readonly sessionCookie: ResolvedSessionCookie | false
   readonly resource: ResolvedResource | undefined
   readonly exchange: ResolvedExchange | undefined
+  readonly roles: ResolvedRoles | undefined
 }
 
 /** The option `sessionCookie`, resolved. */
@@ -89,6 +91,9 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
       headers: headersOfFetch
     }),
     resource: resolveResource(options.resource, oauthIssuer(authUrl, publicUrl)),
+    roles: resolveRoles(options.roles),
+    rolesFrom: options.rolesFrom,
+    organizationFrom: options.organizationFrom,
     extractToken: options.extractToken,
     isRevoked: options.isRevoked,
     callbackTimeout: options.callbackTimeout,

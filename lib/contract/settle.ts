@@ -13,6 +13,11 @@ export function isPending (returned: unknown): returned is object {
   return (typeof returned === 'object' && returned !== null) || typeof returned === 'function'
 }
 
+/** For a promise that nobody awaits: its rejection would end the process. */
+export function ignoreRejection (returned: unknown): void {
+  if (isPending(returned)) new Promise(resolve => { resolve(returned) }).catch(() => {})
+}
+
 /**
  * Waits for what a callback of the application returned, but no longer than `ms` milliseconds. What it becomes later is
  * ignored. The timer does not keep the process alive.

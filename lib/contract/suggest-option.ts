@@ -12,9 +12,11 @@ const ELSEWHERE: ReadonlyArray<readonly [option: string, names: readonly string[
   ['sessionCookie.trustedOrigins', ['trustedorigins', 'origins']],
   ['jwks.timeout', ['timeout']],
   ['jwks.headers', ['headers']],
+  ['roles', ['ac', 'accesscontrol']],
   ['authorize.roles', ['role']],
   ['authorize.scopes', ['scope']],
-  ['authorize.check', ['permission', 'permissions']]
+  ['authorize.permissions', ['permission']],
+  ['authorize.organization', ['org', 'organizationid', 'activeorganization']]
 ]
 
 /**
@@ -27,5 +29,20 @@ export function suggestOption (given: string, names: readonly string[]): string 
   const isGuard = names.every(name => name.startsWith('authorize.'))
   const meant = names.find(name => name.replace(/^.*\./, '').toLowerCase() === key) ??
     ELSEWHERE.find(([option, others]) => option.startsWith('authorize.') === isGuard && others.includes(key))?.[0]
+  return meant === undefined ? '' : `. Did you mean "${meant}"?`
+}
+
+/** Whether two names differ by case, or by one character that is wrong, missing or too much. */
+export function isMisspelt (name: string, option: string): boolean {
+  const [a, b] = [name.toLowerCase(), option.toLowerCase()]
+  let same = 0
+  while (same < a.length && a[same] === b[same]) same++
+  const [restA, restB] = [a.slice(same), b.slice(same)]
+  return restA.slice(1) === restB.slice(1) || restA === restB.slice(1) || restA.slice(1) === restB
+}
+
+/** The same sentence about a name of the application's own; empty if it is like none of the known ones. */
+export function suggestName (given: string, names: readonly string[]): string {
+  const meant = names.find(name => isMisspelt(given, name))
   return meant === undefined ? '' : `. Did you mean "${meant}"?`
 }

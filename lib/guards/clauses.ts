@@ -1,14 +1,17 @@
 import * as Type from '@sinclair/typebox'
-import type { TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { CheckUnavailableError, ForbiddenError } from '../contract/errors.js'
 import type { Claims, User } from '../contract/identity.js'
+import type { Permissions } from '../contract/permissions.js'
 import { Scope } from '../contract/schema-parts.js'
 import type { Principal } from '../contract/principal.js'
 import { CallbackTimeoutError, isPending, settle } from '../contract/settle.js'
 import { createPrincipal } from '../http/principal.js'
 import { copyUser } from '../http/request-decorators.js'
-import { claimsOf, type VerifiedToken } from '../tokens/verified-token.js'
+import { claimsOf } from '../tokens/verified-token.js'
+import type { Clause } from './clause.js'
+import { organizationClause, type OrganizationRule } from './organization.js'
+import { grantedRoles, permissionsClause } from './permissions.js'
 
 /**
  * What a route requires. Every given condition must hold. `delegated`, `clients` and `users` say who may come at all;
@@ -20,9 +23,19 @@ import { claimsOf, type VerifiedToken } from '../tokens/verified-token.js'
 export interface Guard {
   /**
    * One of these roles, in the claim `role` as Better Auth's admin plugin writes it (separated by commas), or in an
-   * array.
+   * array. The option `rolesFrom` replaces the claim.
    */
   roles?: readonly string[] | undefined
+  /**
+   * Actions by resource, as Better Auth's `hasPermission` takes them: one role of the user must have them all. It needs
+   * the option `roles`.
+   */
+  permissions?: Permissions | undefined
+  /**
+   * `true` asks for an active organization. A function asks for the organization whose id it returns, such as
+   * `request => request.params.orgId`; if it throws or returns anything else, the request is refused.
+   */
+  organization?: OrganizationRule | undefined
   /** All of these scopes, in the claim `scope` (separated by spaces, RFC 8693 §4.2) or `scp` (an array). */
   scopes?: readonly string[] | undefined
   /**
@@ -50,21 +63,6 @@ export interface Guard {
   users?: boolean | undefined
 }
 
-/** One clause of a guard: its schema, its rule and its description. */
-export interface Clause<Value> {
-  readonly schema: TSchema
-  /** Completes the sentence "Option "authorize.x" must be …". */
-  readonly expects: string
-  /**
-   * Absent where `admission.ts` judges.
-   *
-   * @throws ForbiddenError or CheckUnavailableError, or rejects with one.
-   */
-  judge? (value: Value, verified: VerifiedToken, request: FastifyRequest): void | Promise<void>
-  /** What it requires, for the API docs. */
-  describe (value: Value): string
-}
-
 const Scopes = Type.Array(Scope, { minItems: 1 })
 const SCOPES_EXPECTS = 'a non-empty array of scopes (RFC 6749 §3.3)'
 
@@ -79,10 +77,13 @@ export const CLAUSES: { readonly [Name in keyof Guard]-?: Clause<NonNullable<Gua
     schema: Type.Array(Type.String({ pattern: '^(?!\\s)[^,]+(?<!\\s)$' }), { minItems: 1 }),
     expects: 'a non-empty array of roles',
     judge (roles, { authorization }) {
-      if (!roles.some(role => authorization.roles.includes(role))) throw new ForbiddenError('role_missing')
+      const granted = grantedRoles(authorization)
+      if (!roles.some(role => granted.includes(role))) throw new ForbiddenError('role_missing')
     },
     describe: roles => `Needs ${roles.length > 1 ? 'one of the roles' : 'the role'} ${roles.join(', ')}`
   },
+  permissions: permissionsClause,
+  organization: organizationClause,
   scopes: {
     schema: Scopes,
     expects: SCOPES_EXPECTS,

@@ -7,6 +7,7 @@ import { addPassedScopes } from '../http/error-response.js'
 import { verifiedToken } from '../http/request-decorators.js'
 import type { VerifiedToken } from '../tokens/verified-token.js'
 import { checkAdmission, createAdmission, neededScopes } from './admission.js'
+import type { Clause } from './clause.js'
 import { CLAUSES, givenClauses, type Guard } from './clauses.js'
 
 const SCHEMAS = Object.fromEntries(Object.entries(CLAUSES).map(([name, { schema, expects }]) => {
@@ -20,13 +21,14 @@ const EMPTY_GUARD = `authorize() must be given ${Object.keys(CLAUSES).map(name =
  *
  * @throws InvalidOptionError for a guard without conditions, with an unknown or invalid one, or that nobody can pass.
  */
-export function snapshotGuard (guard: Guard, options: Pick<ResolvedOptions, 'resource'>): Guard {
+export function snapshotGuard (guard: Guard, options: Pick<ResolvedOptions, 'resource' | 'roles'>): Guard {
   if (typeof guard !== 'object' || guard === null) throw new InvalidOptionError(EMPTY_GUARD)
   const given = Object.entries(readOptions(SCHEMAS, guard, 'authorize.')).filter(([, value]) => value !== undefined)
   if (given.length === 0) throw new InvalidOptionError(EMPTY_GUARD)
   checkAdmission(Object.fromEntries(given), options)
   return Object.fromEntries(given.map(([name, value]) => {
-    return [name, Array.isArray(value) ? Object.freeze([...value]) : value]
+    const { snapshot } = CLAUSES[name as keyof Guard] as Clause<unknown>
+    return [name, snapshot?.(value, options) ?? (Array.isArray(value) ? Object.freeze([...value]) : value)]
   }))
 }
 

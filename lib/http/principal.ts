@@ -6,14 +6,14 @@ import { claimsOf, type VerifiedToken } from '../tokens/verified-token.js'
 export function createPrincipal (
   verified: VerifiedToken, user: User, { exp }: Pick<Claims, 'exp'> = claimsOf(verified)
 ): Principal {
-  const { via, principal, session } = verified
+  const { via, principal, session, authorization: { organization = null } } = verified
   const expiresAt = Math.min(exp * 1000, session === null ? Infinity : Date.parse(session.expiresAt))
   if (principal.kind === 'user') {
     const sessionId = typeof session?.id === 'string' ? session.id : null
-    return seal({ kind: 'user', user, via, sessionId, expiresAt }, verified)
+    return seal({ kind: 'user', user, via, sessionId, expiresAt, organization }, verified)
   }
   const { kind, clientId, sessionId } = principal
-  const client = { clientId, scopes: Object.freeze([...principal.scopes]), via, sessionId, expiresAt }
+  const client = { clientId, scopes: Object.freeze([...principal.scopes]), via, sessionId, expiresAt, organization }
   return seal(kind === 'client' ? { kind, ...client } : { kind, user, ...client }, verified)
 }
 

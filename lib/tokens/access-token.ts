@@ -1,6 +1,6 @@
 import { TokenInvalidError } from '../contract/errors.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
-import { readAuthorizationClaims } from './authorization-claims.js'
+import { readAuthorizationClaims, readOrganization } from './authorization-claims.js'
 import { checkAudience, checkIssuer, namesAudience, SESSION_COOKIE_AUDIENCE } from './claims.js'
 import type { JsonObject } from './jws.js'
 import { includeScopes, isOAuthToken, readOAuthPrincipal, USER, type TokenPrincipal } from './principal.js'
@@ -17,7 +17,9 @@ export function accessTokenProfile (options: ResolvedOptions, readUser: UserRead
     secret,
     read (payload, { typ }) {
       const principal = readAccessPrincipal(payload, typ, options)
-      const authorization = readAuthorizationClaims(payload)
+      // Only in a user's own JWT: an OAuth client may have had a part in the claims of its access token.
+      const organization = principal.kind === 'user' ? readOrganization(payload.o) : undefined
+      const authorization = readAuthorizationClaims(payload, organization)
       const content = { principal, authorization, session: null, endsAt: Infinity }
       if (principal.kind === 'user') return { ...content, user: readUser(payload) }
       const scopes = includeScopes(principal.scopes, options.resource!)

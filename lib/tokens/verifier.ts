@@ -4,6 +4,7 @@ import type { Algorithm } from '../contract/options.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { VerificationKey } from '../keys/jwk.js'
 import type { KeyStore } from '../keys/key-store.js'
+import { createAuthorizationSources } from './authorization-sources.js'
 import { checkTimes } from './claims.js'
 import { isSignedBy, parseJws, parseObject, type JsonObject, type Jws, type JwsHeader } from './jws.js'
 import type { SignatureChecks } from './signature-checks.js'
@@ -55,6 +56,7 @@ export function createVerifier (
   /** The tokens that are being verified. */
   const pending = new Map<string, Promise<VerifiedToken>>()
   const { tokenCache } = options
+  const askApplication = createAuthorizationSources(options)
   const cache = tokenCache === false ? undefined : createTokenCache(tokenCache, keys, now)
   /** For tokens that were used once. */
   const signatures = tokenCache === false
@@ -84,7 +86,8 @@ export function createVerifier (
   ): VerifiedToken {
     if (isTooDeep(payload, MAX_DEPTH)) throw new TokenInvalidError('token_malformed')
     const time = now()
-    const { principal, user, session, authorization, endsAt } = profile.read(payload, header, time)
+    const content = profile.read(payload, header, time)
+    const { principal, user, session, endsAt } = content
     const { notBefore, expiresAt } = checkTimes(payload, options.clockTolerance, time)
     return {
       token,
@@ -93,7 +96,7 @@ export function createVerifier (
       principal,
       user,
       session,
-      authorization,
+      authorization: askApplication?.({ ...content, token, form }) ?? content.authorization,
       hasOnlyPrimitives: hasOnlyPrimitives(user),
       key,
       form,

@@ -40,6 +40,9 @@ t.test('defaults', async t => {
     sessionCookie: false,
     resource: undefined,
     exchange: undefined,
+    roles: undefined,
+    rolesFrom: undefined,
+    organizationFrom: undefined,
     extractToken: undefined,
     isRevoked: undefined,
     callbackTimeout: 5000,
@@ -58,7 +61,7 @@ t.test('defaults', async t => {
   const names = [
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache',
     'jwks', 'userSchema', 'userId', 'sessionCookie', 'resource', 'exchange',
-    'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
+    'roles', 'rolesFrom', 'organizationFrom', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
   ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
   const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
@@ -476,8 +479,8 @@ t.test('jwks.headers is read once, and its values are in no message', async t =>
 t.test('options that do not exist', async t => {
   const known = new RegExp(`\\. Known options: ${[
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks',
-    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'exchange', 'resource', 'extractToken', 'isRevoked',
-    'callbackTimeout', 'openapi', 'unprotected'
+    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'exchange', 'resource', 'roles', 'rolesFrom',
+    'organizationFrom', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
   ].join(', ')}(?:\\. Did you mean "[\\w.]+"\\?)?$`)
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',
@@ -744,7 +747,7 @@ t.test('callbackTimeout', async t => {
 })
 
 t.test('callbacks are functions', async t => {
-  for (const name of ['extractToken', 'isRevoked']) {
+  for (const name of ['rolesFrom', 'organizationFrom', 'extractToken', 'isRevoked']) {
     t.equal(resolve({ [name]: Boolean })[name as 'isRevoked']!({ exp: 1 }, {} as never), true)
     t.equal(messageOf({ [name]: 'Boolean' }), `Option "${name}" must be a function, got 'Boolean'`)
   }

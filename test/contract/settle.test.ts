@@ -1,7 +1,7 @@
 import { createHook } from 'node:async_hooks'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { CallbackTimeoutError, isPending, settle } from '../../lib/contract/settle.js'
+import { CallbackTimeoutError, ignoreRejection, isPending, settle } from '../../lib/contract/settle.js'
 
 const never = new Promise(() => {})
 // The timers under test keep no process alive, and nothing else here does.
@@ -68,4 +68,17 @@ t.test('the timer is gone as soon as the promise settles, and keeps no process a
   for (let turn = 0; turn < 10 && timers.size > 0; turn++) await setImmediate()
   hook.disable()
   t.equal(timers.size, 0)
+})
+
+t.test('a rejection that nobody waits for does not end the process', async t => {
+  const rejections: unknown[] = []
+  const listener = (reason: unknown) => { rejections.push(reason) }
+  process.on('unhandledRejection', listener)
+  t.teardown(() => process.off('unhandledRejection', listener))
+  ignoreRejection(Promise.reject(new Error('later')))
+  ignoreRejection({ then: (_resolve: unknown, reject: (reason: Error) => void) => { reject(new Error('later')) } })
+  ignoreRejection({ get then () { throw new Error('at once') } })
+  for (const value of [undefined, null, 1, 'text', {}, () => {}]) ignoreRejection(value)
+  await setImmediate()
+  t.strictSame(rejections, [])
 })

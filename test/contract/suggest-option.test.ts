@@ -1,5 +1,5 @@
 import t from 'tap'
-import { suggestOption } from '../../lib/contract/suggest-option.js'
+import { suggestName, suggestOption } from '../../lib/contract/suggest-option.js'
 import { JWKS_OPTIONS, OPTIONS, SESSION_COOKIE_OPTIONS } from '../../lib/contract/option-schemas.js'
 
 const namesOf = (schemas: object, prefix = '') => Object.keys(schemas).map(name => prefix + name)
@@ -15,7 +15,10 @@ for (const [given, names, meant] of [
   ['allowedAud', namesOf(OPTIONS), 'audience'],
   ['maxage', namesOf(JWKS_OPTIONS, 'jwks.'), 'jwks.maxAge'],
   ['trustedorigins', namesOf(SESSION_COOKIE_OPTIONS, 'sessionCookie.'), 'sessionCookie.trustedOrigins'],
-  ['role', ['authorize.roles', 'authorize.scopes'], 'authorize.roles']
+  ['role', ['authorize.roles', 'authorize.scopes'], 'authorize.roles'],
+  ['permission', ['authorize.roles', 'authorize.permissions'], 'authorize.permissions'],
+  ['org', ['authorize.organization'], 'authorize.organization'],
+  ['ac', namesOf(OPTIONS), 'roles']
 ] as const) {
   t.test(`"${given}" is probably "${meant}"`, async t => {
     t.equal(suggestOption(given, names), `. Did you mean "${meant}"?`)
@@ -38,4 +41,14 @@ t.test('every suggestion is an option', async t => {
     const meant = /"(.*)"/.exec(suggestOption(given, namesOf(OPTIONS)))?.[1]
     t.ok(known.includes(meant!), `${given}: ${meant}`)
   }
+})
+
+t.test('a name of the application is suggested if it differs in its case or in one character', async t => {
+  const names = ['create', 'session', 'project:read']
+  for (const [given, meant] of [
+    ['Create', 'create'], ['creat', 'create'], ['creates', 'create'], ['cweate', 'create'],
+    ['project.read', 'project:read']
+  ] as const) t.equal(suggestName(given, names), `. Did you mean "${meant}"?`, given)
+  // "session" is what an option is called elsewhere.
+  for (const given of ['delete', 'cookie', 'craete', '']) t.equal(suggestName(given, names), '', given)
 })

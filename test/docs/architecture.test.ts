@@ -103,19 +103,17 @@ const WITHOUT_TEST = [
   'augmentation.ts', 'cli.ts', 'contract/algorithms.ts', 'contract/auth-server-urls.ts',
   'contract/credential-reasons.ts', 'contract/error-codes.ts', 'contract/exchange-options.ts',
   'contract/exchange-schemas.ts', 'contract/fetch-failures.ts', 'contract/identity.ts', 'contract/jwks-options.ts',
-  'contract/option-schemas.ts',
-  'contract/options.ts', 'contract/principal.ts', 'contract/reasons.ts', 'contract/refusal-details.ts',
-  'contract/resource-options.ts', 'contract/schema-parts.ts', 'contract/session-cookie-options.ts',
-  'contract/setup-errors.ts',
+  'contract/option-schemas.ts', 'contract/options.ts', 'contract/permissions.ts', 'contract/principal.ts',
+  'contract/reasons.ts', 'contract/refusal-details.ts',
+  // guards/permissions.test.ts has its tests.
+  'contract/resolve-roles.ts', 'contract/resource-options.ts', 'contract/role-options.ts',
+  'contract/schema-parts.ts', 'contract/session-cookie-options.ts', 'contract/setup-errors.ts',
   // connections/ends.test.ts has all of its tests.
-  'contract/timers.ts',
-  'contract/token-cache-options.ts', 'contract/token-reasons.ts', 'doctor/report.ts',
+  'contract/timers.ts', 'contract/token-cache-options.ts', 'contract/token-reasons.ts', 'doctor/report.ts',
   // examine-token.test.ts and token-findings.test.ts have all of their tests.
-  'doctor/token-advice.ts', 'doctor/token-parts.ts',
-  'index.ts', 'instance.ts',
-  // So has this one.
-  'keys/key-watch.ts',
-  'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts'
+  'doctor/token-advice.ts', 'doctor/token-parts.ts', 'guards/clause.ts', 'index.ts', 'instance.ts',
+  // connections/ends.test.ts has all of its tests, too.
+  'keys/key-watch.ts', 'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts'
 ]
 
 t.test('the tests mirror lib: lib/x/y.ts has test/x/y.test.ts', async t => {

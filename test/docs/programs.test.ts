@@ -74,6 +74,31 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
       { request: 'POST /orders', claims: { scope: 'write:orders', emailVerified: false }, status: 403 }
     ]]
   },
+  'docs/guides/permissions.md': {
+    Permissions: [[
+      { request: 'POST /projects', status: 401 },
+      { request: 'POST /projects', claims: { role: 'user' }, status: 403 },
+      { request: 'POST /projects', claims: { role: 'user,editor' }, status: 200 },
+      { request: 'GET /invoices', claims: { role: 'editor' }, status: 403 },
+      { request: 'GET /invoices', claims: { role: 'user' }, status: 200 }
+    ]],
+    Organizations: [[
+      { request: 'GET /organization', claims: {}, status: 403 },
+      { request: 'GET /organization', claims: { o: { id: 'org_1' } }, status: 200, match: { id: 'org_1' } },
+      {
+        request: 'DELETE /organizations/org_1/projects', claims: { o: { id: 'org_1', role: 'owner' } }, status: 200
+      },
+      {
+        request: 'DELETE /organizations/org_1/projects', claims: { o: { id: 'org_1', role: 'member' } }, status: 403
+      },
+      {
+        request: 'DELETE /organizations/org_2/projects', claims: { o: { id: 'org_1', role: 'owner' } }, status: 403
+      },
+      {
+        request: 'DELETE /organizations/org_1/projects', claims: { role: 'owner', o: { id: 'org_1' } }, status: 403
+      }
+    ]]
+  },
   'docs/guides/users.md': {
     '`request.user` and `request.claims`': [[{ request: 'GET /me', claims: {}, status: 200, match: USER }]],
     'Your own fields': [[

@@ -263,7 +263,12 @@ t.test('check', async t => {
 
   t.test('one that can tell at once is judged at once', async t => {
     const verified = {
-      token: headers.authorization.slice(7), principal: USER_TOKEN, user: {}, session: null, hasOnlyPrimitives: true
+      token: headers.authorization.slice(7),
+      principal: USER_TOKEN,
+      authorization: {},
+      user: {},
+      session: null,
+      hasOnlyPrimitives: true
     } as unknown as VerifiedToken
     const judge = (check: () => boolean) => CLAUSES.check.judge!(check, verified, {} as FastifyRequest)
     t.equal(judge(() => true), undefined)

@@ -8,6 +8,8 @@ import { startJwks } from '../fixtures/jwks-server.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
 
 const KEY = createSigningKey()
+const ALL_CLAUSES =
+  /must be given "roles", "permissions", "organization", "scopes", "check", "delegated", "clients" or "users"/
 const POSITIONS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
 t.test('in every position, alone and after something else', async t => {
@@ -237,17 +239,17 @@ t.test('an invalid guard fails at once', async t => {
     ['a function', () => true, /authorize/],
     ['an array', ['admin'], /authorize/],
     ['an empty array', [], /authorize/],
-    ['an empty guard', {}, /must be given "roles", "scopes", "check", "delegated", "clients" or "users"/],
+    ['an empty guard', {}, ALL_CLAUSES],
     [
       'only undefined',
       { roles: undefined, scopes: undefined, check: undefined },
-      /must be given "roles", "scopes", "check", "delegated", "clients" or "users"/
+      ALL_CLAUSES
     ],
     ['a guard that inherits', Object.create({ scopes: [] }), /authorize/],
     [
       'a misspelt key',
       { role: ['admin'] },
-      /Unknown option "authorize\.role". Known options: authorize\.roles, authorize\.scopes, authorize\.check/
+      /Unknown option "authorize\.role". Known options: authorize\.roles, authorize\.permissions, /
     ],
     ['a misspelt key beside a right one', { roles: ['admin'], scope: ['write'] }, /Unknown option "authorize\.scope"/],
     ['a key in upper case', { Roles: ['admin'] }, /Unknown option "authorize\.Roles"/],

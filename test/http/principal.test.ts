@@ -34,11 +34,11 @@ const sessionUntil = (ms: number, fields: Record<string, unknown> = {}): Session
 
 t.test('a user has the session of the cookie, and no other', async t => {
   t.strictSame(createPrincipal(createVerified(USER_TOKEN), USER), {
-    kind: 'user', user: USER, via: 'bearer', sessionId: null, expiresAt: CLOCK
+    kind: 'user', user: USER, via: 'bearer', sessionId: null, expiresAt: CLOCK, organization: null
   })
   const session = sessionUntil(CLOCK + 60_000, { id: 's_1' })
   t.strictSame(createPrincipal(createVerified(USER_TOKEN, session), USER), {
-    kind: 'user', user: USER, via: 'bearer', sessionId: 's_1', expiresAt: CLOCK
+    kind: 'user', user: USER, via: 'bearer', sessionId: 's_1', expiresAt: CLOCK, organization: null
   })
   for (const id of [undefined, null, 5]) {
     const verified = createVerified(USER_TOKEN, sessionUntil(CLOCK, { id }))
@@ -67,11 +67,18 @@ t.test('a client has its scopes as granted, and a user only if it acts for one',
     scopes: ['orders:read'],
     via: 'bearer',
     sessionId: 's_1',
-    expiresAt: CLOCK
+    expiresAt: CLOCK,
+    organization: null
   })
   const client = createPrincipal(createVerified({ kind: 'client', ...CLIENT }), null as never)
   t.strictSame(client, {
-    kind: 'client', clientId: 'app_1', scopes: ['orders:read'], via: 'bearer', sessionId: null, expiresAt: CLOCK
+    kind: 'client',
+    clientId: 'app_1',
+    scopes: ['orders:read'],
+    via: 'bearer',
+    sessionId: null,
+    expiresAt: CLOCK,
+    organization: null
   })
   t.notOk('user' in client)
 })
@@ -87,4 +94,11 @@ t.test('the user is the one that handlers may change; nothing else can be change
   t.notOk(Object.isFrozen(CLIENT.scopes), 'the scopes are a copy')
   t.ok(Object.isFrozen(createPrincipal(createVerified(USER_TOKEN), USER)))
   t.ok(Object.isFrozen(createPrincipal(createVerified({ kind: 'client', ...CLIENT }), USER)))
+})
+
+t.test('the organization is the one of the token', async t => {
+  const verified = createVerified(USER_TOKEN)
+  const organization = Object.freeze({ id: 'org_1' })
+  const inside = { ...verified, authorization: { ...verified.authorization, organization } }
+  t.equal(createPrincipal(inside, USER).organization, organization)
 })

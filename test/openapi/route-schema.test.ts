@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Guard } from '../../lib/index.js'
 import { documentProtection, type Detail, type RouteSchema } from '../../lib/openapi/route-schema.js'
 import type { Protection } from '../../lib/routes/protections.js'
 
@@ -28,6 +29,28 @@ t.test('responses: the 403 says who comes in', async t => {
     const { 403: forbidden } = responsesOf({}, guarded({ clients: ['sync', 'read'], users }))
     const needs = 'OAuth clients that act for themselves need the scopes sync, read'
     t.equal(forbidden!.description, `Insufficient permissions. ${needs}. ${who}`)
+  }
+})
+
+t.test('responses: the 403 names permissions and the organization, and the guard is listed', async t => {
+  const either = { actions: ['read', 'pay'], connector: 'OR' } as const
+  for (const [guard, needs, listed = guard] of [
+    [{ permissions: { project: ['create'] } }, 'Needs a role with the permissions project: create'],
+    [
+      { permissions: { project: ['create', 'update'], invoice: either } },
+      'Needs a role with the permissions project: create and update; invoice: read or pay'
+    ],
+    [
+      { permissions: { project: { actions: ['create', 'update'], connector: 'AND' } } },
+      'Needs a role with the permissions project: create and update'
+    ],
+    [{ organization: true }, 'Needs an active organization'],
+    [
+      { organization: () => 'org_1' }, 'Needs the organization of the request as the active one', { organization: true }
+    ]
+  ] as Array<[Guard, string, object?]>) {
+    t.equal(responsesOf({}, guarded(guard))[403]!.description, `Insufficient permissions. ${needs}`)
+    t.match(documentProtection({}, [guarded(guard)], BEARER), { 'x-better-auth-guards': [listed] })
   }
 })
 

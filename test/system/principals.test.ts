@@ -164,11 +164,12 @@ function principalOf (credential: Credential, kind: Principal['kind'], { issued,
   const row = { id, email, name, emailVerified: false, image: null }
   const scopes = String(claims.scope).split(' ')
   const via = credential === 'cookie' ? 'cookie' : 'bearer'
-  if (kind === 'user') return { kind, user: row, via, sessionId: via === 'cookie' ? sessionId : null, expiresAt }
-  if (kind === 'client') return { kind, clientId: machine.clientId, scopes, via, sessionId: null, expiresAt }
+  const rest = { via, expiresAt, organization: null } as const
+  if (kind === 'user') return { kind, user: row, sessionId: via === 'cookie' ? sessionId : null, ...rest }
+  if (kind === 'client') return { kind, clientId: machine.clientId, scopes, sessionId: null, ...rest }
   const user: User = { id, email: null, name: null, emailVerified: false, image: null }
   const session = credential === 'signedOut' ? null : sessionId
-  return { kind, user, clientId: client.clientId, scopes, via, sessionId: session, expiresAt }
+  return { kind, user, clientId: client.clientId, scopes, sessionId: session, ...rest }
 }
 
 for (const version of OAUTH_VERSIONS) {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readAuthorizationClaims } from '../../lib/tokens/authorization-claims.js'
+import { readAuthorizationClaims, readOrganization } from '../../lib/tokens/authorization-claims.js'
 import { reasonOf } from '../fixtures/refusals.js'
 
 type Row = [what: string, record: Record<string, unknown>, read: unknown]
@@ -56,4 +56,15 @@ t.test('a `banned` that is neither a flag nor null is refused', async t => {
   for (const banned of ['TRUE', 'no', 2, '', [], {}]) {
     t.equal(await reasonOf(() => readAuthorizationClaims({ banned })), 'claim_invalid banned', JSON.stringify(banned))
   }
+})
+
+t.test('an organization has an id, and nobody can change it', async t => {
+  const organization = readOrganization({ id: 'org_1', slug: 'acme', role: 'owner', name: 'Acme' })
+  t.strictSame(organization, { id: 'org_1', slug: 'acme', role: 'owner' })
+  t.ok(Object.isFrozen(organization))
+  t.strictSame(readOrganization({ id: 'org_1', slug: undefined, role: null }), { id: 'org_1' })
+  for (const value of [undefined, null, 'org_1', {}, { id: '' }, { id: 1 }, { id: 'org_1', slug: 1 }]) {
+    t.equal(readOrganization(value), undefined, JSON.stringify(value))
+  }
+  t.strictSame(readAuthorizationClaims({ o: { id: 'org_1' } }).organization, undefined, 'a record says nothing of it')
 })

@@ -4,10 +4,12 @@ import Fastify, {
   type preHandlerAsyncHookHandler, type preHandlerHookHandler, type preParsingAsyncHookHandler,
   type preParsingHookHandler, type preValidationAsyncHookHandler, type preValidationHookHandler
 } from 'fastify'
+import { createAccessControl, type Role } from 'better-auth/plugins/access'
 import { describe, expect, test } from 'tstyche'
 import betterAuthPlugin, {
-  getUser, type Authenticate, type BetterAuthOptions, type Claims, type Guard, type Principal, type Session,
-  type SessionCookieOptions, type SessionCookieUser, type User
+  getUser, type AccessRole, type Actions, type Authenticate, type BetterAuthOptions, type Claims, type Guard,
+  type Organization, type Permissions, type Principal, type Session, type SessionCookieOptions, type SessionCookieUser,
+  type User
 } from '../../lib/index.js'
 
 const app = Fastify()
@@ -91,7 +93,9 @@ describe('fastify.authenticateOptional and fastify.authorize()', () => {
 
 describe('a guard', () => {
   test('has clients of both kinds, users, roles, scopes and a check', () => {
-    expect<keyof Guard>().type.toBe<'delegated' | 'clients' | 'users' | 'roles' | 'scopes' | 'check'>()
+    expect<keyof Guard>().type.toBe<
+      'delegated' | 'clients' | 'users' | 'roles' | 'permissions' | 'organization' | 'scopes' | 'check'
+    >()
     expect<Guard['delegated']>().type.toBe<readonly string[] | undefined>()
     expect<Guard['clients']>().type.toBe<readonly string[] | undefined>()
     expect<Guard['users']>().type.toBe<boolean | undefined>()
@@ -120,6 +124,90 @@ describe('a guard', () => {
     expect(app.authorize).type.not.toBeCallableWith({ check: () => 'yes' })
     expect(app.authorize).type.not.toBeCallableWith({ check: () => undefined })
     expect(app.authorize).type.not.toBeCallableWith({ check: async () => 1 })
+  })
+})
+
+describe('permissions', () => {
+  test('may have any names, unless the application declares its roles', () => {
+    expect<Guard['permissions']>().type.toBe<Permissions | undefined>()
+    expect<Permissions>().type.toBe<{ readonly [resource: string]: Actions | undefined }>()
+    expect<Actions>().type.toBe<
+      readonly string[] | { readonly actions: readonly string[], readonly connector?: 'AND' | 'OR' | undefined }
+    >()
+    expect(app.authorize).type.toBeCallableWith({ permissions: { project: ['create'] } })
+    expect(app.authorize).type.toBeCallableWith({ permissions: { project: ['create'] as const } })
+    expect(app.authorize).type.toBeCallableWith({
+      permissions: { project: { actions: ['create'], connector: 'OR' }, member: { actions: ['update'] } }
+    })
+    expect(app.authorize).type.not.toBeCallableWith({ permissions: ['create'] })
+    expect(app.authorize).type.not.toBeCallableWith({ permissions: { project: 'create' } })
+    expect(app.authorize).type.not.toBeCallableWith({ permissions: { project: { actions: 'create' } } })
+    expect(app.authorize).type.not.toBeCallableWith({
+      permissions: { project: { actions: ['create'], connector: 'XOR' } }
+    })
+  })
+
+  test('roles are objects with authorize(), such as those of Better Auth', () => {
+    const ac = createAccessControl({ project: ['create', 'delete'] })
+    const roles = { admin: ac.newRole({ project: ['create', 'delete'] }), user: ac.newRole({}) }
+    expect(roles).type.toBeAssignableTo<NonNullable<BetterAuthOptions['roles']>>()
+    expect<Role>().type.toBeAssignableTo<AccessRole>()
+    expect(app.register).type.toBeCallableWith(betterAuthPlugin, { roles })
+    expect(app.register).type.toBeCallableWith(betterAuthPlugin, {
+      roles: { all: { authorize: (_request: Permissions) => ({ success: true }) } }
+    })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { roles: { admin: { project: ['create'] } } })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { roles: { admin: { authorize: () => true } } })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, {
+      roles: { admin: { authorize: async () => ({ success: true }) } }
+    })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { roles: ['admin'] })
+  })
+
+  test('rolesFrom and organizationFrom get the claims and the session, and return at once', () => {
+    expect<Parameters<NonNullable<BetterAuthOptions['rolesFrom']>>>().type.toBe<
+      [claims: Claims, session: Session | null]
+    >()
+    expect<Parameters<NonNullable<BetterAuthOptions['organizationFrom']>>>().type.toBe<
+      [claims: Claims, session: Session | null]
+    >()
+    expect<ReturnType<NonNullable<BetterAuthOptions['organizationFrom']>>>().type.toBe<
+      Organization | null | undefined
+    >()
+    expect(app.register).type.toBeCallableWith(betterAuthPlugin, {
+      rolesFrom: (claims: Claims) => (claims.o as { role?: string } | undefined)?.role
+    })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { rolesFrom: (claims: Claims) => claims.role })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { rolesFrom: async () => 'admin' })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { organizationFrom: () => 'org_1' })
+    expect(app.register).type.not.toBeCallableWith(betterAuthPlugin, { organizationFrom: async () => null })
+  })
+})
+
+describe('an organization', () => {
+  test('is asked for by true, or by a function that reads its id from the request', () => {
+    app.authorize({ organization: true })
+    app.authorize({
+      organization (request) {
+        expect(request).type.toBeAssignableTo<FastifyRequest>()
+        expect(request.params.orgId).type.toBe<string | undefined>()
+        return request.params.orgId
+      }
+    })
+    app.authorize({ organization: request => (request.params as { orgId: string }).orgId })
+    app.authorize({ organization: (request: FastifyRequest) => request.hostname })
+    app.authorize({ organization: (request: FastifyRequest<{ Params: { orgId: string } }>) => request.params.orgId })
+    expect(app.authorize).type.not.toBeCallableWith({ organization: false })
+    expect(app.authorize).type.not.toBeCallableWith({ organization: 'org_1' })
+    expect(app.authorize).type.not.toBeCallableWith({ organization: async () => 'org_1' })
+    expect(app.authorize).type.not.toBeCallableWith({ organization: () => true })
+  })
+
+  test('is part of every principal, or null', () => {
+    expect<Principal['organization']>().type.toBe<Organization | null>()
+    expect<Organization>().type.toBe<{
+      readonly id: string, readonly slug?: string | undefined, readonly role?: string | undefined
+    }>()
   })
 })
 

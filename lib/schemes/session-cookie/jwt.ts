@@ -1,7 +1,7 @@
 import { TokenInvalidError } from '../../contract/errors.js'
 import type { Session } from '../../contract/identity.js'
 import type { ResolvedOptions, ResolvedSessionCookie } from '../../contract/resolve-options.js'
-import { readAuthorizationClaims } from '../../tokens/authorization-claims.js'
+import { readAuthorizationClaims, readOrganization } from '../../tokens/authorization-claims.js'
 import { alsoIssuer, checkIssuer, SESSION_COOKIE_AUDIENCE } from '../../tokens/claims.js'
 import type { JsonObject } from '../../tokens/jws.js'
 import { USER } from '../../tokens/principal.js'
@@ -53,7 +53,7 @@ export function sessionCookieProfile (
         // The verified id: a custom field of the user named `sub` must not replace it.
         user: readUser({ ...user, sub: user.id }),
         session: session as unknown as Session,
-        authorization: readAuthorizationClaims(user),
+        authorization: readAuthorizationClaims(user, readOrganization({ id: session.activeOrganizationId })),
         endsAt
       }
     }
