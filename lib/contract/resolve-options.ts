@@ -9,6 +9,7 @@ import {
   JWKS_OPTIONS, OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from './option-schemas.js'
 import type { BetterAuthOptions, SessionCookieOptions } from './options.js'
+import { resolveDpop, type ResolvedDpop } from './resolve-dpop.js'
 import { resolveExchange, type ResolvedExchange } from './resolve-exchange.js'
 import { resolveResource, type ResolvedResource } from './resolve-resource.js'
 import { readTrustedOrigins } from './trusted-origins.js'
@@ -36,6 +37,7 @@ export interface ResolvedOptions extends Pick<AsRead,
   readonly sessionCookie: ResolvedSessionCookie | false
   readonly resource: ResolvedResource | undefined
   readonly exchange: ResolvedExchange | undefined
+  readonly dpop: ResolvedDpop | undefined
 }
 
 /** The option `sessionCookie`, resolved. */
@@ -67,6 +69,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
   const { origin } = publicUrl ?? authUrl
   const headersOfFetch = checkHeaders(jwks.headers)
   const isSecure = isHttps(publicUrl, options.issuer, authUrl)
+  const resource = resolveResource(options.resource, oauthIssuer(authUrl, publicUrl))
 
   return {
     authUrl: base,
@@ -88,7 +91,8 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
       isSecure: sessionCookie === false ? isSecure : sessionCookie.secure ?? isSecure,
       headers: headersOfFetch
     }),
-    resource: resolveResource(options.resource, oauthIssuer(authUrl, publicUrl)),
+    resource,
+    dpop: resolveDpop(options.dpop, resource),
     extractToken: options.extractToken,
     isRevoked: options.isRevoked,
     callbackTimeout: options.callbackTimeout,

@@ -40,6 +40,7 @@ t.test('defaults', async t => {
     sessionCookie: false,
     resource: undefined,
     exchange: undefined,
+    dpop: undefined,
     extractToken: undefined,
     isRevoked: undefined,
     callbackTimeout: 5000,
@@ -57,7 +58,7 @@ t.test('defaults', async t => {
   t.strictSame(resolve({}), defaults)
   const names = [
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache',
-    'jwks', 'userSchema', 'userId', 'sessionCookie', 'resource', 'exchange',
+    'jwks', 'userSchema', 'userId', 'sessionCookie', 'resource', 'exchange', 'dpop',
     'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
   ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
@@ -476,8 +477,8 @@ t.test('jwks.headers is read once, and its values are in no message', async t =>
 t.test('options that do not exist', async t => {
   const known = new RegExp(`\\. Known options: ${[
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks',
-    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'exchange', 'resource', 'extractToken', 'isRevoked',
-    'callbackTimeout', 'openapi', 'unprotected'
+    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'exchange', 'resource', 'dpop', 'extractToken',
+    'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
   ].join(', ')}(?:\\. Did you mean "[\\w.]+"\\?)?$`)
   for (const name of [
     'authURL', 'AuthUrl', 'authurl', 'url', 'jwksUri', 'issuers', 'maxAge', 'timeout', '', ' ', 'constructor',
