@@ -101,14 +101,20 @@ t.test('no file of lib is longer than 200 lines', async t => {
  */
 const WITHOUT_TEST = [
   'augmentation.ts', 'cli.ts', 'contract/algorithms.ts', 'contract/auth-server-urls.ts',
-  'contract/credential-reasons.ts', 'contract/error-codes.ts', 'contract/exchange-options.ts',
+  'contract/credential-reasons.ts', 'contract/dpop-errors.ts', 'contract/dpop-options.ts',
+  'contract/dpop-reasons.ts', 'contract/error-codes.ts', 'contract/exchange-options.ts',
   'contract/exchange-schemas.ts', 'contract/identity.ts', 'contract/jwks-options.ts', 'contract/option-schemas.ts',
   'contract/options.ts', 'contract/principal.ts', 'contract/reasons.ts', 'contract/refusal-details.ts',
+  // resolve-options.test.ts has its tests.
+  'contract/resolve-dpop.ts',
   'contract/resource-options.ts', 'contract/schema-parts.ts', 'contract/session-cookie-options.ts',
   'contract/setup-errors.ts', 'contract/token-cache-options.ts', 'contract/token-reasons.ts', 'doctor/report.ts',
   // examine-token.test.ts and token-findings.test.ts have all of their tests.
   'doctor/token-advice.ts', 'doctor/token-parts.ts',
-  'index.ts', 'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts'
+  'index.ts',
+  // proof.test.ts and system/dpop.test.ts have all of their tests.
+  'schemes/dpop/proof-key.ts', 'schemes/dpop/replay.ts', 'schemes/dpop/scheme.ts', 'schemes/dpop/target-uri.ts',
+  'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts'
 ]
 
 t.test('the tests mirror lib: lib/x/y.ts has test/x/y.test.ts', async t => {

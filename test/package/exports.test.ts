@@ -16,11 +16,11 @@ import { ROOT } from '../fixtures/program.js'
 t.test('exports what is public, and nothing else', async t => {
   t.strictSame(Object.keys(entry).sort(), [
     'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CheckUnavailableError', 'CsrfError',
-    'DpopProofInvalidError', 'DpopUnavailableError', 'ExchangeUnavailableError', 'ForbiddenError', 'InvalidOptionError', 'JwksUnavailableError', 'RequestInvalidError',
-    'RevocationUnavailableError', 'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError',
-    'UnprotectedRouteError', 'UserSchema',
-    'betterAuthCookieSecuritySchemes', 'betterAuthDpopSecuritySchemes', 'betterAuthExchangeSecuritySchemes', 'betterAuthOAuthSecurityScheme',
-    'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser', 'isBetterAuthError'
+    'DpopProofInvalidError', 'DpopUnavailableError', 'ExchangeUnavailableError', 'ForbiddenError', 'InvalidOptionError',
+    'JwksUnavailableError', 'RequestInvalidError', 'RevocationUnavailableError', 'TokenExpiredError',
+    'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError', 'UnprotectedRouteError', 'UserSchema',
+    'betterAuthCookieSecuritySchemes', 'betterAuthDpopSecuritySchemes', 'betterAuthExchangeSecuritySchemes',
+    'betterAuthOAuthSecurityScheme', 'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser', 'isBetterAuthError'
   ])
 })
 

@@ -8,21 +8,22 @@ const MAX_PROOFS = 500_000
 class ReplayStoreFullError extends Error {}
 
 /**
- * Used proofs, in memory. Those that expire in one second are together: a proof always expires at the same time.
+ * Used proofs, in memory. Those that expire in one second are listed together, so that a turn of the clock costs no
+ * walk through all of them.
  *
  * @param max - how many proofs it holds. If it is full, it forgets nothing and refuses: else a flood would make an old
  * proof new again.
  */
 export function createMemoryReplayStore (max = MAX_PROOFS): DpopReplayStore {
-  const bySecond = new Map<number, Set<string>>()
-  let count = 0
+  const used = new Set<string>()
+  const bySecond = new Map<number, string[]>()
   let sweptAt = -Infinity
 
   function sweep (second: number): void {
     sweptAt = second
     for (const [expires, keys] of bySecond) {
       if (expires >= second) continue
-      count -= keys.size
+      for (const key of keys) used.delete(key)
       bySecond.delete(expires)
     }
   }
@@ -31,12 +32,13 @@ export function createMemoryReplayStore (max = MAX_PROOFS): DpopReplayStore {
     reserve ({ key, expiresAt, now }) {
       const second = secondOf(now)
       if (second !== sweptAt) sweep(second)
+      if (used.has(key)) return false
+      if (used.size >= max) throw new ReplayStoreFullError()
+      used.add(key)
       const expires = secondOf(expiresAt)
-      const keys = bySecond.get(expires) ?? new Set()
-      if (keys.has(key)) return false
-      if (count >= max) throw new ReplayStoreFullError()
-      bySecond.set(expires, keys.add(key))
-      count++
+      const keys = bySecond.get(expires)
+      if (keys === undefined) bySecond.set(expires, [key])
+      else keys.push(key)
       return true
     }
   }
