@@ -2,50 +2,54 @@ import { DpopProofInvalidError, DpopUnavailableError } from '../../contract/dpop
 import type { DpopReplayStore, DpopReservation } from '../../contract/dpop-options.js'
 import { isPending, settle } from '../../contract/settle.js'
 
-/** About 80 MB: more than an instance verifies in 5 minutes. */
+/** About 50 MB. */
 const MAX_PROOFS = 500_000
+/** In milliseconds: proofs that expire within one are forgotten at once, since to forget them singly takes too long. */
+const WINDOW = 30_000
 
 class ReplayStoreFullError extends Error {}
 
 /**
- * Used proofs, in memory. Those that expire in one second are listed together, so that a turn of the clock costs no
- * walk through all of them.
+ * Used proofs, in memory.
  *
  * @param max - how many proofs it holds. If it is full, it forgets nothing and refuses: else a flood would make an old
  * proof new again.
  */
 export function createMemoryReplayStore (max = MAX_PROOFS): DpopReplayStore {
-  const used = new Set<string>()
-  const bySecond = new Map<number, string[]>()
-  let sweptAt = -Infinity
+  /** By the window in which they expire: a few, however many proofs there are. */
+  const windows = new Map<number, Set<string>>()
 
-  function sweep (second: number): void {
-    sweptAt = second
-    for (const [expires, keys] of bySecond) {
-      if (expires >= second) continue
-      for (const key of keys) used.delete(key)
-      bySecond.delete(expires)
+  function isUsed (key: string): boolean {
+    for (const keys of windows.values()) if (keys.has(key)) return true
+    return false
+  }
+
+  /** Forgets what has expired, and counts the rest. */
+  function sweep (current: number): number {
+    let count = 0
+    for (const [window, keys] of windows) {
+      if (window < current) windows.delete(window)
+      else count += keys.size
     }
+    return count
   }
 
   return {
     reserve ({ key, expiresAt, now }) {
-      const second = secondOf(now)
-      if (second !== sweptAt) sweep(second)
-      if (used.has(key)) return false
-      if (used.size >= max) throw new ReplayStoreFullError()
-      used.add(key)
-      const expires = secondOf(expiresAt)
-      const keys = bySecond.get(expires)
-      if (keys === undefined) bySecond.set(expires, [key])
-      else keys.push(key)
+      const count = sweep(windowOf(now))
+      if (isUsed(key)) return false
+      if (count >= max) throw new ReplayStoreFullError()
+      const window = windowOf(expiresAt)
+      const keys = windows.get(window)
+      if (keys === undefined) windows.set(window, new Set([key]))
+      else keys.add(key)
       return true
     }
   }
 }
 
-function secondOf (date: Date): number {
-  return Math.floor(date.getTime() / 1000)
+function windowOf (date: Date): number {
+  return Math.floor(date.getTime() / WINDOW)
 }
 
 /**
