@@ -10,6 +10,7 @@ import {
   JWKS_OPTIONS, OPTIONS, RESOURCE_OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from '../lib/contract/option-schemas.js'
 import { FETCH_FAILURES } from '../lib/contract/fetch-failures.js'
+import { DPOP_OPTIONS } from '../lib/contract/resolve-dpop.js'
 import { REASONS } from '../lib/contract/reasons.js'
 
 type Row = readonly string[]
@@ -116,6 +117,7 @@ const BLOCKS: ReadonlyArray<readonly [page: string, name: string, text: string]>
   ['options', 'resource', table(
     OPTION_HEAD, optionRows('ResourceOptions', RESOURCE_OPTIONS, 'resource.', 'resource-options', 'required')
   )],
+  ['options', 'dpop', table(OPTION_HEAD, optionRows('DpopOptions', DPOP_OPTIONS, 'dpop.', 'dpop-options'))],
   ['errors', 'errors', table(
     ['code', 'status', 'message', 'header'],
     Object.entries(ERRORS).map(([name, { statusCode, message, challenge }]) => [
@@ -145,7 +147,8 @@ function headerOf (statusCode: number, challenge: string | null): string {
   if (statusCode === 503) return '`Retry-After: <seconds>`'
   if (challenge === null) return 'none'
   if (challenge === 'none') return '`WWW-Authenticate: Bearer`'
-  const header = code(`WWW-Authenticate: Bearer error="${challenge}"`)
+  const scheme = challenge === 'invalid_dpop_proof' ? 'DPoP' : 'Bearer'
+  const header = code(`WWW-Authenticate: ${scheme} error="${challenge}"`)
   return challenge === 'insufficient_scope' ? `${header}, and \`scope="<scopes>"\` if a guard asks for scopes` : header
 }
 

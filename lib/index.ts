@@ -3,9 +3,10 @@ export type {} from './augmentation.js'
 export { betterAuthPlugin, betterAuthPlugin as default } from './plugin.js'
 export type { BetterAuth } from './instance.js'
 export {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type ExchangedApiKeyOptions, type ExchangedCookieOptions,
-  type ExchangeOptions, type ExchangeStore, type JwksOptions, type ResourceOptions, type RoleOptions,
-  type SessionCookieOptions, type SessionCookieUser, type SharedExchangeOptions, type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type BetterAuthOptions, type DpopOptions, type DpopReplayStore, type DpopReservation,
+  type ExchangedApiKeyOptions, type ExchangedCookieOptions, type ExchangeOptions, type ExchangeStore,
+  type JwksOptions, type ResourceOptions, type RoleOptions, type SessionCookieOptions, type SessionCookieUser,
+  type SharedExchangeOptions, type TokenCacheOptions
 } from './contract/options.js'
 export { UserSchema, type Claims, type Register, type Session, type User } from './contract/identity.js'
 export type {
@@ -28,6 +29,7 @@ export {
   type BetterAuthError,
   type RefusalDetails
 } from './contract/errors.js'
+export { DpopProofInvalidError, DpopUnavailableError } from './contract/dpop-errors.js'
 export { AlreadyRegisteredError, InvalidOptionError, UnprotectedRouteError } from './contract/setup-errors.js'
 export type { FetchFailure } from './contract/fetch-failures.js'
 export type { RefusalReason } from './contract/reasons.js'
@@ -35,8 +37,8 @@ export {
   CHANNELS, type JwksFetchMessage, type KeyChangeMessage, type VerificationMessage
 } from './contract/channels.js'
 export {
-  betterAuthCookieSecuritySchemes, betterAuthExchangeSecuritySchemes, betterAuthOAuthSecurityScheme,
-  betterAuthSecuritySchemes
+  betterAuthCookieSecuritySchemes, betterAuthDpopSecuritySchemes, betterAuthExchangeSecuritySchemes,
+  betterAuthOAuthSecurityScheme, betterAuthSecuritySchemes
 } from './openapi/security-schemes.js'
 export type { Authenticate } from './http/hook.js'
 export type { Guard } from './guards/clauses.js'

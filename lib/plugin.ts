@@ -57,7 +57,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   const protections = createProtections()
   const { describe } = protections
   documentRoutes(fastify, options, protections)
-  if (options.resource !== undefined) serveMetadata(fastify, options.resource)
+  if (options.resource !== undefined) serveMetadata(fastify, options.resource, options.dpop)
   fastify.decorate('authenticate', describe(createHook(authenticate), { isOptional: false }))
   fastify.decorate('authenticateOptional', describe(createHook(authenticateOptional), { isOptional: true }))
   fastify.decorate('authorize', (given: Guard) => {

@@ -51,10 +51,10 @@ export interface KeyChangeMessage {
 export interface VerificationMessage {
   readonly authUrl: string
   /**
-   * The credential of the request: a bearer token (also one from `extractToken` or of `verify()`), a session cookie, an
-   * API key, or none.
+   * The credential of the request: a bearer token (also one from `extractToken` or of `verify()`), an access token with
+   * a DPoP proof, a session cookie, an API key, or none.
    */
-  readonly credential: 'bearer' | 'cookie' | 'api-key' | null
+  readonly credential: 'bearer' | 'dpop' | 'cookie' | 'api-key' | null
   /** `anonymous`: the request has no credential, and the route allows that. */
   readonly outcome: 'accepted' | 'refused' | 'anonymous'
   /** The reason word of the log; `null` unless refused. */

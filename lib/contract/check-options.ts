@@ -114,7 +114,8 @@ const URL_OPTIONS = ['authUrl', 'publicUrl', 'resource', 'resource.url', 'resour
 
 /** What may hold a secret inside, or by mistake. */
 const SECRETIVE_OPTIONS = [
-  'sessionCookie', 'exchange', 'exchange.shared', 'exchange.shared.store', 'jwks', 'jwks.headers'
+  'sessionCookie', 'exchange', 'exchange.shared', 'exchange.shared.store', 'dpop', 'dpop.replayStore', 'jwks',
+  'jwks.headers'
 ]
 
 /** Shows what an option got, but never a secret, nor a password in a URL. */

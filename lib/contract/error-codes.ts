@@ -9,6 +9,9 @@ export const ERRORS = {
     statusCode: 401, message: 'Invalid authentication credentials', challenge: 'invalid_token'
   },
   FST_BETTER_AUTH_TOKEN_REVOKED: { statusCode: 401, message: 'Token revoked', challenge: 'invalid_token' },
+  FST_BETTER_AUTH_DPOP_PROOF_INVALID: {
+    statusCode: 401, message: 'Invalid DPoP proof', challenge: 'invalid_dpop_proof'
+  },
   FST_BETTER_AUTH_FORBIDDEN: { statusCode: 403, message: 'Insufficient permissions', challenge: 'insufficient_scope' },
   FST_BETTER_AUTH_CSRF: { statusCode: 403, message: 'Cross-site request refused', challenge: null },
   FST_BETTER_AUTH_REVOCATION_UNAVAILABLE: {
@@ -18,14 +21,18 @@ export const ERRORS = {
     statusCode: 503, message: 'Authorization check unavailable', challenge: null
   },
   FST_BETTER_AUTH_JWKS_UNAVAILABLE: { statusCode: 503, message: 'Auth service unreachable', challenge: null },
-  FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE: { statusCode: 503, message: 'Auth service unreachable', challenge: null }
+  FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE: { statusCode: 503, message: 'Auth service unreachable', challenge: null },
+  FST_BETTER_AUTH_DPOP_UNAVAILABLE: { statusCode: 503, message: 'DPoP replay check unavailable', challenge: null }
 } as const satisfies Record<`FST_BETTER_AUTH_${string}`, ErrorRow>
 
 interface ErrorRow {
   readonly statusCode: 400 | 401 | 403 | 503
   readonly message: string
-  /** The error code in `WWW-Authenticate` (RFC 6750 §3.1); `none`: a challenge without one; `null`: no challenge. */
-  readonly challenge: 'none' | 'invalid_request' | 'invalid_token' | 'insufficient_scope' | null
+  /**
+   * The error code in `WWW-Authenticate` (RFC 6750 §3.1, RFC 9449 §7.1); `none`: a challenge without one; `null`: no
+   * challenge.
+   */
+  readonly challenge: 'none' | 'invalid_request' | 'invalid_token' | 'insufficient_scope' | 'invalid_dpop_proof' | null
 }
 
 /** The code of an error: `error.code`, and `code` in the response. */

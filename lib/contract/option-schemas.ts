@@ -2,8 +2,8 @@ import * as Type from '@sinclair/typebox'
 import type { TObject } from '@sinclair/typebox'
 import { option, type OptionSchema } from './check-options.js'
 import {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type ExchangeOptions, type JwksOptions, type ResourceOptions,
-  type SessionCookieOptions, type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type BetterAuthOptions, type DpopOptions, type ExchangeOptions, type JwksOptions,
+  type ResourceOptions, type SessionCookieOptions, type TokenCacheOptions
 } from './options.js'
 import {
   callback, CookieName, milliseconds, Nested, NonEmpty, OneOrMore, requestsPerMinute, Scope, sharedSecret, timeout,
@@ -49,6 +49,7 @@ export const OPTIONS = {
     typed<string | ResourceOptions>(Type.Union([Type.String(), Nested])),
     'an absolute http(s) URL without credentials, a query or a fragment, or an object with such a "url"'
   ),
+  dpop: option(typed<DpopOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', false),
   roles: option(
     typed<NonNullable<BetterAuthOptions['roles']>>(Nested), 'an object with the role objects of Better Auth, by name'
   ),

@@ -1,6 +1,7 @@
 import type { TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { ALGORITHMS, type Algorithm } from './algorithms.js'
+import type { DpopOptions, DpopReplayStore, DpopReservation } from './dpop-options.js'
 import type { Claims } from './identity.js'
 import type {
   ExchangedApiKeyOptions, ExchangedCookieOptions, ExchangeOptions, ExchangeStore, SharedExchangeOptions
@@ -12,9 +13,10 @@ import type { SessionCookieOptions, SessionCookieUser } from './session-cookie-o
 import type { TokenCacheOptions } from './token-cache-options.js'
 
 export {
-  ALGORITHMS, type Algorithm, type ExchangedApiKeyOptions, type ExchangedCookieOptions, type ExchangeOptions,
-  type ExchangeStore, type JwksOptions, type ResourceOptions, type RoleOptions, type SessionCookieOptions,
-  type SessionCookieUser, type SharedExchangeOptions, type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type DpopOptions, type DpopReplayStore, type DpopReservation,
+  type ExchangedApiKeyOptions, type ExchangedCookieOptions, type ExchangeOptions, type ExchangeStore,
+  type JwksOptions, type ResourceOptions, type RoleOptions, type SessionCookieOptions, type SessionCookieUser,
+  type SharedExchangeOptions, type TokenCacheOptions
 }
 
 /**
@@ -129,6 +131,13 @@ export interface BetterAuthOptions extends RoleOptions {
    */
   resource?: string | ResourceOptions | undefined
   /**
+   * Accepts access tokens of OAuth clients that are bound to a key of the client (DPoP, RFC 9449), in
+   * `Authorization: DPoP <token>` with a proof in the header `DPoP`. It needs `resource`. See `docs/guides/dpop.md`.
+   *
+   * Default: `false`; bound tokens are refused.
+   */
+  dpop?: boolean | DpopOptions | undefined
+  /**
    * Reads the token from another place. The plugin calls it if the `Authorization` header has no token. It returns the
    * token, or `undefined` if there is none. If it throws, the response is 401. See `docs/guides/websockets.md`.
    *
@@ -145,7 +154,7 @@ export interface BetterAuthOptions extends RoleOptions {
    */
   isRevoked?: ((claims: Claims, request: FastifyRequest | undefined) => boolean | Promise<boolean>) | undefined
   /**
-   * How long `isRevoked`, and the `check` of a guard, may take before the response is 503.
+   * How long `isRevoked`, the `check` of a guard, and `dpop.replayStore` may take before the response is 503.
    *
    * Default: `5000` (5 seconds).
    */

@@ -1,11 +1,11 @@
 import type { User } from './identity.js'
 
 /**
- * How a request was authenticated: by a JWT as bearer token, by the signed session cookie (`session_data`), or by a
- * credential that was exchanged at the auth server: a session token, the session cookie (`session_token`), or an API
- * key.
+ * How a request was authenticated: by a JWT as bearer token, by an access token with a proof of its client's key
+ * (`dpop`), by the signed session cookie (`session_data`), or by a credential that was exchanged at the auth server: a
+ * session token, the session cookie (`session_token`), or an API key.
  */
-export type CredentialKind = 'bearer' | 'cookie' | 'session-token' | 'session-cookie' | 'api-key'
+export type CredentialKind = 'bearer' | 'dpop' | 'cookie' | 'session-token' | 'session-cookie' | 'api-key'
 
 /** An organization of Better Auth's organization plugin. */
 export interface Organization {

@@ -1,5 +1,6 @@
 import type { ErrorCode, ReasonRow } from './error-codes.js'
 import { CREDENTIAL_REASONS } from './credential-reasons.js'
+import { DPOP_REASONS } from './dpop-reasons.js'
 import { TOKEN_REASONS } from './token-reasons.js'
 
 /**
@@ -12,17 +13,21 @@ export const REASONS = {
     code: 'FST_BETTER_AUTH_TOKEN_MISSING',
     meaning: 'the request has no credential: no `Authorization` header, or one with a scheme other than `Bearer`; ' +
       '`extractToken` and `sessionCookie`, if set, found nothing either',
-    cause: 'The client does not send its token.',
+    cause: 'The client does not send its token; or it sends `Authorization: DPoP`, and the option `dpop` is not ' +
+      'set.',
     fix: 'the client: send `Authorization: Bearer <token>`'
   },
   authorization_malformed: {
     code: 'FST_BETTER_AUTH_REQUEST_INVALID',
-    meaning: 'the `Authorization` header is not `Bearer <token>`, or was sent twice',
+    meaning: 'the `Authorization` header is not `Bearer <token>` (with the option `dpop` also `DPoP <token>`), or ' +
+      'was sent twice',
     cause: 'The client writes `Bearer undefined undefined`, or a proxy adds a second header.',
     fix: 'the client: send one token, without spaces in it; the proxy: forward `Authorization` unchanged'
   },
 
   ...TOKEN_REASONS,
+
+  ...DPOP_REASONS,
 
   // The user, and what a guard requires.
   forbidden: {

@@ -9,6 +9,7 @@ import {
   JWKS_OPTIONS, OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from './option-schemas.js'
 import type { BetterAuthOptions, SessionCookieOptions } from './options.js'
+import { resolveDpop, type ResolvedDpop } from './resolve-dpop.js'
 import { resolveExchange, type ResolvedExchange } from './resolve-exchange.js'
 import { resolveResource, type ResolvedResource } from './resolve-resource.js'
 import { resolveRoles, type ResolvedRoles } from './resolve-roles.js'
@@ -37,6 +38,7 @@ export interface ResolvedOptions extends Pick<AsRead,
   readonly sessionCookie: ResolvedSessionCookie | false
   readonly resource: ResolvedResource | undefined
   readonly exchange: ResolvedExchange | undefined
+  readonly dpop: ResolvedDpop | undefined
   readonly roles: ResolvedRoles | undefined
 }
 
@@ -69,6 +71,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
   const { origin } = publicUrl ?? authUrl
   const headersOfFetch = checkHeaders(jwks.headers)
   const isSecure = isHttps(publicUrl, options.issuer, authUrl)
+  const resource = resolveResource(options.resource, oauthIssuer(authUrl, publicUrl))
 
   return {
     authUrl: base,
@@ -90,7 +93,8 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
       isSecure: sessionCookie === false ? isSecure : sessionCookie.secure ?? isSecure,
       headers: headersOfFetch
     }),
-    resource: resolveResource(options.resource, oauthIssuer(authUrl, publicUrl)),
+    resource,
+    dpop: resolveDpop(options.dpop, resource),
     roles: resolveRoles(options.roles),
     rolesFrom: options.rolesFrom,
     organizationFrom: options.organizationFrom,

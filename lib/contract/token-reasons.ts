@@ -140,6 +140,7 @@ export const TOKEN_REASONS = {
     code: 'FST_BETTER_AUTH_TOKEN_INVALID',
     meaning: 'the claims show another kind of token: ID token, logout token, session cookie, or DPoP-bound token',
     cause: 'The client sends that token as a bearer token.',
-    fix: 'the client: fetch a JWT at `GET /api/auth/token`'
+    fix: 'the client: fetch a JWT at `GET /api/auth/token`; for a DPoP-bound token (`claim` is `cnf`) set the option ' +
+      '`dpop`, and the client sends `Authorization: DPoP <token>` with a proof'
   }
 } as const satisfies Record<string, ReasonRow>

@@ -116,7 +116,7 @@ function meaningOf (reason: RefusalReason): string {
 /** Where whoever has this token gets one that an API accepts. */
 function howToGetOne ({ examined: { kind }, options, provider }: TokenContext): string {
   if (isOAuthKind(kind)) return clientAsks(options)
-  if (kind === 'dpop') return `${clientAsks(options)}, and without a DPoP proof`
+  if (kind === 'dpop') return `${clientAsks(options)}, and without a DPoP proof; or set dpop: true in your API`
   const { origin } = new URL(options.authUrl)
   const base = options.authUrl === origin ? `${origin}/api/auth` : options.authUrl
   const url = provider?.tokenUrl ?? `${base}/token`

@@ -1,7 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isBetterAuthError, type BetterAuthError } from '../contract/errors.js'
+import { ALGORITHMS } from '../contract/options.js'
 import { REASONS } from '../contract/reasons.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
+import { usesDpop } from '../schemes/dpop/scheme.js'
 import { metadataUrl } from './resource-metadata.js'
 
 /**
@@ -11,6 +13,11 @@ import { metadataUrl } from './resource-metadata.js'
 const kRefusals = Symbol('better-auth-fastify.refusals')
 /** The scopes that guards have asked for so far, of an OAuth client that has them. */
 const kPassed = Symbol('better-auth-fastify.passed')
+
+/** The schemes of HTTP that a challenge can name. */
+type AuthScheme = 'Bearer' | 'DPoP'
+
+const SCHEMES: readonly AuthScheme[] = ['Bearer', 'DPoP']
 
 type Carrier = FastifyRequest & {
   [kRefusals]?: Map<BetterAuthError, readonly string[]> | null
@@ -23,7 +30,7 @@ type Carrier = FastifyRequest & {
  * a request that succeeds.
  */
 export function decorateErrorResponses (
-  fastify: FastifyInstance, { resource }: Pick<ResolvedOptions, 'resource'>
+  fastify: FastifyInstance, { resource, dpop }: Pick<ResolvedOptions, 'resource' | 'dpop'>
 ): void {
   const metadata = resource && metadataUrl(resource)
   fastify.decorateRequest(kRefusals, null)
@@ -31,35 +38,57 @@ export function decorateErrorResponses (
   fastify.addHook('onError', (request, reply, error, done) => {
     if (isBetterAuthError(error)) {
       logRefusal(request, error)
-      reply.headers(responseHeaders(error, scopesFor(request, error), metadata))
+      const used = dpop && (usesDpop(request) ? 'DPoP' : 'Bearer')
+      reply.headers(responseHeaders(error, scopesFor(request, error), metadata, used))
     }
     done()
   })
 }
 
 /**
- * `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1) and `Retry-After` (RFC 9110 §10.2.3, in seconds) for an error.
+ * `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1) and `Retry-After` (RFC 9110 §10.2.3, in seconds) for
+ * an error.
  *
  * @param scopes - the scopes that are needed. Default: those of the error.
  * @param metadata - the URL of the metadata of this API; `undefined` without the option `resource`.
+ * @param used - the scheme of the request; `undefined` without the option `dpop`.
  */
 export function responseHeaders (
-  error: BetterAuthError, scopes: readonly string[] = error.scopes, metadata?: string
-): Record<string, string> {
+  error: BetterAuthError, scopes: readonly string[] = error.scopes, metadata?: string, used?: AuthScheme
+): Record<string, string | string[]> {
   const { challenge, retryAfter } = error
   return {
-    ...challenge !== null && { 'WWW-Authenticate': renderChallenge(challenge, scopes, metadata) },
+    ...challenge !== null && { 'WWW-Authenticate': renderChallenges(challenge, scopes, metadata, used) },
     ...retryAfter !== undefined && { 'Retry-After': String(Math.max(1, Math.ceil(retryAfter / 1000))) }
   }
 }
 
-function renderChallenge (errorCode: string, scopes: readonly string[], metadata: string | undefined): string {
+/**
+ * One challenge, or one for each scheme that the client may use; the error stands in that of the scheme that it used
+ * (RFC 9449 §7.2). To a valid token, which lacks a scope, no other scheme is of use.
+ */
+function renderChallenges (
+  errorCode: string, scopes: readonly string[], metadata: string | undefined, used: AuthScheme | undefined
+): string | string[] {
+  if (used === undefined) return renderChallenge('Bearer', errorCode, scopes, metadata)
+  const schemes = errorCode === 'insufficient_scope' ? [used] : SCHEMES
+  return schemes.map(scheme => renderChallenge(scheme, scheme === used ? errorCode : 'none', scopes, metadata))
+}
+
+function renderChallenge (
+  scheme: AuthScheme, errorCode: string, scopes: readonly string[], metadata: string | undefined
+): string {
   // A handler may take the scopes from anywhere: whatever is no scope (RFC 6749 §3.3) could end the quoted string.
   const scope = scopes.filter(scope => /^[\x21\x23-\x5B\x5D-\x7E]+$/.test(scope)).join(' ')
   // The URL parser has encoded what could end a quoted string.
-  const parameters = { error: errorCode === 'none' ? '' : errorCode, scope, resource_metadata: metadata ?? '' }
+  const parameters = {
+    error: errorCode === 'none' ? '' : errorCode,
+    ...scheme === 'DPoP' && { algs: ALGORITHMS.join(' ') },
+    scope,
+    resource_metadata: metadata ?? ''
+  }
   const given = Object.entries(parameters).filter(([, value]) => value !== '')
-  return ['Bearer', given.map(([name, value]) => `${name}="${value}"`).join(', ')].join(' ').trimEnd()
+  return [scheme, given.map(([name, value]) => `${name}="${value}"`).join(', ')].join(' ').trimEnd()
 }
 
 /**

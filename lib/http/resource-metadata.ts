@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { AlreadyRegisteredError, InvalidOptionError } from '../contract/setup-errors.js'
+import { ALGORITHMS } from '../contract/options.js'
+import type { ResolvedDpop } from '../contract/resolve-dpop.js'
 import type { ResolvedResource } from '../contract/resolve-resource.js'
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
@@ -50,7 +52,7 @@ export function isMetadataRoute (config: unknown): boolean {
  *
  * @throws AlreadyRegisteredError if there is a route already, InvalidOptionError for a path that no route can have.
  */
-export function serveMetadata (fastify: FastifyInstance, resource: ResolvedResource): void {
+export function serveMetadata (fastify: FastifyInstance, resource: ResolvedResource, dpop?: ResolvedDpop): void {
   const root = rootOf(fastify)
   const url = toPattern(metadataPath(resource))
   // With `cors: false`, @fastify/cors leaves the route alone: its own rules would keep other origins out.
@@ -59,7 +61,7 @@ export function serveMetadata (fastify: FastifyInstance, resource: ResolvedResou
 
   if (root.hasRoute({ method: 'GET', url })) throw takenTwice(resource)
   // A string: hooks that change the objects of an API must not change the metadata.
-  const body = JSON.stringify(describe(resource))
+  const body = JSON.stringify(describe(resource, dpop))
   root.route({
     ...route,
     schema: { ...SCHEMA },
@@ -78,12 +80,16 @@ export function serveMetadata (fastify: FastifyInstance, resource: ResolvedResou
 }
 
 /** The metadata; JSON leaves out what is undefined. */
-function describe ({ url, authorizationServers, scopes, name, documentation }: ResolvedResource): object {
+function describe (
+  { url, authorizationServers, scopes, name, documentation }: ResolvedResource, dpop: ResolvedDpop | undefined
+): object {
   return {
     resource: url,
     authorization_servers: authorizationServers,
     scopes_supported: scopes.length === 0 ? undefined : scopes,
     bearer_methods_supported: ['header'],
+    dpop_signing_alg_values_supported: dpop && ALGORITHMS,
+    dpop_bound_access_tokens_required: dpop?.required === true ? true : undefined,
     resource_name: name,
     resource_documentation: documentation
   }

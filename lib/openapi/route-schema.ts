@@ -1,6 +1,6 @@
 import { givenClauses, type Guard } from '../guards/clauses.js'
 import type { Protection } from '../routes/protections.js'
-import { securityOf, type SchemeName } from './security-schemes.js'
+import { isForClients, securityOf, type SchemeName } from './security-schemes.js'
 
 /** How much to document. */
 export interface Detail {
@@ -42,7 +42,7 @@ export function documentProtection (
   const isOptional = protections.every(protection => protection.isOptional)
   // A hook without a guard lets in users only.
   const admitsClients = protections.every(({ guard }) => guard !== undefined)
-  const alternatives = securityOf(guards, admitsClients ? schemes : schemes.filter(name => name !== 'betterAuthOAuth'))
+  const alternatives = securityOf(guards, admitsClients ? schemes : schemes.filter(name => !isForClients(name)))
   const needed = [...alternatives, ...isOptional ? [{}] : []]
   const { security = schemes.length > 0 ? needed : undefined } = schema
   const { 'x-better-auth-guards': named = guards.length > 0 ? guards.map(toJson) : undefined } = schema

@@ -86,9 +86,39 @@ export const betterAuthExchangeSecuritySchemes = {
   }
 } as const
 
+/**
+ * The security scheme of OAuth clients whose tokens are bound to a key, for an API with the option `dpop`.
+ *
+ * @example
+ * const securitySchemes = {
+ *   ...betterAuthSecuritySchemes,
+ *   ...betterAuthOAuthSecurityScheme('https://id.example.com/api/auth', { 'orders:read': 'Read orders' }),
+ *   ...betterAuthDpopSecuritySchemes
+ * }
+ */
+export const betterAuthDpopSecuritySchemes = {
+  betterAuthDpop: {
+    type: 'http',
+    scheme: 'dpop',
+    bearerFormat: 'JWT',
+    description: 'An access token of the OAuth provider that is bound to a key of the client, with a proof in the ' +
+      'header `DPoP` (RFC 9449)'
+  }
+} as const
+
 /** A scheme that a route may refer to. */
 export type SchemeName =
-  keyof typeof betterAuthCookieSecuritySchemes | keyof typeof betterAuthExchangeSecuritySchemes | 'betterAuthOAuth'
+  keyof typeof betterAuthCookieSecuritySchemes | keyof typeof betterAuthExchangeSecuritySchemes | ClientSchemeName
+
+/** A scheme of OAuth clients alone. */
+type ClientSchemeName = 'betterAuthOAuth' | keyof typeof betterAuthDpopSecuritySchemes
+
+const CLIENT_SCHEMES: readonly string[] = ['betterAuthOAuth', 'betterAuthDpop'] satisfies ClientSchemeName[]
+
+/** Whether only OAuth clients use a scheme. */
+export function isForClients (name: SchemeName): boolean {
+  return CLIENT_SCHEMES.includes(name)
+}
 
 /** One alternative of a route's `security`: the name of a scheme, and the scopes that it needs. */
 type Requirement = Readonly<Record<string, readonly string[]>>
@@ -101,11 +131,12 @@ type Requirement = Readonly<Record<string, readonly string[]>>
 export function securityOf (guards: readonly Guard[], schemes: readonly SchemeName[]): Requirement[] {
   const admitsUsers = guards.every(({ users = true }) => users)
   const alternatives = schemes.flatMap((name): Requirement[] => {
-    // OpenAPI 3.0 allows a list of scopes for OAuth 2 only. All scopes are in `x-better-auth-guards`.
-    if (name !== 'betterAuthOAuth') return admitsUsers ? [{ [name]: [] }] : []
+    if (!isForClients(name)) return admitsUsers ? [{ [name]: [] }] : []
     const [first, second] = [scopesFor(guards, 'delegated'), scopesFor(guards, 'clients')]
       .filter(scopes => scopes !== undefined)
     if (first === undefined) return []
+    // OpenAPI 3.0 allows a list of scopes for OAuth 2 only. All scopes are in `x-better-auth-guards`.
+    if (name === 'betterAuthDpop') return [{ [name]: [] }]
     const isSame = second === undefined || JSON.stringify(first) === JSON.stringify(second)
     return [first, ...isSame ? [] : [second]].map(scopes => ({ [name]: scopes }))
   })

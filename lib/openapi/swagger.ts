@@ -18,8 +18,9 @@ interface SwaggerOwner { swagger: Swagger }
  * responses, or it would use them to serialise what an error handler of the application sends.
  */
 export function documentRoutes (
-  fastify: FastifyInstance, { openapi, sessionCookie, exchange, resource }: ResolvedOptions, protections: Protections
+  fastify: FastifyInstance, options: ResolvedOptions, protections: Protections
 ): void {
+  const { openapi, sessionCookie, exchange, resource, dpop } = options
   const routesOf = new Map<object, Route[]>()
   const hasCookie = sessionCookie !== false
   // Whoever documents an API without OAuth clients need not declare their scheme: it comes last.
@@ -28,7 +29,9 @@ export function documentRoutes (
     ...hasCookie ? ['betterAuthCookie' as const] : [],
     ...exchange?.sessionCookie ? ['betterAuthSessionCookie' as const] : [],
     ...exchange?.apiKey ? ['betterAuthApiKey' as const] : [],
-    ...resource ? ['betterAuthOAuth' as const] : []
+    // Its tokens are bearer tokens.
+    ...resource && dpop?.required !== true ? ['betterAuthOAuth' as const] : [],
+    ...dpop ? ['betterAuthDpop' as const] : []
   ]
 
   if (openapi) {
@@ -80,8 +83,10 @@ export function documentRoutes (
   function warnOfSchemes (): void {
     const constant = hasCookie ? 'betterAuthCookieSecuritySchemes' : 'betterAuthSecuritySchemes'
     const opaque = exchange === undefined ? '' : ', betterAuthExchangeSecuritySchemes'
+    const bound = dpop === undefined ? '' : ', betterAuthDpopSecuritySchemes'
     const oauth = resource === undefined ? '' : ', and what betterAuthOAuthSecurityScheme() returns,'
-    fastify.log.warn(`OpenAPI: protected routes lack their security requirement. Add ${constant}${opaque}${oauth} to ` +
+    const all = `${constant}${opaque}${bound}${oauth}`
+    fastify.log.warn(`OpenAPI: protected routes lack their security requirement. Add ${all} to ` +
       'openapi.components.securitySchemes in the options of @fastify/swagger.')
   }
 }

@@ -56,7 +56,7 @@ export function bearerToken (request: FastifyRequest): string | undefined {
   const header: unknown = request.headers.authorization
   if (header === undefined) return undefined
   // Two headers can name two users, and Node.js shows only the first.
-  if (typeof header !== 'string' || countAuthorization(request.raw.rawHeaders) > 1) throw new RequestInvalidError()
+  if (typeof header !== 'string' || countHeaders(request, 'authorization') > 1) throw new RequestInvalidError()
 
   // Fast path for a well-formed header.
   const isPlain = header.startsWith('Bearer ') && header.indexOf(' ', 7) === -1 && header.indexOf('\t', 7) === -1
@@ -69,11 +69,12 @@ export function bearerToken (request: FastifyRequest): string | undefined {
   return token
 }
 
-function countAuthorization (rawHeaders: readonly string[]): number {
+/** How often a request has a header. @param header - its name in lower case. */
+export function countHeaders ({ raw: { rawHeaders } }: FastifyRequest, header: string): number {
   let count = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!
-    if (name.length === 13 && name.toLowerCase() === 'authorization') count++
+    if (name.length === header.length && name.toLowerCase() === header) count++
   }
   return count
 }

@@ -11,6 +11,7 @@ import type { UserReader } from '../tokens/user-reader.js'
 import { createVerifier } from '../tokens/verifier.js'
 import { apiKeyScheme } from './api-key.js'
 import { bearerScheme, type BearerScheme } from './bearer.js'
+import { createDpopScheme, exceptDpop } from './dpop/scheme.js'
 import type { Scheme } from './scheme.js'
 import { createExchangedCookie } from './session-cookie/exchanged-cookie.js'
 import { sessionCookieProfile } from './session-cookie/jwt.js'
@@ -38,7 +39,8 @@ export interface Schemes {
 }
 
 export function createSchemes (options: ResolvedOptions, { keys, readUser, log, now, random }: SchemeContext): Schemes {
-  const { extractToken, exchange, sessionCookie } = options
+  const { dpop, exchange, sessionCookie } = options
+  const extractToken = dpop === undefined ? options.extractToken : exceptDpop(options.extractToken)
   const context = { keys, checks: createSignatureChecks(), now }
   const verifier = createVerifier(accessTokenProfile(options, readUser), options, context)
 
@@ -55,6 +57,7 @@ export function createSchemes (options: ResolvedOptions, { keys, readUser, log, 
   const schemes: [BearerScheme, ...Scheme[]] = [
     bearerScheme(verifier, extractToken, exchange?.sessionToken === true ? sessions : undefined)
   ]
+  if (dpop !== undefined) schemes.push(createDpopScheme(dpop, options, readUser, context))
   if (exchange !== undefined && exchange.apiKey !== false) {
     schemes.push(apiKeyScheme(verifier, sessions!, exchange.apiKey.header))
   }

@@ -10,7 +10,7 @@ export interface FoundCredential {
 
 /** One way in which a request can present a credential. Each is one security scheme of OpenAPI. */
 export interface Scheme {
-  readonly name: 'bearer' | 'cookie' | 'api-key'
+  readonly name: 'bearer' | 'dpop' | 'cookie' | 'api-key'
   /**
    * The token that the request presents in this way, or `undefined`; if the verifier alone cannot verify it, with its
    * own way.

@@ -5,7 +5,7 @@ import { checkAudience, checkIssuer, namesAudience, SESSION_COOKIE_AUDIENCE } fr
 import type { JsonObject } from './jws.js'
 import { includeScopes, isOAuthToken, readOAuthPrincipal, USER, type TokenPrincipal } from './principal.js'
 import type { UserReader } from './user-reader.js'
-import type { TokenProfile } from './verified-token.js'
+import type { TokenContent, TokenProfile } from './verified-token.js'
 
 /** The profile of bearer tokens: their `typ` is absent, `JWT`, or `at+jwt` (RFC 9068 §2.1). */
 export function accessTokenProfile (options: ResolvedOptions, readUser: UserReader): TokenProfile {
@@ -16,17 +16,54 @@ export function accessTokenProfile (options: ResolvedOptions, readUser: UserRead
     via: 'bearer',
     secret,
     read (payload, { typ }) {
-      const principal = readAccessPrincipal(payload, typ, options)
-      // Only in a user's own JWT: an OAuth client may have had a part in the claims of its access token.
-      const organization = principal.kind === 'user' ? readOrganization(payload.o) : undefined
-      const authorization = readAuthorizationClaims(payload, organization)
-      const content = { principal, authorization, session: null, endsAt: Infinity }
-      if (principal.kind === 'user') return { ...content, user: readUser(payload) }
-      const scopes = includeScopes(principal.scopes, options.resource!)
-      const user = principal.kind === 'client' ? null : readUser(withSubject(payload))
-      return { ...content, user, authorization: { ...authorization, scopes } }
+      const content = readAccessToken(payload, typ, options, readUser)
+      if (options.dpop?.required === true && content.principal.kind !== 'user') {
+        throw new TokenInvalidError('token_not_bound')
+      }
+      return content
     }
   }
+}
+
+/**
+ * The profile of OAuth access tokens that are bound to a key of their client (DPoP, RFC 9449 §6.1). None of them is
+ * a bearer token, and no bearer token is one of them.
+ */
+export function boundTokenProfile (options: ResolvedOptions, readUser: UserReader): TokenProfile {
+  return {
+    ...accessTokenProfile(options, readUser),
+    via: 'dpop',
+    read ({ cnf, ...payload }, { typ }) {
+      if (cnf === undefined) throw new TokenInvalidError('token_not_bound')
+      const boundTo = readThumbprint(cnf)
+      const { principal, ...content } = readAccessToken(payload, typ, options, readUser)
+      // Nobody defines how the token of a user is bound.
+      if (principal.kind === 'user') throw new TokenInvalidError('token_kind', { claim: 'cnf' })
+      return { ...content, principal: { ...principal, boundTo } }
+    }
+  }
+}
+
+/** A confirmation of another kind (RFC 7800 §3.1), alone or beside this one, would have to be checked too. */
+function readThumbprint (cnf: unknown): string {
+  const members = Object.entries(Object(cnf) as JsonObject)
+  const [name, value] = members[0] ?? []
+  if (members.length === 1 && name === 'jkt' && typeof value === 'string' && /^[\w-]{43}$/.test(value)) return value
+  throw new TokenInvalidError('claim_invalid', { claim: 'cnf' })
+}
+
+function readAccessToken (
+  payload: JsonObject, typ: string | undefined, options: ResolvedOptions, readUser: UserReader
+): TokenContent {
+  const principal = readAccessPrincipal(payload, typ, options)
+  // Only in a user's own JWT: an OAuth client may have had a part in the claims of its access token.
+  const organization = principal.kind === 'user' ? readOrganization(payload.o) : undefined
+  const authorization = readAuthorizationClaims(payload, organization)
+  const content = { principal, authorization, session: null, endsAt: Infinity }
+  if (principal.kind === 'user') return { ...content, user: readUser(payload) }
+  const scopes = includeScopes(principal.scopes, options.resource!)
+  const user = principal.kind === 'client' ? null : readUser(withSubject(payload))
+  return { ...content, user, authorization: { ...authorization, scopes } }
 }
 
 /**

@@ -14,7 +14,7 @@ import type { Trace, Verifier } from './verifier.js'
 
 /** What a request presents that only the auth server can read. */
 export interface OpaqueCredential {
-  readonly via: Exclude<CredentialKind, 'bearer' | 'cookie'>
+  readonly via: Exclude<CredentialKind, 'bearer' | 'dpop' | 'cookie'>
   /** The credential in one spelling. */
   readonly value: string
   /** How it is sent to the auth server. */

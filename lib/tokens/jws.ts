@@ -37,6 +37,9 @@ export interface Jws extends JwsHeader {
   readonly signature: Buffer
 }
 
+/** What a signature is checked with. */
+export type SignedInput = Pick<Jws, 'alg' | 'signingInput' | 'signature'>
+
 /** The algorithms of one curve, each the same as `EdDSA` with a key on that curve (RFC 9864 §2.2). */
 const CURVES = ['Ed25519', 'Ed448']
 
@@ -119,7 +122,7 @@ export function parseCanonical (bytes: Buffer): JsonObject {
  *
  * @param key - a key of the JWKS for `jws.alg`, or the shared secret for HS256.
  */
-export function isSignedBy (jws: Jws, key: KeyObject): boolean {
+export function isSignedBy (jws: SignedInput, key: KeyObject): boolean {
   const { alg, signingInput, signature } = jws
   if (alg === 'HS256') {
     const expected = createHmac('sha256', key).update(signingInput).digest()
@@ -138,7 +141,7 @@ export function isSignedBy (jws: Jws, key: KeyObject): boolean {
  *
  * @param done - called once.
  */
-export function isSignedByLater (jws: Jws, key: KeyObject, done: (isSigned: boolean) => void): void {
+export function isSignedByLater (jws: SignedInput, key: KeyObject, done: (isSigned: boolean) => void): void {
   const alg = jws.alg as Algorithm
   try {
     verify(DIGESTS[alg], jws.signingInput, verifyInput(alg, key), jws.signature, (error, isSigned) => {

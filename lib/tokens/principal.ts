@@ -14,6 +14,8 @@ export interface OAuthPrincipal {
   /** As granted, without the scopes that they include. */
   readonly scopes: readonly string[]
   readonly sessionId: string | null
+  /** The thumbprint of the key that the token is bound to (RFC 9449 §6.1). */
+  readonly boundTo?: string
 }
 
 export const USER: TokenPrincipal = Object.freeze({ kind: 'user' })

@@ -1,13 +1,13 @@
 import type { KeyObject } from 'node:crypto'
-import { isSignedBy, isSignedByLater, type Jws } from './jws.js'
+import { isSignedBy, isSignedByLater, type SignedInput } from './jws.js'
 
 /** Checks the signatures of one registration, most of them in the thread pool. */
 export interface SignatureChecks {
   /** Whether the signature is valid: at once if no other is being checked, else as a promise, which never rejects. */
-  check (jws: Jws, key: KeyObject): boolean | Promise<boolean>
+  check (jws: SignedInput, key: KeyObject): boolean | Promise<boolean>
 }
 
-interface Waiting { readonly jws: Jws, readonly key: KeyObject, readonly resolve: (isSigned: boolean) => void }
+interface Waiting { readonly jws: SignedInput, readonly key: KeyObject, readonly resolve: (isSigned: boolean) => void }
 
 /**
  * DNS lookups and files share the pool, which has 4 threads by default. A few checks for each thread keep it busy
@@ -27,13 +27,13 @@ export function createSignatureChecks (): SignatureChecks {
   let hasChecked = false
 
   /** Without others, the way to the pool and back costs more time than it saves. */
-  function checkNow (jws: Jws, key: KeyObject): boolean {
+  function checkNow (jws: SignedInput, key: KeyObject): boolean {
     hasChecked = true
     setImmediate(() => { hasChecked = false })
     return isSignedBy(jws, key)
   }
 
-  function start (jws: Jws, key: KeyObject, resolve: (isSigned: boolean) => void): void {
+  function start (jws: SignedInput, key: KeyObject, resolve: (isSigned: boolean) => void): void {
     running++
     isSignedByLater(jws, key, isSigned => {
       running--

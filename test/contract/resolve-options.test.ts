@@ -40,6 +40,7 @@ t.test('defaults', async t => {
     sessionCookie: false,
     resource: undefined,
     exchange: undefined,
+    dpop: undefined,
     roles: undefined,
     rolesFrom: undefined,
     organizationFrom: undefined,
@@ -60,7 +61,7 @@ t.test('defaults', async t => {
   t.strictSame(resolve({}), defaults)
   const names = [
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache',
-    'jwks', 'userSchema', 'userId', 'sessionCookie', 'resource', 'exchange',
+    'jwks', 'userSchema', 'userId', 'sessionCookie', 'resource', 'exchange', 'dpop',
     'roles', 'rolesFrom', 'organizationFrom', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
   ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
@@ -479,7 +480,7 @@ t.test('jwks.headers is read once, and its values are in no message', async t =>
 t.test('options that do not exist', async t => {
   const known = new RegExp(`\\. Known options: ${[
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks',
-    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'exchange', 'resource', 'roles', 'rolesFrom',
+    'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'exchange', 'resource', 'dpop', 'roles', 'rolesFrom',
     'organizationFrom', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
   ].join(', ')}(?:\\. Did you mean "[\\w.]+"\\?)?$`)
   for (const name of [
@@ -789,4 +790,44 @@ t.test('authUrl as the URL of the JWKS', async t => {
   })
   t.equal(resolveOptions({ authUrl: 'https://jwks.example.com/jwks-server' }, {}).authUrl,
     'https://jwks.example.com/jwks-server')
+})
+
+t.test('dpop', async t => {
+  const resource = 'https://api.example.com/v1'
+  const origins = ['https://api.example.com']
+  const defaults = { required: false, maxProofAge: 300_000, replayStore: undefined, origins }
+  t.equal(resolve({ resource, dpop: false }).dpop, undefined)
+  for (const dpop of [true, {}, { required: undefined, maxProofAge: undefined, replayStore: undefined }]) {
+    t.strictSame(resolve({ resource, dpop }).dpop, defaults)
+  }
+  const replayStore = { reserve: () => true, secret: 'hunter2' }
+  t.equal(resolve({ resource, dpop: { replayStore } }).dpop!.replayStore, replayStore, 'not a copy: it has a state')
+  t.strictSame(
+    resolve({ resource, dpop: { required: true, maxProofAge: 6e4, origins: ['https://api.example.org:8443'] } }).dpop,
+    { ...defaults, required: true, maxProofAge: 6e4, origins: [...origins, 'https://api.example.org:8443'] }
+  )
+
+  for (const dpop of [true, {}, { required: true }]) {
+    t.match(messageOf({ dpop }), /^Option "dpop" needs the option "resource": only access tokens of OAuth clients/)
+  }
+  const rows: Record<string, unknown[]> = {
+    '': ['hunter2', 1, null, () => {}],
+    required: ['yes', 0, null],
+    maxProofAge: [0, 999, 3_600_001, '60000', NaN, Infinity, null],
+    replayStore: [{ secret: 'hunter2' }, { reserve: true, secret: 'hunter2' }, 'hunter2', null, () => {}],
+    origins: [
+      'https://api.example.org', ['https://api.example.org/'], ['https://api.example.org/v1'],
+      ['https://API.example.org'], ['https://api.example.org:443'], ['api.example.org'], ['ftp://api.example.org'], ['https://a:b@api.example.org'],
+      ['https://'], ['*'], [''], [1]
+    ]
+  }
+  for (const [name, values] of Object.entries(rows)) {
+    for (const value of values) {
+      const message = messageOf({ resource, dpop: name === '' ? value : { [name]: value } })
+      const expected = name === '' ? 'Option "dpop" must be an object, true or false' : `Option "dpop.${name}" must be`
+      t.ok(message.startsWith(expected), message)
+      t.notMatch(message, 'hunter2')
+    }
+  }
+  t.match(messageOf({ resource, dpop: { store: 1 } }), /^Unknown option "dpop.store"/)
 })

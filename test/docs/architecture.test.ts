@@ -101,10 +101,13 @@ t.test('no file of lib is longer than 200 lines', async t => {
  */
 const WITHOUT_TEST = [
   'augmentation.ts', 'cli.ts', 'contract/algorithms.ts', 'contract/auth-server-urls.ts',
-  'contract/credential-reasons.ts', 'contract/error-codes.ts', 'contract/exchange-options.ts',
+  'contract/credential-reasons.ts', 'contract/dpop-errors.ts', 'contract/dpop-options.ts',
+  'contract/dpop-reasons.ts', 'contract/error-codes.ts', 'contract/exchange-options.ts',
   'contract/exchange-schemas.ts', 'contract/fetch-failures.ts', 'contract/identity.ts', 'contract/jwks-options.ts',
   'contract/option-schemas.ts', 'contract/options.ts', 'contract/permissions.ts', 'contract/principal.ts',
   'contract/reasons.ts', 'contract/refusal-details.ts',
+  // resolve-options.test.ts has its tests.
+  'contract/resolve-dpop.ts',
   // guards/permissions.test.ts has its tests.
   'contract/resolve-roles.ts', 'contract/resource-options.ts', 'contract/role-options.ts',
   'contract/schema-parts.ts', 'contract/session-cookie-options.ts', 'contract/setup-errors.ts',
@@ -113,7 +116,10 @@ const WITHOUT_TEST = [
   // examine-token.test.ts and token-findings.test.ts have all of their tests.
   'doctor/token-advice.ts', 'doctor/token-parts.ts', 'guards/clause.ts', 'index.ts', 'instance.ts',
   // connections/ends.test.ts has all of its tests, too.
-  'keys/key-watch.ts', 'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts'
+  'keys/key-watch.ts',
+  // proof.test.ts and system/dpop.test.ts have all of their tests.
+  'schemes/dpop/proof-key.ts', 'schemes/dpop/replay.ts', 'schemes/dpop/scheme.ts', 'schemes/dpop/target-uri.ts',
+  'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts'
 ]
 
 t.test('the tests mirror lib: lib/x/y.ts has test/x/y.test.ts', async t => {

@@ -181,6 +181,19 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
       }
     ]]
   },
+  'docs/guides/dpop.md': {
+    'DPoP: tokens that are bound to a key': [[
+      { request: 'GET /orders', status: 401 },
+      { request: 'GET /orders', headers: { authorization: 'DPoP x' }, status: 401 },
+      { request: 'GET /orders', claims: {}, status: 200, match: { owner: 'user_1', via: 'bearer' } },
+      {
+        request: 'GET /.well-known/oauth-protected-resource',
+        status: 200,
+        match: { dpop_signing_alg_values_supported: Array }
+      }
+    ]],
+    'Several instances': [[{ request: 'GET /orders', claims: {}, status: 200, match: { owner: 'user_1' } }]]
+  },
   'docs/guides/mcp.md': {
     'MCP servers': [[
       { request: 'POST /mcp', status: 401 },

@@ -2,6 +2,7 @@ import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ALGORITHMS, CHANNELS, type BetterAuthOptions } from '../../lib/index.js'
+import * as dpopErrors from '../../lib/contract/dpop-errors.js'
 import * as errors from '../../lib/contract/errors.js'
 import { ERRORS } from '../../lib/contract/error-codes.js'
 import { REASONS } from '../../lib/contract/reasons.js'
@@ -49,7 +50,7 @@ t.test('the reference lists all options with their defaults', async t => {
   const page = parsePage('docs/reference/options.md')
   const table = [
     'The plugin', 'Keys: `jwks`', 'The token cache: `tokenCache`', 'The session cookie: `sessionCookie`',
-    'The exchange: `exchange`', 'OAuth clients: `resource`'
+    'The exchange: `exchange`', 'OAuth clients: `resource`', 'Bound tokens: `dpop`'
   ].flatMap(heading => page.table(heading))
   const rows = new Map(table.map(([name, , byDefault]) => [plain(name), byDefault!]))
   for (const [name, value] of Object.entries(defaults)) {
@@ -59,7 +60,7 @@ t.test('the reference lists all options with their defaults', async t => {
   t.match(rows.get('authUrl'), '`http://localhost:3000`')
 
   const names = known({ x: 1 }).flatMap(name => {
-    const isNested = ['jwks', 'tokenCache', 'sessionCookie', 'exchange', 'resource'].includes(name)
+    const isNested = ['jwks', 'tokenCache', 'sessionCookie', 'exchange', 'resource', 'dpop'].includes(name)
     if (!isNested) return [name]
     const deeper = name === 'exchange'
       ? ['sessionCookie', 'apiKey', 'shared'].flatMap(inner => known({ exchange: { [inner]: { x: 1 } } }))
@@ -80,13 +81,15 @@ t.test('the reference lists what a client sees of each error', async t => {
     new errors.TokenInvalidError('token_malformed'), new errors.TokenRevokedError(), new errors.ForbiddenError(),
     new errors.CsrfError(), new errors.RevocationUnavailableError(new Error()),
     new errors.CheckUnavailableError(new Error()), new errors.JwksUnavailableError(2000),
-    new errors.ExchangeUnavailableError(2000)
+    new errors.ExchangeUnavailableError(2000), new dpopErrors.DpopProofInvalidError('proof_missing'),
+    new dpopErrors.DpopUnavailableError('replay_unavailable')
   ]
   t.strictSame(instances.map(({ code }) => code).sort(), Object.keys(ERRORS).sort(), 'these are all')
   const rows = parsePage('docs/reference/errors.md').table('What a client sees').map(cells => cells.map(plain))
   for (const error of instances) {
     const [header = 'none'] = Object.entries(responseHeaders(error)).map(parts => parts.join(': '))
     const shown = header.replace(/^(Retry-After: )\d+$/, '$1<seconds>')
+      .replace('Bearer error="invalid_dpop_proof"', 'DPoP error="invalid_dpop_proof"')
     const suffix = error.code === 'FST_BETTER_AUTH_FORBIDDEN' ? ', and scope="<scopes>" if a guard asks for scopes' : ''
     const row = rows.find(([code]) => code === error.code)
     t.strictSame(row, [error.code, String(error.statusCode), error.message, shown + suffix])

@@ -196,12 +196,15 @@ t.test('each code has the challenge of RFC 6750 §3.1', async t => {
     FST_BETTER_AUTH_TOKEN_EXPIRED: 'Bearer error="invalid_token"',
     FST_BETTER_AUTH_TOKEN_INVALID: 'Bearer error="invalid_token"',
     FST_BETTER_AUTH_TOKEN_REVOKED: 'Bearer error="invalid_token"',
+    // Only where the option `dpop` is set, and there in a challenge of its own.
+    FST_BETTER_AUTH_DPOP_PROOF_INVALID: 'Bearer error="invalid_dpop_proof"',
     FST_BETTER_AUTH_FORBIDDEN: 'Bearer error="insufficient_scope"',
     FST_BETTER_AUTH_CSRF: undefined,
     FST_BETTER_AUTH_REVOCATION_UNAVAILABLE: undefined,
     FST_BETTER_AUTH_CHECK_UNAVAILABLE: undefined,
     FST_BETTER_AUTH_JWKS_UNAVAILABLE: undefined,
-    FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE: undefined
+    FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE: undefined,
+    FST_BETTER_AUTH_DPOP_UNAVAILABLE: undefined
   }
   class AnyError extends BetterAuthError {}
   for (const code of Object.keys(ERRORS) as ErrorCode[]) {

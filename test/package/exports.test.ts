@@ -2,6 +2,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import * as entry from '../../lib/index.js'
 import * as channels from '../../lib/contract/channels.js'
+import * as dpopErrors from '../../lib/contract/dpop-errors.js'
 import * as errors from '../../lib/contract/errors.js'
 import * as identity from '../../lib/contract/identity.js'
 import * as options from '../../lib/contract/options.js'
@@ -15,17 +16,18 @@ import { ROOT } from '../fixtures/program.js'
 t.test('exports what is public, and nothing else', async t => {
   t.strictSame(Object.keys(entry).sort(), [
     'ALGORITHMS', 'AlreadyRegisteredError', 'CHANNELS', 'CheckUnavailableError', 'CsrfError',
-    'ExchangeUnavailableError', 'ForbiddenError', 'InvalidOptionError', 'JwksUnavailableError', 'RequestInvalidError',
-    'RevocationUnavailableError', 'TokenExpiredError', 'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError',
-    'UnprotectedRouteError', 'UserSchema',
-    'betterAuthCookieSecuritySchemes', 'betterAuthExchangeSecuritySchemes', 'betterAuthOAuthSecurityScheme',
-    'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser', 'isBetterAuthError'
+    'DpopProofInvalidError', 'DpopUnavailableError', 'ExchangeUnavailableError', 'ForbiddenError', 'InvalidOptionError',
+    'JwksUnavailableError', 'RequestInvalidError', 'RevocationUnavailableError', 'TokenExpiredError',
+    'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError', 'UnprotectedRouteError', 'UserSchema',
+    'betterAuthCookieSecuritySchemes', 'betterAuthDpopSecuritySchemes', 'betterAuthExchangeSecuritySchemes',
+    'betterAuthOAuthSecurityScheme', 'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser', 'isBetterAuthError'
   ])
 })
 
 t.test('exports the things themselves', async t => {
   const rooms: Record<string, unknown> = {
     ...channels,
+    ...dpopErrors,
     ...errors,
     ...setupErrors,
     ...identity,

@@ -82,7 +82,7 @@ t.test('sign and verify with Ed448', async t => {
   const { privateKey, publicKey } = generateKeyPairSync('ed448')
   const jws = parseJws(signJws({ ...KEY, privateKey }, {}), ALL)
   t.ok(isSignedBy(jws, publicKey))
-  t.notOk(isSignedBy({ ...jws, payload: jws.payload, signingInput: Buffer.from('x') }, publicKey))
+  t.notOk(isSignedBy({ ...jws, signingInput: Buffer.from('x') }, publicKey))
 })
 
 t.test('sign and verify with a shared secret', async t => {

@@ -1,0 +1,374 @@
+import { createHash, randomUUID } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import t from 'tap'
+import type { DpopReplayStore, DpopReservation } from '../../../lib/contract/dpop-options.js'
+import { ALGORITHMS, type Algorithm } from '../../../lib/index.js'
+import { createProofCheck, type ProofCheck } from '../../../lib/schemes/dpop/proof.js'
+import { thumbprintOf } from '../../../lib/schemes/dpop/proof-key.js'
+import { createMemoryReplayStore, createReplayGuard } from '../../../lib/schemes/dpop/replay.js'
+import { createTargetCheck } from '../../../lib/schemes/dpop/target-uri.js'
+import { createSignatureChecks } from '../../../lib/tokens/signature-checks.js'
+import { createClock, type Clock } from '../../fixtures/clock.js'
+import { createDpopKey } from '../../fixtures/dpop.js'
+import { reasonOf, refusalOf } from '../../fixtures/refusals.js'
+import { createSigningKey } from '../../fixtures/signing.js'
+
+// What a proof must be, without a server: the examples of the RFCs, times, URLs, keys and stores. All of the rest is
+// in test/system/dpop.test.ts.
+
+const TOKEN = 'Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU'
+const URL_OF_RESOURCE = 'https://resource.example.org/protectedresource'
+/** RFC 9449 §7.1. */
+const RESOURCE_PROOF = 'eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjN' +
+  'oUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNy' +
+  'diI6IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9y' +
+  'Zy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzb' +
+  'VFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA'
+/** RFC 9449 §5. */
+const TOKEN_PROOF = 'eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklD' +
+  'UkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6Il' +
+  'AtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2' +
+  'VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg'
+/** RFC 9449 §6.1. */
+const RFC_THUMBPRINT = '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I'
+const ISSUED_AT = 1_562_262_618_000
+const MAX_AGE = 300_000
+
+const KEY = createDpopKey()
+
+function requestFor (url: string, method = 'GET'): FastifyRequest {
+  const [, protocol, host, originalUrl] = /^(.*?):\/\/(.*?)(\/.*)$/s.exec(url)!
+  return { method, protocol, host, originalUrl } as FastifyRequest
+}
+
+const REQUEST = requestFor(URL_OF_RESOURCE)
+
+interface World { readonly check: ProofCheck, readonly clock: Clock, readonly reserved: DpopReservation[] }
+
+/** A check that accepts the proof of the RFC, and whose clock stands at its `iat`. */
+function createWorld (store?: DpopReplayStore, timeout = 1000): World {
+  const clock = createClock(ISSUED_AT)
+  const reserved: DpopReservation[] = []
+  const reserve = (reservation: DpopReservation) => { reserved.push(reservation) }
+  const check = createProofCheck({
+    checks: createSignatureChecks(),
+    now: clock.now,
+    maxProofAge: MAX_AGE,
+    checkTarget: createTargetCheck([new URL(URL_OF_RESOURCE).origin]),
+    reserve: store === undefined ? reserve : createReplayGuard(store, timeout)
+  })
+  return { check, clock, reserved }
+}
+
+const prove = (claims?: Record<string, unknown>, key = KEY) =>
+  key.prove('GET', URL_OF_RESOURCE, TOKEN, { iat: ISSUED_AT / 1000, ...claims })
+const proven = (request = REQUEST, boundTo = KEY.thumbprint) => ({ request, token: TOKEN, boundTo })
+
+t.test('the examples of RFC 9449', async t => {
+  const { check, reserved } = createWorld()
+  check(RESOURCE_PROOF, proven(REQUEST, RFC_THUMBPRINT))
+  const text = `${RFC_THUMBPRINT}\nGET\n${URL_OF_RESOURCE}\ne1j3V_bKic8-LAEB`
+  t.strictSame(reserved, [{
+    key: createHash('sha256').update(text).digest('base64url'),
+    // 5 seconds more than it may be used: the clocks of instances differ.
+    expiresAt: new Date(ISSUED_AT + MAX_AGE + 5000),
+    now: new Date(ISSUED_AT)
+  }], 'the key of the store is the one that Better Auth derives')
+
+  const refused = (proof: string, request: FastifyRequest, boundTo = RFC_THUMBPRINT) =>
+    reasonOf(() => check(proof, proven(request, boundTo)))
+  t.equal(await refused(RESOURCE_PROOF, REQUEST, KEY.thumbprint), 'proof_key_mismatch')
+  t.equal(await refused(RESOURCE_PROOF, requestFor(URL_OF_RESOURCE, 'POST')), 'proof_mismatch htm')
+  t.equal(
+    await refused(TOKEN_PROOF, requestFor('https://server.example.com/token', 'POST')), 'proof_claim_invalid ath',
+    'a proof for the token endpoint has no ath'
+  )
+})
+
+t.test('the thumbprints of RFC 7638 §3.1 and RFC 8037 §A.3', async t => {
+  t.equal(thumbprintOf({
+    kty: 'RSA',
+    n: '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3' +
+      'oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZH' +
+      'zu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU' +
+      '8awapJzKnqDKgw',
+    e: 'AQAB',
+    alg: 'RS256',
+    kid: '2011-04-29'
+  }), 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs')
+  t.equal(
+    thumbprintOf({ kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }),
+    'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k'
+  )
+})
+
+t.test('every asymmetric algorithm, and each under the names that it has', async t => {
+  const { check } = createWorld()
+  // To make an RSA key takes half a second.
+  const rsa = createSigningKey('RS256')
+  for (const alg of ALGORITHMS) {
+    const key = createDpopKey(alg, /^[RP]S/.test(alg) ? { ...rsa, alg } : createSigningKey(alg))
+    await t.resolves(async () => check(prove({}, key), proven(REQUEST, key.thumbprint)), alg)
+  }
+  const key = createDpopKey('EdDSA')
+  const proofOf = (alg: string) =>
+    key.prove('GET', URL_OF_RESOURCE, TOKEN, { iat: ISSUED_AT / 1000 }, { alg })
+  await t.resolves(async () => check(proofOf('Ed25519'), proven(REQUEST, key.thumbprint)), 'RFC 9864')
+  t.equal(await reasonOf(() => check(proofOf('Ed448'), proven(REQUEST, key.thumbprint))), 'proof_header_invalid alg')
+})
+
+t.test('the time of a proof, to the millisecond', async t => {
+  const { check, clock } = createWorld()
+  const at = (ms: number, claims?: Record<string, unknown>) => {
+    clock.set(ISSUED_AT + ms)
+    return refusalOf(() => check(prove(claims), proven())).then(
+      ({ reason, details }) => `${reason} ${details.claim ?? details.seconds}`, () => 'accepted'
+    )
+  }
+  t.equal(await at(-5001), 'proof_not_active 5')
+  t.equal(await at(-5000), 'accepted')
+  t.equal(await at(MAX_AGE - 1), 'accepted')
+  t.equal(await at(MAX_AGE), 'proof_expired 0')
+  t.equal(await at(MAX_AGE + 7000), 'proof_expired 7')
+  t.equal(await at(0, { iat: ISSUED_AT / 1000 + 4.999 }), 'accepted', 'it need not be whole')
+  t.equal(await at(0, { iat: ISSUED_AT / 1000 + 5.001 }), 'proof_not_active 5')
+  // No client has to set them. If one does, they count (RFC 7519 §4.1).
+  t.equal(await at(1000, { exp: ISSUED_AT / 1000 + 2 }), 'accepted')
+  t.equal(await at(2000, { exp: ISSUED_AT / 1000 + 2 }), 'proof_expired 0')
+  t.equal(await at(MAX_AGE, { exp: ISSUED_AT / 1000 + 9999 }), 'proof_expired 0', 'exp makes it no longer')
+  t.equal(await at(0, { nbf: ISSUED_AT / 1000 + 5 }), 'accepted')
+  t.equal(await at(0, { nbf: ISSUED_AT / 1000 + 9 }), 'proof_not_active 9')
+  for (const claim of ['iat', 'exp', 'nbf']) {
+    for (const value of [null, '1', true, [], {}]) {
+      t.equal(await at(0, { [claim]: value }), `proof_claim_invalid ${claim}`, `${claim} ${JSON.stringify(value)}`)
+    }
+  }
+  t.equal(await at(0, { iat: undefined }), 'proof_claim_invalid iat')
+  t.match(await at(0, { iat: -1e300 }), /^proof_expired/)
+  t.match(await at(0, { iat: 1e306 }), /^proof_not_active/)
+})
+
+t.test('the URL: one by the rules of RFC 3986, and no other', async t => {
+  const check = createTargetCheck(['https://api.example.com', 'https://api.example.org:8443'])
+  const judge = (htu: string, url: string) => {
+    try {
+      return check(htu, requestFor(url))
+    } catch {
+      return undefined
+    }
+  }
+  const same: Array<[htu: string, url: string, key?: string]> = [
+    ['https://api.example.com/a', 'https://api.example.com/a'],
+    ['HTTPS://API.example.COM/a', 'https://api.example.com/a', 'https://api.example.com/a'],
+    ['https://api.example.com:443/a', 'https://api.example.com/a', 'https://api.example.com/a'],
+    ['https://api.example.com/a', 'https://API.EXAMPLE.COM:443/a', 'https://api.example.com/a'],
+    ['https://api.example.com', 'https://api.example.com/', 'https://api.example.com/'],
+    ['https://api.example.com?x=1', 'https://api.example.com/?y', 'https://api.example.com/'],
+    ['https://api.example.com/a?x=%zz#\u00e9', 'https://api.example.com/a?y=2', 'https://api.example.com/a'],
+    ['https://api.example.com/%7Ea/%c3', 'https://api.example.com/~a/%C3', 'https://api.example.com/~a/%C3'],
+    ['https://api.example.com/b/../a/./', 'https://api.example.com/a/', 'https://api.example.com/a/'],
+    ['https://api.example.com/../../a/b/..', 'https://api.example.com/a/', 'https://api.example.com/a/'],
+    ['https://api.example.com/b/%2e%2E/a', 'https://api.example.com/a', 'https://api.example.com/a'],
+    ['https://api.example.com//a//b', 'https://api.example.com//a//b'],
+    ['https://api.example.com/a;b=c,d:e@f!$&\'()*+|[]"{}', 'https://api.example.com/a;b=c,d:e@f!$&\'()*+|[]"{}'],
+    // A proxy that ends TLS, and an API that does not know of it.
+    ['https://api.example.com/a', 'http://127.0.0.1:3001/a'],
+    ['https://api.example.com/a', 'http://evil.example/a'],
+    ['https://api.example.com/a', 'undefined:///a'],
+    ['https://api.example.com/a', 'https://[::1/a'],
+    ['https://api.example.com/a', 'https://api.example.com:99999/a'],
+    ['https://api.example.org:8443/a', 'http://10.0.0.1/a'],
+    // The URL that Fastify sees, on this host or a private one.
+    ['http://api.example.com:8080/a', 'http://api.example.com:8080/a'],
+    ['http://127.0.0.1:3001/a', 'http://127.0.0.1:3001/a'],
+    ['http://[::1]:3001/a', 'http://[::1]:3001/a'],
+    ['http://api:3001/a', 'http://api:3001/a']
+  ]
+  for (const [htu, url, key = htu] of same) t.equal(judge(htu, url), key, `${JSON.stringify(htu)}, ${url}`)
+
+  const other: Array<[htu: string, url: string]> = [
+    ['http://api.example.com/a', 'https://api.example.com/a'],
+    ['https://api.example.com:8443/a', 'https://api.example.com/a'],
+    ['https://api.example.com/a/', 'https://api.example.com/a'],
+    ['https://api.example.com/A', 'https://api.example.com/a'],
+    ['https://api.example.com/a%2Fb', 'https://api.example.com/a/b'],
+    ['https://api.example.com/a%3Fb', 'https://api.example.com/a?b'],
+    ['https://api.example.com//a', 'https://api.example.com/a'],
+    ['https://api.example.com./a', 'https://api.example.com/a'],
+    ['https://www.api.example.com/a', 'https://api.example.com/a'],
+    ['https://api.example.com.evil.example/a', 'https://api.example.com/a'],
+    ['https://evil.example/a', 'https://api.example.com/a'],
+    // A request to us with the name of somebody else, to whom the client made the proof.
+    ['https://evil.example/a', 'https://evil.example/a'],
+    ['https://evil.example/a', 'http://evil.example/a'],
+    ['http://api.example.com.evil.example/a', 'http://api.example.com.evil.example/a'],
+    // Nothing that a parser makes a URL of.
+    ['https://api.example.com\\a', 'https://api.example.com/a'],
+    ['https:/api.example.com/a', 'https://api.example.com/a'],
+    ['https:api.example.com/a', 'https://api.example.com/a'],
+    ['//api.example.com/a', 'https://api.example.com/a'],
+    ['/a', 'https://api.example.com/a'],
+    ['a', 'https://api.example.com/a'],
+    [' https://api.example.com/a', 'https://api.example.com/a'],
+    ['https://api.example.com/a ', 'https://api.example.com/a'],
+    ['https://api.exam\tple.com/a', 'https://api.example.com/a'],
+    ['https://api.example.com/a\n', 'https://api.example.com/a'],
+    ['https://ada@api.example.com/a', 'https://api.example.com/a'],
+    ['https://ada:x@api.example.com/a', 'https://api.example.com/a'],
+    ['https://api.example.com:99999/a', 'https://api.example.com/a'],
+    ['https://api.example.com:/a', 'https://api.example.com/a'],
+    ['https://%61pi.example.com/a', 'https://api.example.com/a'],
+    ['https://\uff41pi.example.com/a', 'https://api.example.com/a'],
+    ['https://1.2.3.400/a', 'https://api.example.com/a'],
+    ['https://api.example.com/%', 'https://api.example.com/%'],
+    ['https://api.example.com/%zz', 'https://api.example.com/%zz'],
+    ['https://api.example.com/\u00e9', 'https://api.example.com/\u00e9'],
+    ['https://api.example.com/a\\b', 'https://api.example.com/a\\b'],
+    // Dot segments in a request: a router may see another route than the proof.
+    ['https://api.example.com/a', 'https://api.example.com/b/../a'],
+    ['https://api.example.com/b/../a', 'https://api.example.com/b/../a'],
+    ['https://api.example.com/a', 'https://api.example.com/b/%2e%2e/a'],
+    ['https://api.example.com/a/', 'https://api.example.com/a/.']
+  ]
+  for (const [htu, url] of other) t.equal(judge(htu, url), undefined, `${JSON.stringify(htu)}, ${url}`)
+
+  for (const originalUrl of ['*', 'https://api.example.com/a', '', 'a']) {
+    const request = { ...requestFor('https://x/'), originalUrl } as FastifyRequest
+    const { details } = await refusalOf(() => check('https://api.example.com/a', request))
+    t.match(details, { claim: 'htu', expected: [] }, `a request for ${originalUrl}`)
+  }
+})
+
+t.test('the log shows both URLs, without a query or a password', async t => {
+  const check = createTargetCheck(['https://api.example.com'])
+  const request = requestFor('http://localhost:3001/a?token=secret')
+  const { details } = await refusalOf(() => check('https://ada:secret@api.example.com/v1/a?x=secret#secret', request))
+  t.strictSame(details, {
+    claim: 'htu',
+    expected: ['https://api.example.com/a', 'http://localhost:3001/a'],
+    received: 'https://***@api.example.com/v1/a'
+  })
+  const long = `/${'a'.repeat(9000)}`
+  const toUs = requestFor(`https://api.example.com${long}`)
+  const bounded = await refusalOf(() => check(`https://evil.example${long}`, toUs))
+  t.ok(JSON.stringify(bounded.details).length < 1000)
+  const { check: checkProof } = createWorld()
+  const { details: { received } } = await refusalOf(() => checkProof(prove({ htm: 'x'.repeat(999) }), proven()))
+  t.equal(received, 'x'.repeat(40))
+})
+
+t.test('proofs that come together are checked in the thread pool', async t => {
+  const { check, reserved } = createWorld()
+  const forged = prove().replace(/\.[^.]*$/, `.${prove().split('.')[2]}`)
+  const outcomes = [prove(), prove(), forged, prove({ htm: 'POST' })].map(proof => {
+    return { later: check(proof, proven()) }
+  })
+  t.equal(outcomes[0]!.later, undefined)
+  t.ok(outcomes.slice(1).every(({ later }) => later instanceof Promise))
+  t.equal(await outcomes[1]!.later, undefined)
+  t.equal(await reasonOf(() => outcomes[2]!.later), 'proof_signature_invalid')
+  t.equal(await reasonOf(() => outcomes[3]!.later), 'proof_mismatch htm')
+  t.equal(reserved.length, 2, 'only what is valid is used up')
+})
+
+t.test('the header of a client is read once, but only if its signature was valid', async t => {
+  const { check } = createWorld()
+  const forged = `${prove().split('.').slice(0, 2).join('.')}.${Buffer.alloc(64, 1).toString('base64url')}`
+  for (const proof of [forged, prove(), forged]) {
+    const expected = proof === forged ? 'proof_signature_invalid' : undefined
+    t.equal(await reasonOf(async () => check(proof, proven())).catch(() => undefined), expected)
+  }
+  // More clients than it remembers, and headers that are too long for it.
+  for (let i = 0; i < 1001; i++) {
+    const key = createDpopKey('EdDSA')
+    await check(prove({}, key), proven(REQUEST, key.thumbprint))
+  }
+  const long = { jwk: { ...KEY.jwk, kid: 'x'.repeat(2000) } }
+  for (let i = 0; i < 2; i++) {
+    await check(KEY.prove('GET', URL_OF_RESOURCE, TOKEN, { iat: ISSUED_AT / 1000 }, long), proven())
+  }
+  await check(prove(), proven())
+})
+
+t.test('the memory: at most one use, until nobody can use it any more, and not without a bound', async t => {
+  const clock = createClock(1_700_000_010_000)
+  const store = createMemoryReplayStore(3)
+  const reserve = (key: string, ttl: number) =>
+    store.reserve({ key, expiresAt: new Date(clock.now() + ttl), now: new Date(clock.now()) })
+  t.equal(reserve('a', 2000), true)
+  t.equal(reserve('a', 2000), false)
+  t.equal(reserve('a', 90_000), false, 'for longer')
+  t.equal(reserve('b', 29_999), true)
+  t.equal(reserve('c', 90_000), true)
+  t.throws(() => reserve('d', 2000), Error, 'full: it forgets nothing')
+  t.equal(reserve('c', 90_000), false, 'a used proof is still known')
+  clock.advance(29_999)
+  t.equal(reserve('b', 1), false)
+  t.throws(() => reserve('d', 2000), Error)
+  clock.advance(1)
+  t.equal(reserve('d', 2000), true, 'two have expired, and are forgotten within 30 seconds')
+  clock.advance(-30_000)
+  t.equal(reserve('c', 90_000), false, 'the clock went back')
+  clock.advance(1e9)
+  t.equal(reserve('c', 90_000), true)
+
+  const { check } = createWorld(createMemoryReplayStore(1))
+  const proof = prove()
+  await check(proof, proven())
+  t.match(await refusalOf(() => check(prove(), proven())), { reason: 'replay_store_full', statusCode: 503 })
+  t.equal(await reasonOf(() => check(proof, proven())), 'proof_replayed')
+})
+
+t.test('only true accepts a proof, whatever a store does', async t => {
+  const stores: Array<[reason: string | undefined, reserve: () => unknown]> = [
+    [undefined, () => true],
+    [undefined, async () => true],
+    ['proof_replayed', () => false],
+    ['proof_replayed', async () => false],
+    ...[undefined, null, 1, 0, 'OK', 'true', {}, [], [true]].flatMap((value): typeof stores => [
+      ['replay_unavailable', () => value], ['replay_unavailable', async () => value]
+    ]),
+    ['replay_unavailable', () => { throw new Error('no Redis') }],
+    ['replay_unavailable', async () => { throw new Error('no Redis') }],
+    ['replay_unavailable', () => new Promise(() => {})],
+    ['replay_unavailable', () => ({ then () {} })]
+  ]
+  // The timers of the plugin keep no process alive.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(() => { clearInterval(alive) })
+  for (const [reason, reserve] of stores) {
+    const { check } = createWorld({ reserve } as unknown as DpopReplayStore, 20)
+    const refusal = await refusalOf(() => check(prove(), proven())).catch(() => undefined)
+    t.equal(refusal?.reason, reason, String(reserve))
+    if (reason === 'replay_unavailable') t.match(refusal, { statusCode: 503, retryAfter: 5000 })
+  }
+  const failing = createWorld({ reserve () { throw new Error('no Redis') } })
+  t.match((await refusalOf(() => failing.check(prove(), proven()))).cause, { message: 'no Redis' })
+  const store = { used: new Set<string>(), reserve ({ key }: DpopReservation) { return !!this.used.add(key) } }
+  await t.resolves(async () => createWorld(store).check(prove(), proven()), 'it is called as a method')
+  t.equal(store.used.size, 1)
+})
+
+t.test('two spellings of a URL are one proof', async t => {
+  const { check } = createWorld(createMemoryReplayStore())
+  const jti = randomUUID()
+  await check(prove({ jti }), proven())
+  const other = prove({ jti, htu: 'HTTPS://resource.example.org:443/%70rotectedresource?x' })
+  t.equal(await reasonOf(() => check(other, proven())), 'proof_replayed')
+  await check(prove({ jti: `${jti}2` }), proven())
+})
+
+t.test('a weak or foreign kind of key', async t => {
+  const { check } = createWorld()
+  const rows: Array<[what: string, alg: Algorithm, jwk: Record<string, unknown>]> = [
+    ['no members', 'ES256', { kty: 'EC', crv: 'P-256' }],
+    ['another curve', 'ES256', { ...KEY.jwk, crv: 'secp256k1' }],
+    ['a point that is not on the curve', 'ES256', { ...KEY.jwk, x: KEY.jwk.y }],
+    ['small order', 'EdDSA', { kty: 'OKP', crv: 'Ed25519', x: Buffer.alloc(32).toString('base64url') }],
+    ['X25519', 'EdDSA', { ...createSigningKey('EdDSA').jwk, alg: undefined, crv: 'X25519' }]
+  ]
+  for (const [what, alg, jwk] of rows) {
+    const proof = KEY.prove('GET', URL_OF_RESOURCE, TOKEN, {}, { alg, jwk })
+    t.equal(await reasonOf(() => check(proof, proven())), 'proof_header_invalid jwk', what)
+  }
+})
