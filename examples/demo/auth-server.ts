@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { apiKey } from '@better-auth/api-key'
 import cors from '@fastify/cors'
 import { betterAuth } from 'better-auth'
 import { memoryAdapter } from 'better-auth/adapters/memory'
 import { fromNodeHeaders } from 'better-auth/node'
-import { admin, jwt } from 'better-auth/plugins'
+import { admin, bearer, jwt } from 'better-auth/plugins'
 import Fastify, { type FastifyInstance } from 'fastify'
 
 /** A Better Auth server for pages of other origins: users sign up there, and it signs their tokens. */
@@ -21,6 +22,7 @@ export function createAuthServer (port: number, pages: readonly string[]) {
     session: [],
     account: [],
     verification: [],
+    apikey: [],
     jwks: [] as Array<{ createdAt: Date, expiresAt?: Date }>
   }
   const auth = betterAuth({
@@ -32,7 +34,14 @@ export function createAuthServer (port: number, pages: readonly string[]) {
     trustedOrigins: [...pages],
     // Makes the session cookie a JWT, signed with the keys of jwt(), so that the API can verify it too.
     session: { cookieCache: { enabled: true, strategy: 'jwt' } },
-    plugins: [jwt({ sessionCookieCache: true }), admin()]
+    plugins: [
+      jwt({ sessionCookieCache: true }),
+      admin(),
+      // Lets the API exchange session tokens.
+      bearer(),
+      // Lets the API exchange API keys. The default of 10 uses a day is too few to try a key out.
+      apiKey({ enableSessionForAPIKeys: true, rateLimit: { enabled: false } })
+    ]
   })
   let app: FastifyInstance | undefined
 

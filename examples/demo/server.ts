@@ -3,16 +3,12 @@ import cors from '@fastify/cors'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import betterAuthPlugin, {
-  betterAuthCookieSecuritySchemes, getUser, isBetterAuthError, UserSchema, type Session
+  betterAuthCookieSecuritySchemes, betterAuthExchangeSecuritySchemes, getUser, isBetterAuthError, UserSchema
 } from 'better-auth-fastify'
 import Fastify from 'fastify'
 import { createAuthServer } from './auth-server.js'
 import { controls } from './controls.js'
 import { listen, readPort, signUpLines, stopOnSignal } from '../support.js'
-
-declare module 'better-auth-fastify' {
-  interface Register { session: Session }
-}
 
 const authPort = readPort('AUTH_PORT', 3000)
 const apiPort = readPort('PORT', 3001)
@@ -30,7 +26,7 @@ await api.register(cors, { origin: pages, credentials: true, exposedHeaders: ['W
 await api.register(swagger, {
   openapi: {
     info: { title: 'An API that trusts a Better Auth server', version: '1.0.0' },
-    components: { securitySchemes: betterAuthCookieSecuritySchemes }
+    components: { securitySchemes: { ...betterAuthCookieSecuritySchemes, ...betterAuthExchangeSecuritySchemes } }
   }
 })
 // Swagger UI needs inline styles, but no inline scripts.
@@ -42,6 +38,8 @@ await api.register(swaggerUi, {
 await api.register(betterAuthPlugin, {
   authUrl: auth.url,
   sessionCookie: { trustedOrigins: pages },
+  // Session tokens and API keys, too.
+  exchange: true,
   jwks: {
     // Much shorter than the defaults, to show an outage and a rotation within a minute.
     maxAge: 5000,
@@ -80,9 +78,9 @@ api.get('/admin', { onRequest: [api.authorize({ roles: ['admin'] })] }, async ()
   message: 'Only admins may read this.'
 }))
 
-api.post('/notes', { onRequest: [api.authenticate] }, async ({ user, session }, reply) => reply.code(201).send({
+api.post('/notes', { onRequest: [api.authenticate] }, async ({ user, principal }, reply) => reply.code(201).send({
   owner: user.id,
-  by: session === null ? 'token' : 'cookie'
+  by: principal.via
 }))
 
 // The demo page, at `/`.

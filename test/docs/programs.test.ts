@@ -138,6 +138,12 @@ const EXPECTED: Record<string, Record<string, ReadonlyArray<readonly Expectation
       { request: 'GET /me', headers: { 'x-api-key': 'too short' }, status: 401 }
     ]]
   },
+  'docs/guides/revocation.md': {
+    'Back-channel logout': [[
+      { request: 'GET /me', claims: {}, status: 200, match: USER },
+      { request: 'POST /back-channel-logout', status: 400, match: { error: 'invalid_request' } }
+    ]]
+  },
   'docs/guides/websockets.md': {
     'WebSockets and other places for a token': [[{ request: 'GET /nowhere', status: 404 }]]
   },

@@ -2,7 +2,8 @@ import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium, type Locator, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { copyProject, freePorts, ROOT, start, TSX } from '../fixtures/program.js'
+import { stops } from '../fixtures/examples.js'
+import { copyProject, freePorts, ROOT, start, TSX, type Running } from '../fixtures/program.js'
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const isMissing = existsSync(CHROMIUM)
@@ -66,7 +67,7 @@ function handle (page: Page) {
      *
      * @param sent - the credential that was sent, according to the page.
      */
-    async call (route: string, credential: string, sent = credential.toLowerCase()) {
+    async call (route: string, credential: string, sent = credential) {
       await page.getByRole('radio', { name: credential }).check()
       await page.locator('#sent').evaluate(sent => { sent.textContent = '' })
       await button(route).click()
@@ -128,26 +129,53 @@ function handle (page: Page) {
 
 t.setTimeout(300_000)
 
+/** What a user can call the API with, and the `principal.via` of it. */
+const CREDENTIALS = [
+  ['Bearer token', 'bearer'], ['Session cookie', 'cookie'], ['Session token', 'session-token'], ['API key', 'api-key']
+] as const
+
 /** What the page says about a token that it does not have. */
 const noToken = 'nothing: there is no token'
 
-/** The demo, and a page that has loaded. */
-async function openDemo (t: Test, [authPort, apiPort]: readonly [number, number, ...number[]]) {
+interface Demo extends Browser {
+  example: Running
+  authPort: number
+  apiPort: number
+  apiUrl: string
+  /** Opens the page of the demo, with nobody signed in. */
+  openPage: () => Promise<Page>
+}
+
+async function startDemo (t: Test): Promise<Demo> {
+  const [authPort, apiPort] = takesScreenshot ? [3000, 3001] as const : await freePorts(t)
   const apiUrl = `http://localhost:${apiPort}`
   const example = start(t, copyProject(t), [...TSX, 'examples/demo/server.ts'], {
     AUTH_PORT: String(authPort), PORT: String(apiPort)
   })
   const browser = await openBrowser(t)
-  const page = await browser.newPage()
   await example.printed(`-i ${apiUrl}/me\n`)
-  await page.goto(apiUrl)
-  await page.locator('#auth-state', { hasText: 'up' }).waitFor()
-  return { authPort, apiUrl, page, ...browser }
+  async function openPage () {
+    const page = await browser.newPage()
+    await page.goto(apiUrl)
+    await page.locator('#auth-state', { hasText: 'up' }).waitFor()
+    return page
+  }
+  return { example, authPort, apiPort, apiUrl, openPage, ...browser }
 }
 
 t.test('the demo page, in Chromium', { skip: isMissing }, async t => {
-  const ports = takesScreenshot ? [3000, 3001] as const : await freePorts(t)
-  const { authPort, apiUrl, page, newPage, complaints } = await openDemo(t, ports)
+  const demo = await startDemo(t)
+  await t.test('with a mouse', t => testPage(t, demo))
+  await t.test('with a keyboard, with a screen reader, without a token', t => testAccess(t, demo))
+
+  const { example, authPort, apiPort } = demo
+  await t.test('the example ends with 0 on SIGTERM, even with open connections', t => {
+    return stops(t, example, 'SIGTERM', [authPort, apiPort])
+  })
+})
+
+async function testPage (t: Test, { authPort, apiUrl, openPage, newPage, complaints }: Demo): Promise<void> {
+  const page = await openPage()
   const { button, call, claim, description, focused, hold, pulse, rotate, says, shows } = handle(page)
   const nobody = 'nothing: you are signed out'
 
@@ -172,7 +200,9 @@ t.test('the demo page, in Chromium', { skip: isMissing }, async t => {
   await t.test('the page names no credential that it does not have', async t => {
     t.match(await call('GET /me', 'Bearer token', noToken), { status: '401', reason: 'token_missing' })
     t.match(await call('GET /me', 'Altered token', noToken), { status: '401', reason: 'token_missing' })
-    t.match(await call('GET /me', 'Session cookie', nobody), { status: '401', reason: 'token_missing' })
+    for (const credential of ['Session cookie', 'Session token', 'API key']) {
+      t.match(await call('GET /me', credential, nobody), { status: '401', reason: 'token_missing' }, credential)
+    }
   })
 
   await t.test('a disabled button says why, can be reached, and does nothing', async t => {
@@ -219,15 +249,15 @@ t.test('the demo page, in Chromium', { skip: isMissing }, async t => {
     t.equal(await description('Withdraw the old key'), 'No old key: rotate the keys first.')
   })
 
-  await t.test('each route responds according to its guard, by bearer and by cookie', async t => {
-    for (const credential of ['Bearer token', 'Session cookie']) {
+  await t.test('each route responds according to its guard, by each credential', async t => {
+    for (const [credential, via] of CREDENTIALS) {
       const greeting = { message: 'Hello Ada Lovelace!' }
       t.match(await call('GET /hello', credential), { status: '200', body: greeting }, credential)
       t.match(await call('GET /me', credential), { status: '200', body: { email: 'ada@example.com' } })
       t.match(await call('GET /admin', credential), {
         status: '403', reason: 'role_missing', challenge: /insufficient_scope/
       })
-      t.match(await call('POST /notes', credential), { status: '201', body: { by: credential.split(' ')[1] } })
+      t.match(await call('POST /notes', credential), { status: '201', body: { by: via } })
     }
     t.match(await call('GET /me', 'Altered token'), {
       status: '401', reason: 'signature_invalid', challenge: /invalid_token/
@@ -245,10 +275,10 @@ t.test('the demo page, in Chromium', { skip: isMissing }, async t => {
     await page.unroute('**/demo/role')
   })
 
-  await t.test('a new admin is let in, by bearer and by cookie', async t => {
+  await t.test('a new admin is let in at once, by each credential', async t => {
     await page.getByRole('switch', { name: 'Be an admin' }).click()
     await claim('role').getByText('admin').waitFor()
-    for (const credential of ['Bearer token', 'Session cookie']) {
+    for (const [credential] of CREDENTIALS) {
       t.match(await call('GET /admin', credential), { status: '200' }, credential)
     }
   })
@@ -266,6 +296,9 @@ t.test('the demo page, in Chromium', { skip: isMissing }, async t => {
     await t.resolves(pulse({ 'Old key': '200', 'New key': '200' }))
     await button('Sign out').click()
     await says('The auth server cannot be reached.')
+    for (const [credential] of CREDENTIALS) {
+      t.match(await call('GET /me', credential), { status: '200' }, credential)
+    }
 
     await rotate()
     await t.resolves(pulse({ 'Old key': '200', 'New key': '503 jwks_unavailable, Retry-After \\d+ s' }))
@@ -354,14 +387,18 @@ t.test('the demo page, in Chromium', { skip: isMissing }, async t => {
 
   await t.test('signing out ends the session', async t => {
     t.match(await call('GET /me', 'Bearer token', noToken), { status: '401', reason: 'token_missing' })
-    t.match(await call('GET /me', 'Session cookie', nobody), { status: '401', reason: 'token_missing' })
+    for (const credential of ['Session cookie', 'Session token', 'API key']) {
+      t.match(await call('GET /me', credential, nobody), { status: '401', reason: 'token_missing' }, credential)
+    }
   })
 
   t.strictSame(complaints, [], 'the console has no other line: no error, nothing that the policy blocked')
-})
+  await page.context().close()
+}
 
-t.test('the demo page, with a keyboard, with a screen reader, without a token', { skip: isMissing }, async t => {
-  const { page, authPort, apiUrl } = await openDemo(t, await freePorts(t))
+/** After `testPage()`: the user exists. */
+async function testAccess (t: Test, { authPort, apiUrl, openPage }: Demo): Promise<void> {
+  const page = await openPage()
   const { button, call, claim, description, hold, shows } = handle(page)
 
   await t.test('Tab reaches each control once, in the order of the page, and leaves; Shift+Tab goes back', async t => {
@@ -397,7 +434,7 @@ t.test('the demo page, with a keyboard, with a screen reader, without a token', 
 
   await t.test('a screen reader hears nothing of a request that ends after the sign-out', async t => {
     const pulse = await hold(`${apiUrl}/demo/pulse`)
-    await button('Sign up').click()
+    await button('Sign in').click()
     await pulse.arrived
     await button('Sign out').click()
     await button('Sign in').waitFor()
@@ -421,4 +458,4 @@ t.test('the demo page, with a keyboard, with a screen reader, without a token', 
     await claim('sub').waitFor()
     t.notOk(await button('Copy token').isDisabled())
   })
-})
+}

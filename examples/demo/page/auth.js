@@ -16,7 +16,9 @@ export function createAuthClient (authUrl) {
     signOut: () => call('/sign-out', {}),
     /** The session, or `null`. It comes from the auth server's table, and renews the session cookie. */
     session: () => call('/get-session?disableCookieCache=true'),
-    token: async () => (await call('/token')).token
+    token: async () => (await call('/token')).token,
+    /** Creates an API key for who is signed in. */
+    createKey: async () => (await call('/api-key/create', { name: 'demo' })).key
   }
 }
 

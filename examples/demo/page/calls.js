@@ -1,27 +1,37 @@
 import { alter } from './auth.js'
 import { byId, write } from './dom.js'
 
+const bearer = token => ({ authorization: `Bearer ${token}` })
+
 /** Section 3: sends a request to the API with the chosen credential, and shows the response. */
-export function createCalls ({ token, isSignedIn, refreshCookie }) {
+export function createCalls ({ token, sessionToken, apiKey, isSignedIn, refreshCookie }) {
   /** The number of the newest request. Responses of all others come too late to be shown. */
   let newest = 0
 
   /** What the page sends for a choice, and the name of it. */
-  function credentialOf ({ value, labels }) {
-    const name = labels[0].textContent.trim().toLowerCase()
+  async function credentialOf ({ value, labels }) {
+    const name = labels[0].textContent.trim()
     if (value === 'none') return { name, credentials: 'omit' }
     if (value === 'cookie') {
       // The page and the API share an origin here. A page of another origin needs `include`.
       return { name: isSignedIn() ? name : 'nothing: you are signed out', credentials: 'same-origin' }
     }
+    if (['session', 'key'].includes(value) && !isSignedIn()) {
+      return { name: 'nothing: you are signed out', credentials: 'omit' }
+    }
+    if (value === 'session') return { name, credentials: 'omit', headers: bearer(sessionToken()) }
+    if (value === 'key') {
+      const key = await apiKey().catch(() => undefined)
+      if (key === undefined) return { name: 'nothing: there is no API key', credentials: 'omit' }
+      return { name, credentials: 'omit', headers: { 'x-api-key': key } }
+    }
     if (token() === undefined) return { name: 'nothing: there is no token', credentials: 'omit' }
-    const sent = value === 'forged' ? alter(token()) : token()
-    return { name, credentials: 'omit', headers: { authorization: `Bearer ${sent}` } }
+    return { name, credentials: 'omit', headers: bearer(value === 'forged' ? alter(token()) : token()) }
   }
 
   async function call (method, path) {
     const number = ++newest
-    const { name, headers, credentials } = credentialOf(document.querySelector('[name=credential]:checked'))
+    const { name, headers, credentials } = await credentialOf(document.querySelector('[name=credential]:checked'))
     const body = method === 'POST' && { body: '{}', headers: { ...headers, 'content-type': 'application/json' } }
     const send = () => fetch(path, { method, credentials, headers, ...body })
     // A screen reader repeats the same response only if the time tells it apart from the last one.

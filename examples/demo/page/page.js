@@ -14,14 +14,19 @@ const auth = createAuthClient(authUrl)
 const lanes = createLanes()
 const calls = createCalls({
   token: () => current?.token,
+  sessionToken: () => sessionToken,
+  apiKey,
   isSignedIn: () => user !== null,
   refreshCookie: () => auth.session().catch(() => null)
 })
 let isUp = true
 /** Who is signed in, or `null`. */
 let user = null
-/** The decoded token. The page stores it nowhere else. */
+/** The decoded token. The page stores it nowhere else, and neither the two others. */
 let current = null
+let sessionToken
+/** A promise of the API key, from when it is first used. */
+let key
 let silence
 
 async function readState () {
@@ -47,6 +52,16 @@ async function fetchToken (ask = auth.token) {
   if (user === before) use(decode(token))
 }
 
+/** The API key of who is signed in. The auth server shows it once, when it creates it. */
+function apiKey () {
+  if (key === undefined) {
+    const created = auth.createKey()
+    key = created
+    created.catch(() => { if (key === created) key = undefined })
+  }
+  return key
+}
+
 function use (decoded) {
   current = decoded
   if (current === null) lanes.clear()
@@ -64,7 +79,9 @@ function showReasons () {
 }
 
 async function enter (session) {
+  if (session === null || session.user.id !== user?.id) key = undefined
   user = session?.user ?? null
+  sessionToken = session?.session.token
   if (user === null) {
     use(null)
     calls.clear()
