@@ -38,7 +38,7 @@ await api.register(swaggerUi, {
 await api.register(betterAuthPlugin, {
   authUrl: auth.url,
   sessionCookie: { trustedOrigins: pages },
-  // Session tokens and API keys, too.
+  // Session tokens, API keys and the plain session cookie, too.
   exchange: true,
   jwks: {
     // Much shorter than the defaults, to show an outage and a rotation within a minute.

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { runInNewContext } from 'node:vm'
 import { transformSync } from 'esbuild'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -77,8 +78,7 @@ t.test('examples/back-channel-logout.ts, with a real Better Auth server', async 
   const [, definePayload] = /definePayload: (.*?) } }\)`/.exec(read(GUIDE))!
   const server = await startOAuthServer(t, {
     jwt: {
-      // eslint-disable-next-line no-new-func
-      jwt: { definePayload: new Function(`return ${definePayload}`)() as unknown },
+      jwt: { definePayload: runInNewContext(definePayload!) as unknown },
       jwks: { disablePrivateKeyEncryption: true }
     }
   })

@@ -37,7 +37,7 @@ async function openBrowser (t: Test): Promise<Browser> {
     complaints,
     async newPage () {
       const context = await browser.newContext({
-        viewport: { width: 1280, height: 800 }, colorScheme: 'light', permissions: ['clipboard-read', 'clipboard-write']
+        viewport: { width: 1280, height: 820 }, colorScheme: 'light', permissions: ['clipboard-read', 'clipboard-write']
       })
       const page = await context.newPage()
       page.setDefaultTimeout(30_000)

@@ -22,7 +22,7 @@ const calls = createCalls({
 let isUp = true
 /** Who is signed in, or `null`. */
 let user = null
-/** The decoded token. The page stores it nowhere else, and neither the two others. */
+/** The decoded token. The page keeps it, the session token and the API key in these variables only. */
 let current = null
 let sessionToken
 /** A promise of the API key, from when it is first used. */
