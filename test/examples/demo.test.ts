@@ -145,7 +145,7 @@ t.test('npm run example', async t => {
           const socket = connect(port, address, () => { socket.destroy(); resolve('connected') })
           socket.once('error', (error: NodeJS.ErrnoException) => { resolve(error.code) })
         })
-        t.equal(code, 'connection_refused')
+        t.equal(code, 'ECONNREFUSED')
       }
     }
   })
