@@ -22,8 +22,8 @@ export interface DpopOptions {
   replayStore?: DpopReplayStore | undefined
   /**
    * Further origins at which clients reach this API, such as `https://api.example.org`. The `htu` of a proof has the
-   * origin of `resource.url`, or one of these; or the one that Fastify sees, if its host is that of `resource.url` or
-   * is private.
+   * origin of `resource.url`, or one of these; or the one that Fastify sees, if its host is one of theirs or is
+   * `localhost`.
    *
    * Default: `[]`.
    */

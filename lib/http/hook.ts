@@ -13,7 +13,7 @@ import { isMetadataRoute } from './resource-metadata.js'
  *
  * @throws TokenMissingError, RequestInvalidError, TokenExpiredError, TokenInvalidError, ForbiddenError,
  * JwksUnavailableError, and with the options that need them CsrfError, TokenRevokedError, RevocationUnavailableError,
- * and from guards CheckUnavailableError
+ * and from guards CheckUnavailableError; with the option `dpop` DpopProofInvalidError and DpopUnavailableError
  *
  * @example
  * app.get('/me', { onRequest: [app.authenticate] }, async request => request.user)

@@ -419,12 +419,13 @@ t.test('behind a proxy: what Fastify trusts, and resource.url, say where a proof
       const proof = KEY.prove('GET', `${origin}/orders`, TOKEN)
       return (await TRANSPORTS.inject(app, { url: '/orders', headers: { ...dpop(TOKEN, proof), ...headers } })).status
     }
-    const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'api.internal:8443' }
+    const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'api.example.org:8443' }
     t.equal(await statusFor(RESOURCE, { host: '10.0.0.7:3001' }), 200)
     t.equal(await statusFor('https://api.example.org', { host: '10.0.0.7:3001' }), 200)
     t.equal(await statusFor('https://api.example.net', { host: '10.0.0.7:3001' }), 401)
-    t.equal(await statusFor('http://10.0.0.7:3001', { host: '10.0.0.7:3001' }), 200)
-    t.equal(await statusFor('https://api.internal:8443', { host: '10.0.0.7', ...forwarded }), trustProxy ? 200 : 401)
+    t.equal(await statusFor('http://10.0.0.7:3001', { host: '10.0.0.7:3001' }), 401)
+    t.equal(await statusFor('http://localhost:3001', { host: 'localhost:3001' }), 200)
+    t.equal(await statusFor('https://api.example.org:8443', { host: '10.0.0.7', ...forwarded }), trustProxy ? 200 : 401)
     t.equal(await statusFor('https://10.0.0.7', { host: '10.0.0.7', ...forwarded }), 401)
     // A rogue server to which a client sent its token and proof, and which sends both to us.
     t.equal(await statusFor('http://rogue.example', { host: 'rogue.example' }), 401)
@@ -487,11 +488,13 @@ t.test('the diagnostics channel and the principal say dpop', async t => {
     t.strictSame(JSON.parse(body), { via: 'dpop', user: 'user_1' })
   }
   await call(world, '/orders', dpop(TOKEN, 'x'))
+  await call(world, '/orders', { authorization: `DPoP ${TOKEN}` })
   t.match(messages, [
     { credential: 'dpop', outcome: 'accepted', reason: null, cached: false },
     { credential: 'dpop', outcome: 'accepted', reason: null, cached: true },
     { credential: 'dpop', outcome: 'accepted', reason: null, cached: true },
-    { credential: 'dpop', outcome: 'refused', reason: 'proof_malformed', cached: true }
+    { credential: 'dpop', outcome: 'refused', reason: 'proof_malformed', cached: true },
+    { credential: 'dpop', outcome: 'refused', reason: 'proof_missing', cached: false }
   ])
 })
 

@@ -70,9 +70,9 @@ export function dpopScheme (verifier: Verifier, checkProof: ProofCheck): Scheme 
     find (request) {
       const token = dpopToken(request)
       if (token === undefined) return undefined
-      const proof = proofOf(request)
       return {
         verify (trace) {
+          const proof = proofOf(request)
           const known = presented.get(request)
           if (known?.token === token && known.proof === proof) return known.verified
           const verified = verify(request, token, proof, trace)

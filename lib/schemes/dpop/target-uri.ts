@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { DpopProofInvalidError } from '../../contract/dpop-errors.js'
-import { isPrivate } from '../../contract/hosts.js'
+import { isLoopback } from '../../contract/hosts.js'
 
 /**
  * Compares the `htu` of a proof with the URL of a request, both without query and fragment (RFC 9449 §4.3).
@@ -19,7 +19,7 @@ const MAX_SHOWN = 300
 
 /**
  * @param origins - that clients may use, whatever a request says. The host of a request counts only if it is one of
- * theirs, or is private: a client may send any, and a proof for another server must not work here.
+ * theirs, or this machine: a client may send any, and a proof for another server must not work here.
  */
 export function createTargetCheck (origins: readonly string[]): TargetCheck {
   const hosts = origins.map(origin => new URL(origin).hostname)
@@ -28,7 +28,7 @@ export function createTargetCheck (origins: readonly string[]): TargetCheck {
     const own = URI.exec(`${protocol}://${host}`)?.[1]
     if (own === undefined || !URL.canParse(own)) return origins
     const { origin, hostname } = new URL(own)
-    const isMeant = hosts.includes(hostname) || isPrivate(hostname)
+    const isMeant = hosts.includes(hostname) || isLoopback(hostname)
     return isMeant && !origins.includes(origin) ? [...origins, origin] : origins
   }
 

@@ -178,11 +178,12 @@ t.test('the URL: one by the rules of RFC 3986, and no other', async t => {
     ['https://api.example.com/a', 'https://[::1/a'],
     ['https://api.example.com/a', 'https://api.example.com:99999/a'],
     ['https://api.example.org:8443/a', 'http://10.0.0.1/a'],
-    // The URL that Fastify sees, on this host or a private one.
+    // The URL that Fastify sees, on a host that is meant or on this machine.
     ['http://api.example.com:8080/a', 'http://api.example.com:8080/a'],
     ['http://127.0.0.1:3001/a', 'http://127.0.0.1:3001/a'],
     ['http://[::1]:3001/a', 'http://[::1]:3001/a'],
-    ['http://api:3001/a', 'http://api:3001/a']
+    ['http://localhost/a', 'http://localhost:80/a'],
+    ['https://api.example.org/a', 'https://api.example.org/a']
   ]
   for (const [htu, url, key = htu] of same) t.equal(judge(htu, url), key, `${JSON.stringify(htu)}, ${url}`)
 
@@ -202,6 +203,9 @@ t.test('the URL: one by the rules of RFC 3986, and no other', async t => {
     ['https://evil.example/a', 'https://evil.example/a'],
     ['https://evil.example/a', 'http://evil.example/a'],
     ['http://api.example.com.evil.example/a', 'http://api.example.com.evil.example/a'],
+    ['http://10.0.0.7/a', 'http://10.0.0.7/a'],
+    ['http://evil/a', 'http://evil/a'],
+    ['http://localhost.evil.example/a', 'http://localhost.evil.example/a'],
     // Nothing that a parser makes a URL of.
     ['https://api.example.com\\a', 'https://api.example.com/a'],
     ['https:/api.example.com/a', 'https://api.example.com/a'],
