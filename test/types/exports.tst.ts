@@ -3,7 +3,9 @@ import { describe, expect, test } from 'tstyche'
 import betterAuthPlugin, {
   ALGORITHMS, betterAuthPlugin as named, ForbiddenError, InvalidOptionError, isBetterAuthError, JwksUnavailableError,
   RequestInvalidError, TokenExpiredError, TokenInvalidError, TokenMissingError, type Algorithm, type BetterAuth,
-  type BetterAuthError, type BetterAuthOptions, type KeyStatus, type RefusalDetails, type RefusalReason
+  type BetterAuthError, type BetterAuthOptions, type Claims, type ClientPrincipal, type EndReason, type EndWatch,
+  type KeyStatus, type Principal, type RefusalDetails, type RefusalReason, type User, type UserPrincipal,
+  type VerifiedIdentity
 } from '../../lib/index.js'
 
 const app = Fastify()
@@ -27,6 +29,27 @@ describe('fastify.betterAuth', () => {
     expect<FastifyInstance['betterAuth']>().type.toBe<BetterAuth>()
     expect(app.betterAuth.jwksUrl).type.toBe<string | null>()
     expect(app.betterAuth.ready()).type.toBe<Promise<void>>()
+  })
+
+  test('verifies a token: of a user, or of anybody a guard lets in', () => {
+    const given: unknown = 'token'
+    expect(app.betterAuth.verify(given)).type.toBe<Promise<VerifiedIdentity<UserPrincipal>>>()
+    expect(app.betterAuth.verify(given, { clients: ['a'] })).type.toBe<Promise<VerifiedIdentity>>()
+    expect<VerifiedIdentity<UserPrincipal>['user']>().type.toBe<User>()
+    expect<VerifiedIdentity<ClientPrincipal>['user']>().type.toBe<null>()
+    expect<VerifiedIdentity['user']>().type.toBe<User | null>()
+    expect<VerifiedIdentity['principal']>().type.toBe<Principal>()
+    expect<VerifiedIdentity['claims']>().type.toBe<Claims>()
+    expect(app.betterAuth.verify).type.not.toBeCallableWith('token', { check: () => true })
+  })
+
+  test('says when a principal ends', () => {
+    const principal = {} as Principal
+    expect(app.betterAuth.onEnd(principal, reason => { expect(reason).type.toBe<EndReason>() })).type.toBe<EndWatch>()
+    expect<EndReason>().type
+      .toBe<'token_expired' | 'key_removed' | 'jwks_unavailable' | 'session_revoked'>()
+    expect<EndWatch>().type.toBeAssignableTo<Disposable>()
+    expect(app.betterAuth.onEnd).type.not.toBeCallableWith(null, () => {})
   })
 
   test('reports the state of the keys', () => {
