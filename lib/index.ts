@@ -37,6 +37,7 @@ export {
 } from './openapi/security-schemes.js'
 export type { Authenticate } from './http/hook.js'
 export type { Guard } from './guards/clauses.js'
+export type { ExchangeStatus } from './schemes/exchange-status.js'
 export type { EndedSession } from './schemes/revoke.js'
 export type { RouteProtection } from './routes/watch-routes.js'
 export { getUser } from './http/request-decorators.js'

@@ -22,14 +22,15 @@ import { createProtections } from './routes/protections.js'
 import { watchRoutes, type RouteProtection } from './routes/watch-routes.js'
 import { createRevoke, type EndedSession } from './schemes/revoke.js'
 import { createSchemes } from './schemes/create-schemes.js'
+import type { ExchangeStatus } from './schemes/exchange-status.js'
 import { loadUserReader } from './tokens/user-reader.js'
 
 /** `fastify.betterAuth`: the keys of the auth server, and how routes are protected. */
 export interface BetterAuth {
   /** The URL of the JWKS, or `null` until it has been found. */
   readonly jwksUrl: string | null
-  /** The state of the keys, as plain data. It fetches nothing. */
-  status (): KeyStatus
+  /** The state of the keys, and with the option `exchange` of the exchange, as plain data. It fetches nothing. */
+  status (): KeyStatus & { exchange?: ExchangeStatus }
   /**
    * Fetches the JWKS, and resolves if that succeeds: then all its keys are known. Use it as a startup probe, not as a
    * continuous readiness probe, which would take instances out of rotation during an outage that their known keys would
@@ -95,7 +96,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   const source = createJwksSource(options, fastify.log)
   const keys = createKeyStore({ authUrl, source, policy, log: fastify.log, now, random: Math.random })
   const readUser = await loadUserReader(options)
-  const { schemes, sessions, shared } = createSchemes(options, {
+  const { schemes, sessions, shared, status } = createSchemes(options, {
     keys, readUser, log: fastify.log, now, random: Math.random
   })
   const checkStatus = createStatusCheck(options, now)
@@ -121,7 +122,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   })
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },
-    status: keys.status,
+    status: status === undefined ? keys.status : () => ({ ...keys.status(), exchange: status() }),
     ready: reuseSuccess(keys.ready),
     routes: watchRoutes(fastify, options, protections),
     revoke: createRevoke(sessions, shared),

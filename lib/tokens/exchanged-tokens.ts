@@ -25,6 +25,8 @@ export interface OpaqueCredential {
 
 /** The sessions behind opaque credentials, as the auth server reported them. */
 export interface ExchangedTokens {
+  /** How many sessions are known. */
+  readonly size: number
   /**
    * The verified JWT for a credential: at once if it was exchanged recently, else as a promise.
    *
@@ -160,6 +162,7 @@ export function createExchangedTokens (
   }
 
   return {
+    get size () { return sessions.size },
     verify (credential, trace) {
       const { via, header: { name, value } } = credential
       const id = digest(`${via} ${name} ${value}`)

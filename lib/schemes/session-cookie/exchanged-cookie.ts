@@ -16,7 +16,8 @@ import { createCookieReader, type Candidates } from './cookie.js'
 export function createExchangedCookie (
   sessions: ExchangedTokens, names: readonly string[], secret: string | undefined
 ): (request: FastifyRequest) => FoundCredential | undefined {
-  const cookies = names.map(name => ({ name, read: createCookieReader([name]) }))
+  // Better Auth never writes this cookie in chunks, and reads none.
+  const cookies = names.map(name => ({ name, read: createCookieReader([name], false) }))
 
   return request => {
     const byName = cookies.flatMap(({ name, read }) => read(request).map(values => ({ name, values })))
