@@ -15,12 +15,27 @@ import type { Trace, Verifier } from './verifier.js'
 /** What a request presents that only the auth server can read. */
 export interface OpaqueCredential {
   readonly via: Exclude<CredentialKind, 'bearer' | 'cookie'>
-  /** The credential in one spelling. */
-  readonly value: string
+  /** The name of its header or cookie. */
+  readonly name: string
+  /** Its text in the request, by which its session is known. */
+  readonly text: string
+  /**
+   * Reads the text before it is exchanged. A session that is known was read before.
+   *
+   * @throws TokenInvalidError if the text is malformed.
+   */
+  readonly read: (text: string) => ReadCredential
+  readonly request: {
+    /** The IP address of the client. */
+    readonly ip: string
+  }
+}
+
+export interface ReadCredential {
+  /** The session token without a signature, or the API key. */
+  readonly token: string
   /** How it is sent to the auth server. */
   readonly header: CredentialHeader
-  /** The IP address of the client. */
-  readonly address: string
 }
 
 /** The sessions behind opaque credentials, as the auth server reported them. */
@@ -50,6 +65,11 @@ export interface ExchangedTokensContext {
   readonly now: () => number
 }
 
+/** A credential while it is exchanged. */
+interface Sent extends ReadCredential, Pick<OpaqueCredential, 'via'> { readonly address: string }
+
+/** No credential is longer. */
+const MAX_LENGTH = 512
 /** The share of `maxAge` after which a session is exchanged in the background. */
 const REFRESH_AT = 0.8
 /**
@@ -90,14 +110,15 @@ export function createExchangedTokens (
   function renew (id: string, credential: OpaqueCredential): Promise<VerifiedToken> {
     const running = pending.get(id)
     if (running !== undefined) return running
-    const renewed = exchangeNow(id, credential).finally(() => {
+    const { via, text, read, request } = credential
+    const renewed = exchangeNow(id, { via, ...read(text), address: request.ip }).finally(() => {
       if (pending.get(id) === renewed) pending.delete(id)
     })
     pending.set(id, renewed)
     return renewed
   }
 
-  async function exchangeNow (id: string, credential: OpaqueCredential): Promise<VerifiedToken> {
+  async function exchangeNow (id: string, credential: Sent): Promise<VerifiedToken> {
     const session = sessions.peek(id)
     const refusal = refused.find(id)
     if (isVerdict(refusal)) throw refusal
@@ -119,10 +140,9 @@ export function createExchangedTokens (
   }
 
   async function ask (
-    id: string, credential: OpaqueCredential, isKnown: boolean, after = -Infinity
+    id: string, credential: Sent, isKnown: boolean, after = -Infinity
   ): Promise<KnownSession> {
-    const { via, value, header, address } = credential
-    const token = via === 'api-key' ? value : value.split('.', 1)[0]!
+    const { via, token, header, address } = credential
     const result = await client.exchange({ header, address, isKnown, token, maxAge: maxAgeOf(via), after })
     switch (result.kind) {
       case 'token': {
@@ -164,8 +184,9 @@ export function createExchangedTokens (
   return {
     get size () { return sessions.size },
     verify (credential, trace) {
-      const { via, header: { name, value } } = credential
-      const id = digest(`${via} ${name} ${value}`)
+      const { via, name, text } = credential
+      if (text.length > MAX_LENGTH) throw new TokenInvalidError('credential_malformed')
+      const id = digest(`${via} ${name} ${text}`)
       const session = sessions.get(id)
       if (session === undefined || !isValid(session)) return renew(id, credential)
       const isKey = via === 'api-key'

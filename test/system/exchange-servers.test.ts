@@ -1,4 +1,3 @@
-import { renameSync } from 'node:fs'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type ExchangeOptions } from '../../lib/index.js'
