@@ -119,8 +119,8 @@ function explain (code: string, forwardedFor: boolean): string {
       'path `/token`; if the server has a base path other than /api/auth, add that to "authUrl"'
   }
   if (code === 'rate_limited' && forwardedFor) {
-    return 'its rate limiter returns 429 to clients at several addresses. If it counts them as one, a proxy before it ' +
-      'drops `X-Forwarded-For`, or its `advanced.ipAddress` names another header'
+    return 'its rate limiter returns 429 to clients at several addresses. If it counts them as one, a proxy before ' +
+      'it drops `X-Forwarded-For`, or its `advanced.ipAddress` names another header'
   }
   if (code === 'rate_limited') {
     return 'its rate limiter returns 429. It counts all clients of this API as one: set "exchange.forwardedFor", ' +

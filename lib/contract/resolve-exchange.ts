@@ -84,7 +84,7 @@ export function resolveExchange (
   }
 }
 
-/** With `disableRefresh`, Better Auth writes nothing: a session is prolonged by its own application, not by this API. */
+/** With `disableRefresh`, Better Auth writes nothing: its own application prolongs a session, and not this API. */
 function tokenUrl (base: string): string {
   return `${base}/token?disableRefresh=true`
 }

@@ -8,8 +8,8 @@ export interface ExchangeStatus {
   /** How many credentials that it does not know may be exchanged now: what is left of `exchange.requestsPerMinute`. */
   remainingBudget: number
   /**
-   * Why the last exchange failed, as a stable word (`timeout`, `ECONNREFUSED`, `rate_limited`, `http_404`, …), or `null`
-   * if it did not.
+   * Why the last exchange failed, as a stable word (`timeout`, `ECONNREFUSED`, `rate_limited`, `http_404`, …), or
+   * `null` if it did not.
    */
   lastError: string | null
   /** When the auth server last judged a credential, in ISO 8601, or `null`. A refusal is a success of the exchange. */

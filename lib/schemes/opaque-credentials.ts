@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { TokenInvalidError } from '../contract/errors.js'
-import type { ReadCredential } from '../tokens/exchanged-tokens.js'
+import type { ReadCredential } from '../tokens/opaque-credential.js'
 
 /** A session token, alone or with the signature that Better Auth's cookie has, plain or percent-encoded. */
 const SESSION_TOKEN = /^[A-Za-z0-9_-]{16,128}(?:\.(?:[A-Za-z0-9+/]|%2[BF]){43}(?:=|%3D))?$/i

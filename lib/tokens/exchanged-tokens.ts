@@ -1,42 +1,15 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ExchangeClient } from '../auth-server/exchange-client.js'
-import type { CredentialHeader } from '../auth-server/token-exchange.js'
 import { ExchangeUnavailableError, JwksUnavailableError, TokenInvalidError } from '../contract/errors.js'
-import type { CredentialKind } from '../contract/principal.js'
 import type { ReasonOf } from '../contract/reasons.js'
 import type { ResolvedExchange } from '../contract/resolve-exchange.js'
 import type { KeyStore } from '../keys/key-store.js'
 import { createFirstVerdicts, createRefusedCredentials } from './refused-credentials.js'
 import { createKnownSessions, isEnded, type KnownSession } from './known-sessions.js'
+import type { OpaqueCredential, ReadCredential } from './opaque-credential.js'
 import type { VerifiedToken } from './verified-token.js'
 import type { Trace, Verifier } from './verifier.js'
-
-/** What a request presents that only the auth server can read. */
-export interface OpaqueCredential {
-  readonly via: Exclude<CredentialKind, 'bearer' | 'cookie'>
-  /** The name of its header or cookie. */
-  readonly name: string
-  /** Its text in the request, by which its session is known. */
-  readonly text: string
-  /**
-   * Reads the text before it is exchanged. A session that is known was read before.
-   *
-   * @throws TokenInvalidError if the text is malformed.
-   */
-  readonly read: (text: string) => ReadCredential
-  readonly request: {
-    /** The IP address of the client. */
-    readonly ip: string
-  }
-}
-
-export interface ReadCredential {
-  /** The session token without a signature, or the API key. */
-  readonly token: string
-  /** How it is sent to the auth server. */
-  readonly header: CredentialHeader
-}
 
 /** The sessions behind opaque credentials, as the auth server reported them. */
 export interface ExchangedTokens {

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type ExchangeOptions } from '../../lib/index.js'
-import { captureLog, type LogCapture } from '../fixtures/api.js'
+import { captureLog } from '../fixtures/api.js'
 import { createClock, useClock, type Clock } from '../fixtures/clock.js'
 import { startSessionServer, type Person, type SessionServer, type SessionServerOptions } from '../fixtures/exchange.js'
 import { VERSIONS } from '../fixtures/oauth-packages.js'
@@ -10,18 +10,17 @@ import { openSqlite, type Sqlite } from '../fixtures/sqlite.js'
 
 type Headers = Record<string, string>
 
-interface World { readonly server: SessionServer, readonly clock: Clock, readonly app: FastifyInstance, log: LogCapture }
+interface World { readonly server: SessionServer, readonly clock: Clock, readonly app: FastifyInstance }
 
 async function setUp (t: Test, options: SessionServerOptions, exchange: ExchangeOptions = {}): Promise<World> {
   const clock = createClock(Date.now())
   useClock(t, clock)
   const server = await startSessionServer(t, options)
-  const log = captureLog()
-  const app = Fastify({ logger: log.logger })
+  const app = Fastify({ logger: captureLog().logger })
   t.teardown(() => app.close())
   await app.register(betterAuthPlugin, { authUrl: server.origin, exchange: { timeout: 120_000, ...exchange } })
   app.get('/me', { onRequest: [app.authenticate] }, async ({ user, principal }) => `${user.id} ${principal!.via}`)
-  return { server, clock, app, log }
+  return { server, clock, app }
 }
 
 /** Whom the API sees and how, or the status of its response. */

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { isBetterAuthError, TokenInvalidError } from '../../contract/errors.js'
-import type { ExchangedTokens, OpaqueCredential } from '../../tokens/exchanged-tokens.js'
+import type { ExchangedTokens } from '../../tokens/exchanged-tokens.js'
+import type { OpaqueCredential } from '../../tokens/opaque-credential.js'
 import type { VerifiedToken } from '../../tokens/verified-token.js'
 import type { Trace } from '../../tokens/verifier.js'
 import { createCookieValueReader } from '../opaque-credentials.js'
