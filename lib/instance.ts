@@ -3,6 +3,7 @@ import type { Verify } from './connections/verify.js'
 import type { Principal } from './contract/principal.js'
 import type { KeyStatus } from './keys/key-store.js'
 import type { RouteProtection } from './routes/watch-routes.js'
+import type { ExchangeStatus } from './schemes/exchange-status.js'
 import type { EndedSession } from './schemes/revoke.js'
 
 /** `fastify.betterAuth`: tokens outside of requests, the keys of the auth server, and how routes are protected. */
@@ -44,8 +45,8 @@ export interface BetterAuth {
   onEnd (principal: Principal, listener: (reason: EndReason) => void): EndWatch
   /** The URL of the JWKS, or `null` until it has been found. */
   readonly jwksUrl: string | null
-  /** The state of the keys, as plain data. It fetches nothing. */
-  status (): KeyStatus
+  /** The state of the keys, and with the option `exchange` of the exchange, as plain data. It fetches nothing. */
+  status (): KeyStatus & { exchange?: ExchangeStatus }
   /**
    * Fetches the JWKS, and resolves if that succeeds: then all its keys are known. Use it as a startup probe, not as a
    * continuous readiness probe, which would take instances out of rotation during an outage that their known keys would

@@ -41,7 +41,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   const source = createJwksSource(options, fastify.log)
   const keys = createKeyStore({ authUrl, source, policy, log: fastify.log, now, random: Math.random })
   const readUser = await loadUserReader(options)
-  const { schemes, sessions, shared } = createSchemes(options, {
+  const { schemes, sessions, shared, status } = createSchemes(options, {
     keys, readUser, log: fastify.log, now, random: Math.random
   })
   const checkStatus = createStatusCheck(options, now)
@@ -68,7 +68,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   })
   fastify.decorate('betterAuth', {
     get jwksUrl () { return source.url },
-    status: keys.status,
+    status: status === undefined ? keys.status : () => ({ ...keys.status(), exchange: status() }),
     ready: reuseSuccess(keys.ready),
     routes: watchRoutes(fastify, options, protections),
     verify: createVerify({ bearer: schemes[0], checkStatus, authUrl }, options),

@@ -1,16 +1,16 @@
-import type { FastifyBaseLogger } from 'fastify'
 import { ExchangeUnavailableError } from '../contract/errors.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { ResolvedExchange } from '../contract/resolve-exchange.js'
-import { createBackoff } from './backoff.js'
-import { createBudget } from './budget.js'
-import { describeFailure } from './failure.js'
-import { exchangeToken, type CredentialHeader, type ExchangeResponse, type FailedExchange } from './token-exchange.js'
+import { SILENCE } from './budget.js'
+import { createClientBudget } from './client-budget.js'
+import { createExchangeHealth, type ExchangeHealthContext, type HealthStatus } from './exchange-health.js'
+import { exchangeUrl } from './exchange-url.js'
+import { exchangeToken, type CredentialHeader, type ExchangeResponse } from './token-exchange.js'
 
 /** A credential that is to be exchanged. */
 export interface Exchanging {
   readonly header: CredentialHeader
-  /** The IP address of the client, for the option `forwardedFor`; `undefined` if nobody knows it. */
+  /** The IP address of the client, for the option `forwardedFor` and for its share of the budget, if anyone knows it. */
   readonly address: string | undefined
   /** Whether this instance knows the session already; if not, the exchange counts for the budget. */
   readonly isKnown: boolean
@@ -32,7 +32,7 @@ export type ExchangeResult = Exclude<ExchangeResponse, { readonly kind: 'failed'
 
 /** Exchanges credentials at one auth server, and pauses after a failure. */
 export interface ExchangeClient {
-  /** Whether the last exchange failed. */
+  /** Whether the last exchange failed, and not because of its own credential. */
   readonly failing: boolean
   /** Whether no exchange should be made now: after a failure, one exchange at a time finds out whether it is over. */
   isPausing (): boolean
@@ -40,80 +40,82 @@ export interface ExchangeClient {
   exchange (exchanging: Exchanging): Promise<ExchangeResult>
 }
 
-export interface ExchangeClientContext {
+/** The client of one instance, without a shared store. */
+export interface OwnExchangeClient extends ExchangeClient {
+  /** @throws ExchangeUnavailableError if `exchange()` would throw it without a call. */
+  assertMayExchange (exchanging: Exchanging): void
+  status (): ExchangeClientStatus
+}
+
+export interface ExchangeClientStatus extends HealthStatus {
+  /** How many unknown credentials may be exchanged now. */
+  readonly budget: number
+}
+
+export interface ExchangeClientContext extends ExchangeHealthContext {
   readonly exchange: ResolvedExchange
   /** The option `jwks.headers`: whatever stands in front of the JWKS also stands in front of the exchange. */
   readonly headers: ResolvedOptions['jwks']['headers']
-  readonly log: FastifyBaseLogger
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
-  /** From 0 up to 1. */
-  readonly random: () => number
+  /** The URL of the JWKS, or `null` if it cannot be found. It throws nothing. */
+  readonly findJwks: () => Promise<string | null>
 }
 
 /** The shortest time after which another attempt makes sense, in milliseconds. */
 const MIN_RETRY_AFTER = 1000
 
-export function createExchangeClient (
-  { exchange, headers, log, now, random }: ExchangeClientContext
-): ExchangeClient {
-  const { url, timeout, requestsPerMinute } = exchange
-  const backoff = createBackoff(now, random)
-  const budget = createBudget(requestsPerMinute, now)
+export function createExchangeClient (context: ExchangeClientContext): OwnExchangeClient {
+  const { exchange, headers, findJwks, now } = context
+  const { timeout, requestsPerMinute, forwardedFor } = exchange
+  const health = createExchangeHealth(context)
+  // The auth server counts clients that it can tell apart each for itself: none needs the silence of all.
+  const budget = createClientBudget(requestsPerMinute, now, forwardedFor ? 0 : SILENCE)
   let running = 0
-  let failingSince = 0
-
-  function report (response: ExchangeResponse): void {
-    if (response.kind !== 'failed') {
-      if (backoff.failing) log.info({ url, downFor: now() - failingSince }, 'the auth server exchanges tokens again')
-      backoff.succeed()
-      return
-    }
-    const { code, detail, retryAfter } = response
-    if (!backoff.failing) {
-      failingSince = now()
-      log.error({ url, code, detail }, `the auth server does not exchange tokens: ${explain(response)}`)
-    }
-    backoff.fail(retryAfter)
-  }
 
   function isPausing (): boolean {
-    return backoff.remaining() > 0 || (backoff.failing && running > 0)
+    return health.remaining() > 0 || (health.failing && running > 0)
   }
 
-  function unavailable (): ExchangeUnavailableError {
-    return new ExchangeUnavailableError(Math.max(MIN_RETRY_AFTER, backoff.remaining()))
+  function unavailable (exchanging: Exchanging): ExchangeUnavailableError {
+    return new ExchangeUnavailableError(Math.max(MIN_RETRY_AFTER, health.remainingFor(exchanging)))
+  }
+
+  function assertMayExchange (exchanging: Exchanging): void {
+    const { address, isKnown } = exchanging
+    budget.see(address)
+    if (isPausing() || health.remainingFor(exchanging) > 0) throw unavailable(exchanging)
+    const wait = isKnown ? 0 : budget.wait(address)
+    if (wait > 0) throw new ExchangeUnavailableError(wait, 'exchange_budget')
   }
 
   return {
-    get failing () { return backoff.failing },
+    get failing () { return health.failing },
     isPausing,
-    async exchange ({ header, address, isKnown }) {
-      if (isPausing()) throw unavailable()
-      const wait = isKnown ? 0 : budget.take()
-      if (wait > 0) throw new ExchangeUnavailableError(wait, 'exchange_budget')
+    assertMayExchange,
+    async exchange (exchanging) {
+      assertMayExchange(exchanging)
+      const { header, address, isKnown } = exchanging
+      if (!isKnown) budget.take(address)
+      const isProbe = health.failing
       const exchangedAt = now()
-      const isProbe = backoff.failing
-      const forwardedFor = exchange.forwardedFor ? address : undefined
       running++
-      const response = await exchangeToken({ url, credential: header, headers, forwardedFor, timeout })
-        .finally(() => { running-- })
-      // Many that fail together are one failure, with one pause.
-      if (response.kind !== 'failed' || isProbe || !backoff.failing) report(response)
-      if (response.kind === 'failed') throw unavailable()
-      return { ...response, exchangedAt }
-    }
+      try {
+        const url = exchangeUrl(exchange, exchange.root === undefined ? null : await findJwks())
+        const response = await exchangeToken({
+          url,
+          confirmRefusal: isKnown || health.isDoubtful(),
+          credential: header,
+          headers,
+          forwardedFor: forwardedFor ? address : undefined,
+          timeout
+        })
+        // Many that fail together are one failure, with one pause.
+        if (response.kind !== 'failed' || isProbe || !health.failing) health.report(response, exchanging, url)
+        if (response.kind === 'failed') throw unavailable(exchanging)
+        return { ...response, exchangedAt }
+      } finally {
+        running--
+      }
+    },
+    status: () => ({ ...health.status(), budget: budget.left })
   }
-}
-
-function explain ({ code, detail }: FailedExchange): string {
-  if (detail === 404) {
-    return '`GET /token` returns 404. Add the plugin jwt() to the Better Auth server, and do not disable its ' +
-      'path `/token`; if the server has a base path other than /api/auth, add that to "authUrl"'
-  }
-  if (code === 'rate_limited') {
-    return 'its rate limiter returns 429. It counts all clients of this API as one: set "exchange.forwardedFor", ' +
-      'or at the Better Auth server `rateLimit: { customRules: { \'/token\': false } }`'
-  }
-  return describeFailure(code, detail)
 }

@@ -1,7 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
+import { ExchangeUnavailableError } from '../contract/errors.js'
 import type { ResolvedExchange } from '../contract/resolve-exchange.js'
 import { createBoundedStore, StoreFailedError, type BoundedStoreContext } from './bounded-store.js'
-import type { ExchangeClient, ExchangeResult, Exchanging } from './exchange-client.js'
+import { createClientBudget } from './client-budget.js'
+import type { ExchangeClient, ExchangeResult, Exchanging, OwnExchangeClient } from './exchange-client.js'
 import { createExchangeVault, type Revoked, type SealedPlace } from './exchange-vault.js'
 import { createSharedResults, type SharedResult } from './shared-results.js'
 
@@ -21,6 +23,11 @@ export interface SharedExchangeContext extends BoundedStoreContext {
 
 /** How often an instance looks whether another one has finished, in milliseconds. */
 const POLL_EVERY = 50
+/**
+ * How many unknown credentials may be looked up in vain for each one that may be exchanged: somebody who tries random
+ * ones must not keep the store busy.
+ */
+const MISSES = 10
 /** How much longer than an exchange the lease lasts, in milliseconds: the result is stored after the exchange. */
 const STORING = 2000
 
@@ -29,13 +36,19 @@ const STORING = 2000
  * for its result. A store that fails changes nothing else: then each instance asks by itself.
  */
 export function shareExchanges (
-  client: ExchangeClient, { exchange, log, now, random }: SharedExchangeContext
+  client: Omit<OwnExchangeClient, 'status'>, { exchange, log, now, random }: SharedExchangeContext
 ): SharedExchangeClient {
-  const { shared, url, timeout, staleIfError } = exchange
+  const { shared, url, timeout, staleIfError, requestsPerMinute } = exchange
   const store = createBoundedStore(shared!.store, { log, now, random })
   const vault = createExchangeVault(shared!.secret, url)
   const results = createSharedResults({ exchange, store, vault, log, now })
+  const misses = createClientBudget(MISSES * requestsPerMinute, now, 0)
   const leaseOf = ({ key }: SealedPlace) => `${key}:lease`
+
+  function assertMayLook ({ address, isKnown }: Exchanging): void {
+    const wait = isKnown ? 0 : misses.wait(address)
+    if (wait > 0) throw new ExchangeUnavailableError(wait, 'exchange_budget')
+  }
 
   /** @returns a result of another instance, or whether this instance has the lease. It has to ask in any case. */
   async function takeTurn (place: SealedPlace, exchanging: Exchanging): Promise<SharedResult | boolean> {
@@ -72,9 +85,15 @@ export function shareExchanges (
     get failing () { return client.failing },
     isPausing: client.isPausing,
     async exchange (exchanging) {
+      assertMayLook(exchanging)
       const place = vault.placeOf(exchanging.header)
       const known = await unlessFailed(results.find(place, exchanging.token))
       if (known !== undefined && isUsable(known, exchanging)) return known
+      if (known === undefined) {
+        if (!exchanging.isKnown) misses.take(exchanging.address)
+        // Without an exchange to come, a lease would only cost calls.
+        client.assertMayExchange(exchanging)
+      }
       const turn = client.isPausing() ? false : await unlessFailed(takeTurn(place, exchanging)) ?? false
       if (typeof turn === 'object') return turn
       try {

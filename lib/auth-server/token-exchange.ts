@@ -27,6 +27,11 @@ export interface FailedExchange {
 
 export interface ExchangeRequest {
   readonly url: string
+  /**
+   * Whether a refusal counts only if the auth server can read its sessions. While its database is down, Better Auth
+   * says of every session that there is none.
+   */
+  readonly confirmRefusal?: boolean
   readonly credential: CredentialHeader
   /** Headers of the application's own. */
   readonly headers: Readonly<Record<string, string>>
@@ -47,7 +52,7 @@ const USAGE_EXCEEDED_FOR = 60_000
  * goes to no other host. Nothing is thrown.
  */
 export async function exchangeToken (
-  { url, credential, headers: own, forwardedFor, timeout }: ExchangeRequest
+  { url, confirmRefusal = false, credential, headers: own, forwardedFor, timeout }: ExchangeRequest
 ): Promise<ExchangeResponse> {
   const headers = new Headers(DEFAULT_HEADERS)
   for (const [name, value] of Object.entries(own)) headers.set(name, value)
@@ -55,18 +60,30 @@ export async function exchangeToken (
   headers.set('accept-encoding', 'identity')
   headers.set(credential.name, credential.value)
   const signal = AbortSignal.timeout(timeout)
-  const attempt = async (): Promise<ExchangeResponse> => {
+  const attempt = async (target: string, read: typeof judge): Promise<ExchangeResponse> => {
     try {
-      const response = await fetch(url, { headers, redirect: 'manual', signal })
-      return judge(response, await readBody(response))
+      const response = await fetch(target, { headers, redirect: 'manual', signal })
+      return read(response, await readBody(response))
     } catch (error) {
       const { code, systemCode } = failureOf(error, signal)
       return failed(code, systemCode)
     }
   }
-  const first = await attempt()
+  const first = await attempt(url, judge)
   // A connection that was kept alive, and that the server closed before it saw the request.
-  return first.kind === 'failed' && first.code === 'connection_reset' ? attempt() : first
+  const isClosed = first.kind === 'failed' && first.code === 'connection_reset'
+  const verdict = isClosed ? await attempt(url, judge) : first
+  return verdict.kind === 'refused' && confirmRefusal ? attempt(sessionUrl(url), judgeSession) : verdict
+}
+
+/** Where Better Auth reports a failure to read the session, with a status of 500. */
+function sessionUrl (url: string): string {
+  return url.replace(/token\?.*$/, 'get-session?disableRefresh=true&disableCookieCache=true')
+}
+
+function judgeSession ({ status, headers }: Response): ExchangeResponse {
+  if (status < 500 && status !== 429) return { kind: 'refused' }
+  return failed(statusFailure(status, 'no_token'), status, readRetryAfter(headers, Date.now()))
 }
 
 function judge ({ status, headers }: Response, body: string | undefined): ExchangeResponse {

@@ -10,6 +10,11 @@ import {
 export interface ResolvedExchange {
   /** Where a credential is exchanged for a JWT. */
   readonly url: string
+  /**
+   * Where it is exchanged if the JWKS is at `jwksUrl`, that is, if the base path is `/`; `undefined` if `authUrl` has a
+   * base path.
+   */
+  readonly root: { readonly jwksUrl: string, readonly url: string } | undefined
   readonly sessionToken: boolean
   readonly sessionCookie: { readonly names: readonly string[] } | false
   /** The name of the header is in lower case. */
@@ -67,15 +72,21 @@ export function resolveExchange (
     throw new InvalidOptionError(`Option "jwks.headers" must not have "${fixed}" with the option "exchange": these ` +
       'headers are sent with each exchange, and this one is for the credential of the client')
   }
+  const isOrigin = new URL(authUrl).pathname === '/'
   return {
     ...rest,
-    // Better Auth writes nothing then: a session is prolonged by its own application, not by this API.
-    url: `${new URL(authUrl).pathname === '/' ? `${authUrl}/api/auth` : authUrl}/token?disableRefresh=true`,
+    url: tokenUrl(isOrigin ? `${authUrl}/api/auth` : authUrl),
+    root: isOrigin ? { jwksUrl: `${authUrl}/jwks`, url: tokenUrl(authUrl) } : undefined,
     sessionToken,
     sessionCookie: cookie && { names: cookieNames(cookie.name ?? `${prefix}.session_token`, isSecure) },
     apiKey: key && { header: header as string, maxAge: key.maxAge },
     shared: shared && resolveShared(shared)
   }
+}
+
+/** With `disableRefresh`, Better Auth writes nothing: its own application prolongs a session, and not this API. */
+function tokenUrl (base: string): string {
+  return `${base}/token?disableRefresh=true`
 }
 
 function resolveShared (given: SharedExchangeOptions): ResolvedExchange['shared'] {

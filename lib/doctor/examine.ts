@@ -35,7 +35,7 @@ export async function examine (
   const expectedIssuer = oauthIssuerOf(given, env)
   const provider = jwks === null ? null : await examineProvider(options, jwks.url, expectedIssuer)
   const exchanging = resolveOptions({ ...given, exchange: true }, env)
-  const situation = { options, exchanging, entries, expectedIssuer, provider }
+  const situation = { options, exchanging, entries, expectedIssuer, provider, jwksUrl: jwks?.url ?? null }
   const { token, findings: tokenFindings } = await lookAtToken(pasted, situation)
   const findings = [
     ...aboutAuthUrl(options),
@@ -75,10 +75,11 @@ interface Situation {
   readonly entries: readonly unknown[] | undefined
   readonly expectedIssuer: string
   readonly provider: DoctorProvider | null
+  readonly jwksUrl: string | null
 }
 
 async function lookAtToken (
-  pasted: string | undefined, { options, exchanging, entries, expectedIssuer, provider }: Situation
+  pasted: string | undefined, { options, exchanging, entries, expectedIssuer, provider, jwksUrl }: Situation
 ): Promise<{ token: DoctorToken | null, findings: DoctorFinding[] }> {
   if (pasted === undefined) return { token: null, findings: [] }
   const { token, notes, cookieName } = findToken(pasted)
@@ -94,7 +95,9 @@ async function lookAtToken (
   const rules = { options, keys: store, expectedIssuer }
   const decoded = await examineToken(token, rules)
   const exchanges = decoded.kind === 'opaque' && provider !== null
-    ? await examineExchange(token, cookieName, exchanging, async jwt => (await examineToken(jwt, rules)).verdict)
+    ? await examineExchange({ credential: token, cookieName, options: exchanging, jwksUrl }, async jwt => {
+      return (await examineToken(jwt, rules)).verdict
+    })
     : []
   const examined = { notes, ...decoded, exchanges }
   return {

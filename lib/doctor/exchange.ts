@@ -1,3 +1,4 @@
+import { exchangeUrl } from '../auth-server/exchange-url.js'
 import { describeFailure } from '../auth-server/failure.js'
 import { exchangeToken, type CredentialHeader } from '../auth-server/token-exchange.js'
 import { REASONS } from '../contract/reasons.js'
@@ -12,18 +13,25 @@ const NAMES: Record<DoctorExchange['as'], string> = {
   'session-cookie': 'a session cookie', 'session-token': 'a session token', 'api-key': 'an API key'
 }
 
+interface Pasted {
+  readonly credential: string
+  /** The name of the cookie that it was in. */
+  readonly cookieName: string | undefined
+  /** With the option `exchange`. */
+  readonly options: Pick<ResolvedOptions, 'exchange' | 'jwks'>
+  readonly jwksUrl: string | null
+}
+
 /**
  * Exchanges an opaque credential as the option `exchange` does, in each way that its form allows, until one succeeds.
  *
- * @param options - with the option `exchange`.
- * @param cookieName - the name of the cookie that it was in.
  * @param judge - judges the JWT.
  */
 export async function examineExchange (
-  credential: string, cookieName: string | undefined, options: Pick<ResolvedOptions, 'exchange' | 'jwks'>,
-  judge: (token: string) => Promise<DoctorVerdict>
+  { credential, cookieName, options, jwksUrl }: Pasted, judge: (token: string) => Promise<DoctorVerdict>
 ): Promise<DoctorExchange[]> {
-  const { url, timeout } = options.exchange!
+  const { timeout } = options.exchange!
+  const url = exchangeUrl(options.exchange!, jwksUrl)
   const exchanges: DoctorExchange[] = []
   for (const { as, header } of waysOf(credential, cookieName)) {
     const { headers } = options.jwks

@@ -3,7 +3,7 @@ import { RequestInvalidError, TokenInvalidError } from '../contract/errors.js'
 import type { BetterAuthOptions } from '../contract/options.js'
 import type { ExchangedTokens } from '../tokens/exchanged-tokens.js'
 import type { Verifier } from '../tokens/verifier.js'
-import { isOpaque, isSessionToken } from './opaque-credentials.js'
+import { isOpaque, readSessionToken } from './opaque-credentials.js'
 import type { FoundCredential, Scheme } from './scheme.js'
 
 type ExtractToken = NonNullable<BetterAuthOptions['extractToken']>
@@ -29,9 +29,9 @@ export function bearerScheme (
 ): BearerScheme {
   function read (token: string, request?: FastifyRequest): string | FoundCredential {
     if (sessions === undefined || !isOpaque(token)) return token
-    if (!isSessionToken(token)) throw new TokenInvalidError('credential_malformed')
-    const header = { name: 'authorization', value: `Bearer ${token}` }
-    const credential = { via: 'session-token', value: token, header, address: request?.ip } as const
+    const credential = {
+      via: 'session-token', name: 'authorization', text: token, read: readSessionToken, request
+    } as const
     return { verify: trace => sessions.verify(credential, trace) }
   }
 

@@ -12,6 +12,7 @@ import { createVerifier } from '../tokens/verifier.js'
 import { apiKeyScheme } from './api-key.js'
 import { bearerScheme, type BearerScheme } from './bearer.js'
 import { createDpopScheme, exceptDpop } from './dpop/scheme.js'
+import { readExchangeStatus, type ExchangeStatus } from './exchange-status.js'
 import type { Scheme } from './scheme.js'
 import { createExchangedCookie } from './session-cookie/exchanged-cookie.js'
 import { sessionCookieProfile } from './session-cookie/jwt.js'
@@ -36,6 +37,8 @@ export interface Schemes {
   readonly sessions: ExchangedTokens | undefined
   /** Where they are shared between instances; `undefined` without the option `exchange.shared`. */
   readonly shared: SharedExchangeClient | undefined
+  /** The state of the exchange; `undefined` without the option `exchange`. */
+  readonly status: (() => ExchangeStatus) | undefined
 }
 
 export function createSchemes (options: ResolvedOptions, { keys, readUser, log, now, random }: SchemeContext): Schemes {
@@ -44,16 +47,20 @@ export function createSchemes (options: ResolvedOptions, { keys, readUser, log, 
   const context = { keys, checks: createSignatureChecks(), now }
   const verifier = createVerifier(accessTokenProfile(options, readUser), options, context)
 
-  function createSessions (exchange: ResolvedExchange): Omit<Schemes, 'schemes'> {
-    const own = createExchangeClient({ exchange, headers: options.jwks.headers, log, now, random })
-    const shared = exchange.shared && shareExchanges(own, { exchange, log, now, random })
-    return {
-      sessions: createExchangedTokens({ exchange, client: shared ?? own, verifier, keys, log, now }),
-      shared
-    }
+  async function findJwks (): Promise<string | null> {
+    // Without the keys, no JWT can be verified either.
+    if (keys.status().url === null) await keys.ready().catch(() => {})
+    return keys.status().url
   }
 
-  const { sessions, shared } = exchange === undefined ? {} : createSessions(exchange)
+  function createSessions (exchange: ResolvedExchange): Omit<Schemes, 'schemes'> {
+    const own = createExchangeClient({ exchange, headers: options.jwks.headers, findJwks, log, now, random })
+    const shared = exchange.shared && shareExchanges(own, { exchange, log, now, random })
+    const sessions = createExchangedTokens({ exchange, client: shared ?? own, verifier, keys, log, now })
+    return { sessions, shared, status: () => readExchangeStatus(sessions, own) }
+  }
+
+  const { sessions, shared, status } = exchange === undefined ? {} : createSessions(exchange)
   const schemes: [BearerScheme, ...Scheme[]] = [
     bearerScheme(verifier, extractToken, exchange?.sessionToken === true ? sessions : undefined)
   ]
@@ -63,7 +70,7 @@ export function createSchemes (options: ResolvedOptions, { keys, readUser, log, 
   }
   const cookie = createCookieScheme()
   if (cookie !== undefined) schemes.push(cookie)
-  return { schemes, sessions, shared }
+  return { schemes, sessions, shared, status }
 
   function createCookieScheme (): Scheme | undefined {
     const secret = sessionCookie === false ? undefined : sessionCookie.secret

@@ -1,30 +1,20 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ExchangeClient } from '../auth-server/exchange-client.js'
-import type { CredentialHeader } from '../auth-server/token-exchange.js'
 import { ExchangeUnavailableError, JwksUnavailableError, TokenInvalidError } from '../contract/errors.js'
-import type { CredentialKind } from '../contract/principal.js'
 import type { ReasonOf } from '../contract/reasons.js'
 import type { ResolvedExchange } from '../contract/resolve-exchange.js'
 import type { KeyStore } from '../keys/key-store.js'
 import { createFirstVerdicts, createRefusedCredentials } from './refused-credentials.js'
 import { createKnownSessions, isEnded, type KnownSession } from './known-sessions.js'
+import type { OpaqueCredential, ReadCredential } from './opaque-credential.js'
 import type { VerifiedToken } from './verified-token.js'
 import type { Trace, Verifier } from './verifier.js'
 
-/** What a request presents that only the auth server can read. */
-export interface OpaqueCredential {
-  readonly via: Exclude<CredentialKind, 'bearer' | 'dpop' | 'cookie'>
-  /** The credential in one spelling. */
-  readonly value: string
-  /** How it is sent to the auth server. */
-  readonly header: CredentialHeader
-  /** The IP address of the client; `undefined` without a request. */
-  readonly address: string | undefined
-}
-
 /** The sessions behind opaque credentials, as the auth server reported them. */
 export interface ExchangedTokens {
+  /** How many sessions are known. */
+  readonly size: number
   /**
    * The verified JWT for a credential: at once if it was exchanged recently, else as a promise.
    *
@@ -48,6 +38,11 @@ export interface ExchangedTokensContext {
   readonly now: () => number
 }
 
+/** A credential while it is exchanged. */
+interface Sent extends ReadCredential, Pick<OpaqueCredential, 'via'> { readonly address: string | undefined }
+
+/** No credential is longer. */
+const MAX_LENGTH = 512
 /** The share of `maxAge` after which a session is exchanged in the background. */
 const REFRESH_AT = 0.8
 /**
@@ -88,14 +83,15 @@ export function createExchangedTokens (
   function renew (id: string, credential: OpaqueCredential): Promise<VerifiedToken> {
     const running = pending.get(id)
     if (running !== undefined) return running
-    const renewed = exchangeNow(id, credential).finally(() => {
+    const { via, text, read, request } = credential
+    const renewed = exchangeNow(id, { via, ...read(text), address: request?.ip }).finally(() => {
       if (pending.get(id) === renewed) pending.delete(id)
     })
     pending.set(id, renewed)
     return renewed
   }
 
-  async function exchangeNow (id: string, credential: OpaqueCredential): Promise<VerifiedToken> {
+  async function exchangeNow (id: string, credential: Sent): Promise<VerifiedToken> {
     const session = sessions.peek(id)
     const refusal = refused.find(id)
     if (isVerdict(refusal)) throw refusal
@@ -117,10 +113,9 @@ export function createExchangedTokens (
   }
 
   async function ask (
-    id: string, credential: OpaqueCredential, isKnown: boolean, after = -Infinity
+    id: string, credential: Sent, isKnown: boolean, after = -Infinity
   ): Promise<KnownSession> {
-    const { via, value, header, address } = credential
-    const token = via === 'api-key' ? value : value.split('.', 1)[0]!
+    const { via, token, header, address } = credential
     const result = await client.exchange({ header, address, isKnown, token, maxAge: maxAgeOf(via), after })
     switch (result.kind) {
       case 'token': {
@@ -160,9 +155,11 @@ export function createExchangedTokens (
   }
 
   return {
+    get size () { return sessions.size },
     verify (credential, trace) {
-      const { via, header: { name, value } } = credential
-      const id = digest(`${via} ${name} ${value}`)
+      const { via, name, text } = credential
+      if (text.length > MAX_LENGTH) throw new TokenInvalidError('credential_malformed')
+      const id = digest(`${via} ${name} ${text}`)
       const session = sessions.get(id)
       if (session === undefined || !isValid(session)) return renew(id, credential)
       const isKey = via === 'api-key'

@@ -13,6 +13,8 @@ export interface KnownSession {
 
 /** The sessions that were exchanged, by the digest of their credential. */
 export interface KnownSessions {
+  /** How many there are, those that have ended included. */
+  readonly size: number
   /** Marks it as used. */
   get (id: string): KnownSession | undefined
   peek (id: string): KnownSession | undefined
@@ -37,6 +39,7 @@ export function createKnownSessions (max: number): KnownSessions {
   }
 
   return {
+    get size () { return sessions.size },
     get: id => sessions.get(id),
     peek: id => sessions.peek(id),
     set (id, session) { sessions.set(id, session) },

@@ -69,3 +69,26 @@ t.test('a clock that was set back earns nothing, opens nothing, and closes for n
   clock.advance(-HOUR)
   t.equal(drain(open), 1)
 })
+
+t.test('looking at it takes nothing', async t => {
+  const clock = createClock()
+  const budget = createBudget(60, clock.now)
+  for (let i = 0; i < 100; i++) t.equal(budget.wait(), 0)
+  t.equal(budget.left, 60)
+  t.equal(drain(budget), 60)
+  t.equal(budget.left, 0)
+  clock.advance(5000)
+  t.strictSame([budget.wait(), budget.left], [6000, 0], 'what came in does not count while it is closed')
+  clock.advance(6000)
+  t.strictSame([budget.wait(), budget.left], [0, 11])
+})
+
+t.test('without silence, the next call comes as soon as it is there', async t => {
+  const clock = createClock()
+  const budget = createBudget(60, clock.now, 0)
+  t.equal(drain(budget), 60)
+  clock.advance(400)
+  t.equal(budget.take(), 600)
+  clock.advance(600)
+  t.equal(drain(budget), 1)
+})

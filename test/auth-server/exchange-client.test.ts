@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { createExchangeClient, type ExchangeClient } from '../../lib/auth-server/exchange-client.js'
+import { createExchangeClient, type OwnExchangeClient } from '../../lib/auth-server/exchange-client.js'
 import type { ExchangeOptions } from '../../lib/contract/exchange-options.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import { close, listen } from '../fixtures/auth-server.js'
@@ -19,14 +19,18 @@ const KNOWN = {
   after: -Infinity
 }
 const UNKNOWN = { ...KNOWN, isKnown: false }
+const OTHER = { ...KNOWN, header: { name: 'authorization', value: `Bearer other-${SECRET}` } }
+const ELSEWHERE = { ...OTHER, address: '198.51.100.1' }
 
 interface World {
-  readonly client: ExchangeClient
+  readonly client: OwnExchangeClient
   readonly clock: Clock
   readonly lines: RecordedLine[]
   /** The requests that came, in order. */
   readonly requests: IncomingMessage[]
   readonly url: string
+  /** Where the keys are. */
+  jwksUrl: string | null
   /** How the server responds. */
   respond: (response: ServerResponse) => void
 }
@@ -51,14 +55,25 @@ async function createWorld (t: Test, options: ExchangeOptions = {}, headers = {}
   const clock = createClock()
   const { lines, log } = recordLog()
   const client = createExchangeClient({
-    exchange: exchange!, headers: jwks.headers, log, now: clock.now, random: () => 0
+    exchange: exchange!,
+    headers: jwks.headers,
+    findJwks: async () => world.jwksUrl,
+    log,
+    now: clock.now,
+    random: () => 0
   })
-  const world: World = { client, clock, lines, requests: [], url: exchange!.url, respond: token }
+  const world: World = { client, clock, lines, requests: [], url: exchange!.url, jwksUrl: null, respond: token }
   return world
 }
 
+/** Responds to the exchange, and to the question whether there really is no session. */
+const refused = (confirmation: number) => (response: ServerResponse) => {
+  status(response.req.url!.includes('get-session') ? confirmation : 401)(response)
+}
+const cut = (response: ServerResponse) => { response.destroy() }
+
 /** Why an exchange is refused, and for how many milliseconds. */
-async function refusal (client: ExchangeClient, exchanging = KNOWN): Promise<[string, number | undefined]> {
+async function refusal (client: OwnExchangeClient, exchanging = KNOWN): Promise<[string, number | undefined]> {
   const { reason, retryAfter, statusCode } = await refusalOf(() => client.exchange(exchanging))
   t.equal(statusCode, 503)
   return [reason, retryAfter]
@@ -98,7 +113,7 @@ t.test('a verdict is no failure', async t => {
 t.test('after a failure nobody calls during the pause, then one at a time', async t => {
   const world = await createWorld(t)
   const { client, clock, requests, lines, url } = world
-  world.respond = status(500)
+  world.respond = status(404)
   t.strictSame(await refusal(client), ['exchange_unavailable', 1000])
   t.strictSame([client.failing, client.isPausing()], [true, true])
   t.strictSame(await refusal(client), ['exchange_unavailable', 1000])
@@ -108,7 +123,7 @@ t.test('after a failure nobody calls during the pause, then one at a time', asyn
   clock.advance(500)
   t.equal(client.isPausing(), false)
   let release = () => {}
-  world.respond = response => { release = () => { status(502)(response) } }
+  world.respond = response => { release = () => { status(404)(response) } }
   const probe = refusal(client)
   t.equal(client.isPausing(), true, 'while one finds out')
   t.strictSame(await refusal(client), ['exchange_unavailable', 1000])
@@ -121,12 +136,9 @@ t.test('after a failure nobody calls during the pause, then one at a time', asyn
   world.respond = token
   t.match(await client.exchange(KNOWN), { kind: 'token' })
   t.strictSame([client.failing, client.isPausing()], [false, false])
-  t.strictSame(lines, [
-    {
-      level: 'error',
-      msg: 'the auth server does not exchange tokens: http_5xx (500)',
-      fields: { url, code: 'http_5xx', detail: 500 }
-    },
+  t.equal(lines.length, 2)
+  t.match(lines, [
+    { level: 'error', msg: /does not exchange tokens: .GET/, fields: { url, code: 'http_4xx', detail: 404 } },
     { level: 'info', msg: 'the auth server exchanges tokens again', fields: { url, downFor: 1500 } }
   ], 'one line when it begins, and one when it ends')
 })
@@ -151,7 +163,7 @@ t.test('many that fail together are one failure', async t => {
   const open: ServerResponse[] = []
   world.respond = response => {
     open.push(response)
-    if (open.length === 30) for (const one of open) status(500)(one)
+    if (open.length === 30) for (const one of open) status(404)(one)
   }
   await Promise.all(Array.from({ length: 30 }, () => refusal(client)))
   t.equal(lines.length, 1)
@@ -173,7 +185,7 @@ t.test('unknown credentials share a budget, known ones have none', async t => {
 
 t.test('a pause takes nothing from the budget', async t => {
   const world = await createWorld(t, { requestsPerMinute: 1 })
-  world.respond = status(500)
+  world.respond = status(404)
   t.strictSame(await refusal(world.client), ['exchange_unavailable', 1000])
   for (let i = 0; i < 3; i++) t.strictSame(await refusal(world.client, UNKNOWN), ['exchange_unavailable', 1000])
   world.respond = token
@@ -198,4 +210,139 @@ t.test('the log says what to do, and never shows the credential', async t => {
     t.equal(world.lines.length, 1)
     t.notMatch(JSON.stringify(world.lines), SECRET)
   }
+})
+
+t.test('a credential that fails alone is no outage', async t => {
+  const world = await createWorld(t)
+  const { client, clock, requests, lines, url } = world
+  const isPoison = (request: IncomingMessage) => request.headers.authorization === KNOWN.header.value
+  world.respond = response => { status(isPoison(response.req) ? 500 : 401)(response) }
+  for (let i = 0; i < 30; i++) {
+    t.match((await refusal(client))[0], 'exchange_unavailable')
+    t.strictSame([client.failing, client.isPausing()], [false, false])
+    t.match(await client.exchange({ ...OTHER, isKnown: false }), { kind: 'refused' })
+    clock.advance(1000)
+  }
+  const asked = requests.filter(isPoison)
+  t.equal(asked.length, 6, 'it is asked for once in 5 seconds')
+  t.strictSame(await refusal(client), ['exchange_unavailable', 5000])
+  t.equal(lines.length, 1, 'one line a minute')
+  t.match(lines[0], { level: 'warn', fields: { url, code: 'http_5xx', detail: 500 }, msg: /one credential.*http_5xx$/ })
+  t.notMatch(JSON.stringify(lines), SECRET)
+
+  clock.advance(60_000)
+  await refusal(client)
+  t.equal(lines.length, 2)
+})
+
+t.test('two credentials that fail, one after the other, are an outage', async t => {
+  const world = await createWorld(t)
+  const { client, clock, lines } = world
+  world.respond = status(503)
+  await refusal(client)
+  t.equal(client.failing, false)
+  t.strictSame(await refusal(client, OTHER), ['exchange_unavailable', 5000], 'it failed itself')
+  t.strictSame([client.failing, client.isPausing()], [true, true])
+  t.strictSame(lines.map(({ level }) => level), ['warn', 'error'])
+  world.respond = token
+  clock.advance(5000)
+  t.match(await client.exchange(KNOWN), { kind: 'token' })
+  t.equal(client.failing, false)
+})
+
+t.test('with forwardedFor, a client that has reached the rate limit pauses nobody else', async t => {
+  const world = await createWorld(t, { forwardedFor: true })
+  const { client, clock, lines } = world
+  const limited = new Set([KNOWN.address])
+  world.respond = response => {
+    const isLimited = limited.has(String(response.req.headers['x-forwarded-for']))
+    status(isLimited ? 429 : 401, { 'x-retry-after': '9' })(response)
+  }
+  t.strictSame(await refusal(client), ['exchange_unavailable', 9000])
+  t.strictSame(await refusal(client, OTHER), ['exchange_unavailable', 9000], 'all of the same client wait')
+  t.match(await client.exchange({ ...ELSEWHERE, isKnown: false }), { kind: 'refused' })
+  clock.advance(9000)
+  await refusal(client)
+  limited.add(ELSEWHERE.address)
+  t.equal(client.failing, false)
+  await refusal(client, ELSEWHERE)
+  t.equal(client.failing, true, 'two in a row: it does not tell them apart')
+  t.match(lines.at(-1), { level: 'error', msg: /429 to clients at several addresses.*X-Forwarded-For/ })
+})
+
+t.test('the clients at one address cannot use up the budget', async t => {
+  const { client, clock } = await createWorld(t, { requestsPerMinute: 6 })
+  await client.exchange(ELSEWHERE)
+  for (let i = 0; i < 3; i++) await client.exchange(UNKNOWN)
+  t.strictSame(await refusal(client, UNKNOWN), ['exchange_budget', 11_000])
+  t.match(await client.exchange({ ...ELSEWHERE, isKnown: false }), { kind: 'token' })
+  t.equal(client.status().budget, 2)
+  clock.advance(20_000)
+  t.match(await client.exchange(UNKNOWN), { kind: 'token' })
+})
+
+t.test('that a known session has ended counts only if the auth server can read its sessions', async t => {
+  for (const [confirmation, outcome] of [
+    [200, 'refused'], [401, 'refused'], [404, 'refused'], [500, 'http_5xx'], [503, 'http_5xx'], [429, 'rate_limited']
+  ] as const) {
+    const world = await createWorld(t)
+    world.respond = refused(confirmation)
+    const { kind } = await world.client.exchange(KNOWN).catch(() => ({ kind: world.client.status().lastError }))
+    t.equal(kind, outcome)
+    t.strictSame(world.requests.map(({ url }) => url!.split('?')[0]), ['/api/auth/token', '/api/auth/get-session'])
+    t.match(world.requests[1], {
+      url: /\?disableRefresh=true&disableCookieCache=true$/, headers: { authorization: `Bearer ${SECRET}` }
+    })
+  }
+})
+
+t.test('so does a refusal shortly after a failure', async t => {
+  const world = await createWorld(t)
+  const { client, clock, requests } = world
+  world.respond = refused(500)
+  t.match(await client.exchange(UNKNOWN), { kind: 'refused' })
+  t.equal(requests.length, 1)
+  await refusal(client, OTHER)
+  t.strictSame(await refusal(client, UNKNOWN), ['exchange_unavailable', 5000])
+  clock.advance(60_000)
+  t.match(await client.exchange(UNKNOWN), { kind: 'refused' })
+})
+
+t.test('at an origin, the exchange is beside the keys', async t => {
+  const world = await createWorld(t)
+  const { client, requests } = world
+  const origin = new URL(world.url).origin
+  const pathFor = async (jwksUrl: string | null) => {
+    world.jwksUrl = jwksUrl && origin + jwksUrl
+    await client.exchange(KNOWN)
+    return requests.at(-1)!.url
+  }
+  t.equal(await pathFor('/jwks'), '/token?disableRefresh=true')
+  for (const path of [null, '/api/auth/jwks', '/.well-known/jwks.json', '/other/jwks']) {
+    t.equal(await pathFor(path), '/api/auth/token?disableRefresh=true', String(path))
+  }
+})
+
+t.test('its status', async t => {
+  const world = await createWorld(t, { requestsPerMinute: 5 })
+  const { client, clock } = world
+  const NEVER = { nextTryAt: null, lastError: null, lastSuccessAt: null, lastFailureAt: null, budget: 5 }
+  t.strictSame(client.status(), NEVER)
+  const start = clock.now()
+  await client.exchange(UNKNOWN)
+  t.strictSame(client.status(), { ...NEVER, lastSuccessAt: start, budget: 4 })
+  clock.advance(1000)
+  world.respond = cut
+  await refusal(client)
+  t.strictSame(client.status(), {
+    nextTryAt: start + 1500,
+    lastError: 'UND_ERR_SOCKET',
+    lastSuccessAt: start,
+    lastFailureAt: start + 1000,
+    budget: 4
+  })
+  clock.advance(500)
+  world.respond = token
+  await client.exchange(KNOWN)
+  t.match(client.status(), { nextTryAt: null, lastError: null, lastSuccessAt: start + 1500 })
 })

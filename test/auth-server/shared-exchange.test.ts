@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { ExchangeClient, ExchangeResult, Exchanging } from '../../lib/auth-server/exchange-client.js'
+import type { ExchangeResult, Exchanging, OwnExchangeClient } from '../../lib/auth-server/exchange-client.js'
 import { shareExchanges } from '../../lib/auth-server/shared-exchange.js'
 import { ExchangeUnavailableError } from '../../lib/contract/errors.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
@@ -7,6 +7,7 @@ import type { ExchangeOptions } from '../../lib/index.js'
 import { createClock } from '../fixtures/clock.js'
 import { createMemoryStore } from '../fixtures/exchange-store.js'
 import { recordLog } from '../fixtures/log.js'
+import { refusalOf } from '../fixtures/refusals.js'
 import { createSigningKey, signJws } from '../fixtures/signing.js'
 
 const TOKEN = signJws(createSigningKey(), { sub: 'u_1' })
@@ -30,6 +31,8 @@ function exchanging (overrides: Partial<Exchanging> = {}): Exchanging {
   }
 }
 
+type OneClient = Omit<OwnExchangeClient, 'status'>
+
 /** An auth server as each instance sees it: its verdict, and who asked. */
 interface Auth { verdict: 'token' | 'refused' | 'limited' | 'down', takes: number, asked: Exchanging[] }
 
@@ -45,10 +48,11 @@ function start (count: number, options: ExchangeOptions = {}) {
   const clients = instances.map(({ shared }) => shared)
 
   function createInstance () {
-    let [failing, pausing] = [false, false]
-    const client: ExchangeClient = {
+    let [failing, pausing, refusing] = [false, false, false]
+    const client: OneClient = {
       get failing () { return failing },
       isPausing: () => pausing,
+      assertMayExchange () { if (refusing) throw new ExchangeUnavailableError(1000, 'exchange_budget') },
       async exchange (given): Promise<ExchangeResult> {
         if (pausing) throw new ExchangeUnavailableError(1000)
         auth.asked.push(given)
@@ -64,7 +68,7 @@ function start (count: number, options: ExchangeOptions = {}) {
       }
     }
     const shared = shareExchanges(client, { exchange, log, now: clock.now, random: () => 0 })
-    return { shared, pause () { pausing = failing = true } }
+    return { shared, pause () { pausing = failing = true }, refuse () { refusing = true } }
   }
   const leases = () => [...memory.values.keys()].filter(key => key.endsWith(':lease'))
   return { clock, memory, lines, auth, clients, instances, leases }
@@ -196,9 +200,10 @@ t.test('a budget that is used up is no outage', async t => {
   const { clock, memory } = start(0)
   const exchange = resolveOptions({ exchange: { shared: { store: memory.store, secret: SECRET } } }).exchange!
   let isUsedUp = false
-  const inner: ExchangeClient = {
+  const inner: OneClient = {
     failing: false,
     isPausing: () => false,
+    assertMayExchange () {},
     async exchange () {
       if (isUsedUp) throw new ExchangeUnavailableError(1000, 'exchange_budget')
       return { kind: 'token', token: TOKEN, exchangedAt: clock.now() }
@@ -209,6 +214,36 @@ t.test('a budget that is used up is no outage', async t => {
   isUsedUp = true
   clock.advance(60_000)
   await t.rejects(client.exchange(exchanging()), { code: 'FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE' })
+})
+
+t.test('an unknown credential that may not be exchanged takes no lease', async t => {
+  const { memory, clients: [a], instances, auth } = start(1)
+  instances[0]!.refuse()
+  t.equal((await refusalOf(() => a!.exchange(exchanging()))).reason, 'exchange_budget')
+  t.strictSame(memory.calls.map(([operation]) => operation), ['get'])
+  t.equal(auth.asked.length, 0)
+})
+
+t.test('random credentials do not keep the store busy', async t => {
+  const { clock, memory, clients: [a, b], instances, auth } = start(2, { requestsPerMinute: 6 })
+  const known = exchanging({ address: '203.0.113.8' })
+  await b!.exchange(known)
+  memory.calls.length = 0
+  instances[0]!.refuse()
+  const tryOne = (i: number, address = '203.0.113.7') => a!.exchange(exchanging({
+    header: { name: 'authorization', value: `Bearer ${i}` }, token: String(i), address
+  })).catch(() => {})
+  for (let i = 0; i < 1000; i++) await tryOne(i)
+  t.equal(memory.calls.length, 60, 'ten for each that may be exchanged in a minute')
+  clock.advance(30_000)
+  t.match(await a!.exchange(known), { isShared: true }, 'others still find what they look for')
+  memory.calls.length = 0
+  for (let i = 1000; i < 2000; i++) await tryOne(i)
+  t.equal(memory.calls.length, 15, 'at one address it gets half of them, once there is another')
+  await tryOne(2000, '203.0.113.9')
+  t.equal(memory.calls.length, 16)
+  await a!.exchange({ ...known, isKnown: true })
+  t.equal(auth.asked.length, 1)
 })
 
 t.test('a store that fails in any way refuses nobody, and opens nothing', async t => {

@@ -35,6 +35,11 @@ t.test('says as what the auth server exchanges an opaque credential', async t =>
   t.strictSame(exchanges, [{ as: 'session-token', response: 'refused', verdict: null }, { as: 'api-key', ...ACCEPTED }])
 })
 
+t.test('finds a server with the base path /', async t => {
+  const { server, ada } = await setUp(t, { basePath: '' })
+  t.match((await exchangesOf(server, ada.token)).exchanges, [{ as: 'session-token', ...ACCEPTED }])
+})
+
 t.test('says what is wrong', async t => {
   const { server, ada, key } = await setUp(t, { apiKey: { rateLimit: { enabled: true, maxRequests: 1 } } })
   const strict = await exchangesOf(server, ada.token, '--issuer', 'https://other.example')

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import { apiKeyScheme } from '../../lib/schemes/api-key.js'
+import type { FoundCredential } from '../../lib/schemes/scheme.js'
 import { createExchangeWorld } from '../fixtures/exchanged-tokens.js'
 import { withReason } from '../fixtures/refusals.js'
 
@@ -38,9 +39,8 @@ t.test('what cannot be a key is refused without a call', async t => {
   const { sessions, client } = await createExchangeWorld()
   const scheme = apiKeyScheme(undefined as never, sessions, 'x-api-key')
   for (const value of ['', 'short', `${KEY}, ${KEY}`, `${KEY} `, `${KEY}\r\nx: y`, [KEY], [KEY, KEY], {}, 7, null]) {
-    t.throws(
-      () => scheme.find(requestWith({ 'x-api-key': value })), withReason('credential_malformed'), JSON.stringify(value)
-    )
+    const verify = () => (scheme.find(requestWith({ 'x-api-key': value })) as FoundCredential).verify()
+    t.throws(verify, withReason('credential_malformed'), JSON.stringify(value))
   }
   t.strictSame(client.calls, [])
 })

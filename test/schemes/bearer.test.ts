@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
+import type { FoundCredential } from '../../lib/schemes/scheme.js'
 import { bearerScheme, bearerToken } from '../../lib/schemes/bearer.js'
 import { isBetterAuthError } from '../../lib/index.js'
 import { createExchangeWorld } from '../fixtures/exchanged-tokens.js'
@@ -157,9 +158,10 @@ t.test('an opaque token is exchanged if the option says so, wherever it was foun
     { header, address: '203.0.113.7', isKnown: false, token, maxAge: 60_000, after: -Infinity }
   ])
 
+  const verify = (found: unknown) => (found as FoundCredential).verify()
   for (const jwt of ['a.b.c', '..', 'a.b.c.d.e']) t.equal(scheme.find(requestWith(`Bearer ${jwt}`)), jwt)
-  for (const opaque of ['short', 'a.b', `${token}=`, 'x'.repeat(129)]) {
-    t.throws(() => scheme.find(requestWith(`Bearer ${opaque}`)), withReason('credential_malformed'))
+  for (const opaque of ['short', 'a.b', `${token}=`, 'x'.repeat(129), 'x'.repeat(10_000)]) {
+    t.throws(() => verify(scheme.find(requestWith(`Bearer ${opaque}`))), withReason('credential_malformed'))
     t.equal(bearerScheme(undefined as never, undefined).find(requestWith(`Bearer ${opaque}`)), opaque)
   }
   t.equal(client.calls.length, 1)

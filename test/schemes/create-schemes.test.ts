@@ -253,7 +253,7 @@ t.test('a hostile credential is refused without a call, and is in no log', async
     ['two tokens', [bearer, bearer.toLowerCase()], 'authorization_malformed', TOKEN],
     ['five cookies', [`Cookie: ${five.join(';')}`], 'cookie_ambiguous', TOKEN],
     ['five cookies in five headers', five.map(cookie => `Cookie: ${cookie}`), 'cookie_ambiguous', TOKEN],
-    ['a part of a cookie', [`Cookie: ${NAME}.1=${signed(TOKEN)}`], 'cookie_malformed', TOKEN],
+    ['a part of a cookie', [`Cookie: ${NAME}.1=${signed(TOKEN)}`], 'token_missing', TOKEN],
     ['an empty cookie', [`Cookie: ${NAME}=`], 'token_missing', ''],
     ['a cookie without a value', [`Cookie: ${NAME}`], 'token_missing', '']
   ]

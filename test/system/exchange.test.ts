@@ -332,6 +332,90 @@ t.test('malformed credentials cost no exchange', async t => {
   )
 })
 
+t.test('a user of whom the auth server can make no JWT pauses nobody else', async t => {
+  const clock = startClock(t)
+  const poisoned = new Set<string>()
+  const server = await startSessionServer(t, {
+    jwt: {
+      jwt: {
+        definePayload ({ user }: { user: { id: string } }) {
+          if (poisoned.has(user.id)) throw new Error('no department')
+          return user
+        }
+      }
+    }
+  })
+  const api = await startApi(t, server.origin)
+  const [ada, eve] = [await server.signUp(), await server.signUp()]
+  poisoned.add(eve.id)
+  for (let i = 0; i < 20; i++) {
+    t.equal(await statusOf(api, bySessionToken(eve)), 503)
+    if (i === 0) t.equal(await statusOf(api, bySessionToken(ada)), 200, 'also one that is new')
+    const { status } = await ask(api, bySessionToken(await server.signUp()))
+    t.equal(status, 200)
+    clock.advance(1000)
+  }
+  const asked = server.exchanges.filter(({ authorization }) => authorization === bySessionToken(eve).authorization)
+  t.equal(asked.length, 4, 'and is asked for once in 5 seconds')
+})
+
+t.test('one client that tries random credentials takes no budget from others', async t => {
+  const clock = startClock(t)
+  const server = await startSessionServer(t)
+  const api = await startApi(t, server.origin, { exchange: { requestsPerMinute: 30 } })
+  const from = (ip: string, headers: Headers) => statusOf(api, { ...headers, 'x-forwarded-for': ip })
+  t.equal(await from('198.51.100.1', bySessionToken(await server.signUp())), 200)
+  for (let second = 0; second < 120; second++) {
+    for (let i = 0; i < 20; i++) {
+      await from('203.0.113.7', { authorization: `Bearer ${randomBytes(16).toString('hex')}` })
+    }
+    if (second % 10 === 0) t.equal(await from('198.51.100.1', bySessionToken(await server.signUp())), 200, `${second}`)
+    clock.advance(1000)
+  }
+})
+
+t.test('a server with the base path / is found by the origin alone', async t => {
+  const server = await startSessionServer(t, { basePath: '' })
+  const api = await startApi(t, server.origin)
+  const ada = await server.signUp()
+  for (const headers of [bySessionToken(ada), byCookie(ada)]) t.equal(await statusOf(api, headers), 200)
+  t.equal(server.exchanges.length, 2)
+})
+
+t.test('status() tells of the exchange, if it is on', async t => {
+  const clock = startClock(t)
+  let isDown = false
+  const server = await startSessionServer(t, {
+    intercept (request) {
+      if (isDown) request.socket.destroy()
+      return isDown
+    }
+  })
+  const { app, ...api } = await startApi(t, server.origin)
+  const iso = (plus = 0) => new Date(clock.now() + plus).toISOString()
+  const calm = { lastError: null, lastFailureAt: null, nextTryAt: null }
+  t.strictSame(app.betterAuth.status().exchange, { sessions: 0, remainingBudget: 60, ...calm, lastSuccessAt: null })
+  const [ada, eve] = [await server.signUp(), await server.signUp()]
+  const key = await server.createKey(ada)
+  await ask({ app, ...api }, bySessionToken(ada))
+  t.strictSame(app.betterAuth.status().exchange, { sessions: 1, remainingBudget: 59, ...calm, lastSuccessAt: iso() })
+  isDown = true
+  clock.advance(1000)
+  for (const headers of [bySessionToken(eve), byCookie(ada), byKey(key)]) await ask({ app, ...api }, headers)
+  const { nextTryAt, ...status } = app.betterAuth.status().exchange!
+  t.match(status, {
+    sessions: 1, lastError: /^\w+$/, lastSuccessAt: iso(-1000), lastFailureAt: iso(), remainingBudget: 59
+  })
+  t.ok(nextTryAt! > iso())
+  const text = JSON.stringify(app.betterAuth.status())
+  for (const secret of [ada.token, ada.id, eve.token, key]) t.notOk(text.includes(secret))
+
+  const without = Fastify()
+  t.teardown(() => without.close())
+  await without.register(betterAuthPlugin, { authUrl: server.origin })
+  t.notOk('exchange' in without.betterAuth.status())
+})
+
 t.test('revoke() ends a session at once', async t => {
   const server = await startSessionServer(t)
   const api = await startApi(t, server.origin)

@@ -27,7 +27,9 @@ t.test('a credential is exchanged once, and then costs nothing', async t => {
   const world = await createExchangeWorld()
   t.equal(await ask(world), 'u_1 later')
   t.equal(await ask(world), 'u_1 cached')
-  const { header, address, value: token } = TOKEN
+  const { text: token, request } = TOKEN
+  const address = request!.ip
+  const header = { name: 'x-credential', value: token }
   const call = { header, address, isKnown: false, token, maxAge: 60_000, after: -Infinity }
   t.strictSame(world.client.calls, [call])
   t.equal(world.sessions.verify(TOKEN), world.sessions.verify(TOKEN), 'without a trace too')
@@ -418,7 +420,7 @@ t.test('the log names the first kind that is refused, once, and what may be miss
   const { client, lines } = world
   client.respond = () => ({ kind: 'refused' })
   for (let i = 0; i < 3; i++) {
-    for (const { via, value } of [TOKEN, COOKIE, KEY]) await ask(world, credentialOf(`${value}${i}`, via))
+    for (const { via, text } of [TOKEN, COOKIE, KEY]) await ask(world, credentialOf(`${text}${i}`, via))
   }
   const start = (via: string) => `the auth server has refused the first ${via}: if it refuses all, it needs `
   t.strictSame(lines, [

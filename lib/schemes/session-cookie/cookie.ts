@@ -9,10 +9,13 @@ export type Candidates = readonly string[] | 'cookie_malformed' | 'cookie_ambigu
  * A parsed object would hide that a name came several times.
  *
  * @param names - the names that it may have, the safest first.
+ * @param isChunked - whether Better Auth writes this cookie in chunks.
  * @returns for each name that is present, its candidates.
  */
-export function createCookieReader (names: readonly string[]): (request: FastifyRequest) => Candidates[] {
-  const patterns = names.map(name => ({ name, pattern: patternOf(name) }))
+export function createCookieReader (
+  names: readonly string[], isChunked = true
+): (request: FastifyRequest) => Candidates[] {
+  const patterns = names.map(name => ({ name, pattern: patternOf(name, isChunked) }))
   return ({ headers: { cookie } }) => {
     const found: Candidates[] = []
     for (const { name, pattern } of patterns) {
@@ -24,17 +27,19 @@ export function createCookieReader (names: readonly string[]): (request: Fastify
 }
 
 /** Around names and values, only spaces and tabs are removed, as browsers do (RFC 6265 §5.2). */
-function patternOf (name: string): RegExp {
+function patternOf (name: string, isChunked: boolean): RegExp {
   const escaped = name.replace(/[.*+?^$|]/g, '\\$&')
-  return new RegExp(`(?:^|;)[ \\t]*${escaped}(?:\\.(0|[1-9]\\d*))?[ \\t]*=[ \\t]*([^;]*)`, 'g')
+  const number = isChunked ? '(?:\\.(0|[1-9]\\d*))?' : ''
+  return new RegExp(`(?:^|;)[ \\t]*${escaped}${number}[ \\t]*=[ \\t]*([^;]*)`, 'g')
 }
 
 function readCandidates (header: string, pattern: RegExp): Candidates {
   const whole: string[] = []
   const chunks: string[][] = []
-  for (const [, number, text] of header.matchAll(pattern)) {
-    const value = trimEnd(text!)
+  for (const match of header.matchAll(pattern)) {
+    const value = trimEnd(match.at(-1)!)
     if (value === '') continue
+    const number = match.length === 3 ? match[1] : undefined
     const values = number === undefined ? whole : (chunks[Math.min(Number(number), MAX_CHUNKS)] ??= [])
     // One more than can be verified says that there are too many.
     if (values.length <= MAX_CANDIDATES && !values.includes(value)) values.push(value)

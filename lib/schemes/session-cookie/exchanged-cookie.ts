@@ -1,9 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import { isBetterAuthError, TokenInvalidError } from '../../contract/errors.js'
-import type { ExchangedTokens, OpaqueCredential } from '../../tokens/exchanged-tokens.js'
+import type { ExchangedTokens } from '../../tokens/exchanged-tokens.js'
+import type { OpaqueCredential } from '../../tokens/opaque-credential.js'
 import type { VerifiedToken } from '../../tokens/verified-token.js'
 import type { Trace } from '../../tokens/verifier.js'
-import { readSignedToken } from '../opaque-credentials.js'
+import { createCookieValueReader } from '../opaque-credentials.js'
 import type { FoundCredential } from '../scheme.js'
 import { createCookieReader, type Candidates } from './cookie.js'
 
@@ -16,36 +17,43 @@ import { createCookieReader, type Candidates } from './cookie.js'
 export function createExchangedCookie (
   sessions: ExchangedTokens, names: readonly string[], secret: string | undefined
 ): (request: FastifyRequest) => FoundCredential | undefined {
-  const cookies = names.map(name => ({ name, read: createCookieReader([name]) }))
+  // Better Auth never writes this cookie in chunks, and reads none.
+  const cookies = names.map(name => ({
+    name, find: createCookieReader([name], false), read: createCookieValueReader(name, secret)
+  }))
 
   return request => {
-    const byName = cookies.flatMap(({ name, read }) => read(request).map(values => ({ name, values })))
-    if (byName.length === 0) return undefined
-    const { ip: address } = request
-
-    function toCredential (name: string, text: string): OpaqueCredential | undefined {
-      const value = readSignedToken(text, secret)
-      if (value === undefined) return undefined
-      return { via: 'session-cookie', value, header: { name: 'cookie', value: `${name}=${value}` }, address }
+    if (request.headers.cookie === undefined) return undefined
+    const byName: Texts[] = []
+    for (const { name, find, read } of cookies) {
+      for (const texts of find(request)) byName.push({ texts, name, read })
     }
-
+    const [first] = byName
+    if (first === undefined) return undefined
+    const { texts, name, read } = first
+    if (byName.length === 1 && typeof texts !== 'string' && texts.length === 1) {
+      const credential = { via: 'session-cookie', name, text: texts[0]!, read, request } as const
+      return { verify: trace => sessions.verify(credential, trace) }
+    }
     return {
-      verify (trace) {
-        const candidates = byName.map(({ name, values }) => {
-          if (typeof values === 'string') return values
-          // One session in two spellings is one.
-          const known = new Map(values.map(text => toCredential(name, text)).map(one => [one?.value, one]))
-          return [...known.values()].filter(one => one !== undefined)
-        }).filter(found => found.length > 0)
-        const [first] = candidates
-        if (first === undefined) throw new TokenInvalidError('credential_malformed')
-        if (candidates.length === 1 && typeof first !== 'string' && first.length === 1) {
-          return sessions.verify(first[0]!, trace)
-        }
-        return verifyCandidates(sessions, candidates, trace)
-      }
+      verify: trace => verifyCandidates(sessions, byName.map(found => toCredentials(found, request)), trace)
     }
   }
+}
+
+/** The cookies of one name. */
+interface Texts extends Pick<OpaqueCredential, 'name' | 'read'> { readonly texts: Candidates }
+
+/** Those that are well-formed. One session in two spellings is one. */
+function toCredentials ({ texts, name, read }: Texts, request: FastifyRequest): Found {
+  if (typeof texts === 'string') return texts
+  const found = new Map<string, OpaqueCredential>()
+  for (const text of texts) {
+    try {
+      found.set(read(text).header.value, { via: 'session-cookie', name, text, read, request })
+    } catch {}
+  }
+  return [...found.values()]
 }
 
 /** The credentials of one name, or the reason why none of them can be verified. */
@@ -60,11 +68,7 @@ async function verifyCandidates (
 ): Promise<VerifiedToken> {
   let refusal: unknown
   for (const candidates of byName) {
-    if (candidates === 'cookie_ambiguous') throw new TokenInvalidError(candidates)
-    if (candidates === 'cookie_malformed') {
-      refusal ??= new TokenInvalidError(candidates)
-      continue
-    }
+    if (typeof candidates === 'string') throw new TokenInvalidError(candidates)
     const accepted: VerifiedToken[] = []
     let isCached = true
     for (const candidate of candidates) {
@@ -82,5 +86,5 @@ async function verifyCandidates (
     if (trace !== undefined) trace.cached = isCached
     return accepted[0]!
   }
-  throw refusal
+  throw refusal ?? new TokenInvalidError('credential_malformed')
 }

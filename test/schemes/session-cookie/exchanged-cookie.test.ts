@@ -95,8 +95,9 @@ t.test('several cookies of one name, and several names', async t => {
     ['a part of a cookie under a less safe name', [[SECURE, ADA], [`${NAME}.1`, 'x']], 'ada', 1],
     ['a part of a cookie under a safer name', [[`${SECURE}.1`, 'x'], [NAME, ADA]], 'ada', 1],
     ['a part of a cookie under the same name', [[NAME, ADA], [`${NAME}.1`, 'x']], 'ada', 1],
-    ['a part of a cookie alone', [[`${NAME}.1`, 'x']], 'cookie_malformed', 0],
-    ['a part of a cookie, and one that is refused', [[`${SECURE}.1`, 'x'], [NAME, UNKNOWN]], 'cookie_malformed', 1],
+    ['a part of a cookie, which Better Auth never writes', [[`${NAME}.0`, ADA]], 'none', 0],
+    ['a part of a cookie, and one that is refused', [[`${SECURE}.1`, 'x'], [NAME, UNKNOWN]], 'credential_refused', 1],
+    ['parts that look like another session', [[NAME, ADA], [`${NAME}.0`, BOB], [`${NAME}.0`, UNKNOWN]], 'ada', 1],
     ['garbage alone', [[NAME, 'x'], [SECURE, 'a.b.c']], 'credential_malformed', 0],
     ['a token without a signature', [[NAME, 'session-token-of-ada']], 'credential_malformed', 0],
     ['two that are refused', [[NAME, UNKNOWN], [NAME, FORGED]], 'credential_refused', 2]

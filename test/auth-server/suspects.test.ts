@@ -1,0 +1,32 @@
+import t from 'tap'
+import { createSuspects } from '../../lib/auth-server/suspects.js'
+import { createClock } from '../fixtures/clock.js'
+
+t.test('one that fails alone is left alone for a while, and nobody else', async t => {
+  const clock = createClock()
+  const suspects = createSuspects(clock.now)
+  t.equal(suspects.remaining('a'), 0)
+  t.equal(suspects.add('a', 5000), false)
+  t.strictSame([suspects.remaining('a'), suspects.remaining('b')], [5000, 0])
+  clock.advance(5000)
+  t.equal(suspects.remaining('a'), 0)
+  t.equal(suspects.add('a', 5000), false, 'however often it fails')
+})
+
+t.test('a second one that fails makes it the fault of the auth server', async t => {
+  const clock = createClock()
+  const suspects = createSuspects(clock.now)
+  suspects.add('a', 5000)
+  t.equal(suspects.add('b', 5000), true)
+  suspects.acquit()
+  t.equal(suspects.add('c', 5000), false, 'not after a success')
+  t.equal(suspects.remaining('b'), 5000)
+})
+
+t.test('a clock that was set back makes nothing longer', async t => {
+  const clock = createClock()
+  const suspects = createSuspects(clock.now)
+  suspects.add('a', 5000)
+  clock.advance(-60_000)
+  t.equal(suspects.remaining('a'), 0)
+})
