@@ -23,7 +23,9 @@ export function resolveRoles (given: Readonly<Record<string, AccessRole>> | unde
 
 function resolveRole (name: string, role: unknown): ResolvedRole {
   // The name of a role in a token ends at a comma.
-  if (!/^(?!\s)[^,]+(?<!\s)$/.test(name)) throw invalid('roles', 'an object whose names are roles without commas', name)
+  if (!/^(?!\s)[^,]+(?<!\s)$/.test(name)) {
+    throw invalid('roles', 'an object with names of roles, without commas or surrounding spaces', name)
+  }
   const { authorize, statements } = Object(role) as Record<'authorize' | 'statements', unknown>
   if (typeof authorize !== 'function') {
     throw invalid(`roles.${name}`, 'a role object of Better Auth, made with newRole()', role)

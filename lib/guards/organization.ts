@@ -32,5 +32,5 @@ export const organizationClause: Clause<OrganizationRule> = {
   },
   describe: rule => rule === true
     ? 'Needs an active organization'
-    : 'Needs the organization of the request as the active one'
+    : 'Needs the organization of the request to be active'
 }

@@ -89,7 +89,7 @@ t.test('roles that are no role objects fail at boot', async t => {
   const shape = 'Option "roles" must be an object with the role objects of Better Auth, by name, got '
   const empty = 'Option "roles" must be a non-empty object with role objects of Better Auth by name, such as ' +
     '{ editor: ac.newRole({ … }) }, got '
-  const named = 'Option "roles" must be an object whose names are roles without commas, got '
+  const named = 'Option "roles" must be an object with names of roles, without commas or surrounding spaces, got '
   const role = 'Option "roles.admin" must be a role object of Better Auth, made with newRole(), got '
   for (const [roles, message] of [
     [null, `${shape}null`],
@@ -196,6 +196,7 @@ t.test('who changes the roles or the guard after the boot changes nothing', asyn
   t.throws(() => Object.assign(guard.permissions!, { project: ['create'] }), TypeError)
   t.throws(() => (guard.permissions!.project as string[]).push('x'), TypeError)
   t.throws(() => ((guard.permissions!.invoice as { actions: string[] }).actions.length = 0), TypeError)
+  t.throws(() => Object.assign(guard.permissions!.invoice!, { connector: 'AND' }), TypeError)
 })
 
 t.test('a role object is called as a method, with a request in its own shape', async t => {

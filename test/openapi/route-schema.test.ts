@@ -45,9 +45,7 @@ t.test('responses: the 403 names permissions and the organization, and the guard
       'Needs a role with the permissions project: create and update'
     ],
     [{ organization: true }, 'Needs an active organization'],
-    [
-      { organization: () => 'org_1' }, 'Needs the organization of the request as the active one', { organization: true }
-    ]
+    [{ organization: () => 'org_1' }, 'Needs the organization of the request to be active', { organization: true }]
   ] as Array<[Guard, string, object?]>) {
     t.equal(responsesOf({}, guarded(guard))[403]!.description, `Insufficient permissions. ${needs}`)
     t.match(documentProtection({}, [guarded(guard)], BEARER), { 'x-better-auth-guards': [listed] })
