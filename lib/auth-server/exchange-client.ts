@@ -10,7 +10,7 @@ import { exchangeToken, type CredentialHeader, type ExchangeResponse } from './t
 /** A credential that is to be exchanged. */
 export interface Exchanging {
   readonly header: CredentialHeader
-  /** The IP address of the client, for the option `forwardedFor` and for its share of the budget, if anyone knows it. */
+  /** The IP address of the client, for `forwardedFor` and its share of the budget; `undefined` without a request. */
   readonly address: string | undefined
   /** Whether this instance knows the session already; if not, the exchange counts for the budget. */
   readonly isKnown: boolean
