@@ -283,7 +283,7 @@ t.test('real timers', async t => {
   t.test('keep no process alive', async t => {
     const program = "import { setTimer } from './lib/contract/timers.ts'; setTimer(() => {}, 60_000)"
     const { status } = spawnSync(TSX[0]!, [...TSX.slice(1), '--input-type=module', '--eval', program], {
-      cwd: ROOT, timeout: 50_000
+      cwd: ROOT, timeout: 50_000, env: { PATH: process.env.PATH }
     })
     t.equal(status, 0)
   })
