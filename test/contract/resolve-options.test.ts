@@ -814,8 +814,8 @@ t.test('dpop', async t => {
     replayStore: [{ secret: 'hunter2' }, { reserve: true, secret: 'hunter2' }, 'hunter2', null, () => {}],
     origins: [
       'https://api.example.org', ['https://api.example.org/'], ['https://api.example.org/v1'],
-      ['https://API.example.org'], ['https://api.example.org:443'], ['api.example.org'], ['ftp://api.example.org'], ['https://a:b@api.example.org'],
-      ['https://'], ['*'], [''], [1]
+      ['https://API.example.org'], ['https://api.example.org:443'], ['api.example.org'], ['ftp://api.example.org'],
+      ['https://a:b@api.example.org'], ['https://'], ['*'], [''], [1]
     ]
   }
   for (const [name, values] of Object.entries(rows)) {

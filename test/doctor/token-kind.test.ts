@@ -27,7 +27,9 @@ const OPAQUE: Said = {
   without: /^the OAuth client: ask .* resource=<the URL of this API>/
 }
 const BOUND: Said = {
-  kind: 'dpop', reason: 'token_kind', fix: /resource=https:\/\/api\.example\.com, and without a DPoP proof; or set dpop: true in your API$/
+  kind: 'dpop',
+  reason: 'token_kind',
+  fix: /resource=https:\/\/api\.example\.com, and without a DPoP proof; or set dpop: true in your API$/
 }
 
 const SAID: Record<Kind, Said> = {

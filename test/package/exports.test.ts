@@ -20,7 +20,8 @@ t.test('exports what is public, and nothing else', async t => {
     'JwksUnavailableError', 'RequestInvalidError', 'RevocationUnavailableError', 'TokenExpiredError',
     'TokenInvalidError', 'TokenMissingError', 'TokenRevokedError', 'UnprotectedRouteError', 'UserSchema',
     'betterAuthCookieSecuritySchemes', 'betterAuthDpopSecuritySchemes', 'betterAuthExchangeSecuritySchemes',
-    'betterAuthOAuthSecurityScheme', 'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser', 'isBetterAuthError'
+    'betterAuthOAuthSecurityScheme', 'betterAuthPlugin', 'betterAuthSecuritySchemes', 'default', 'getUser',
+    'isBetterAuthError'
   ])
 })
 
