@@ -336,7 +336,7 @@ t.test('its status', async t => {
   await refusal(client)
   t.strictSame(client.status(), {
     nextTryAt: start + 1500,
-    lastError: 'UND_ERR_SOCKET',
+    lastError: 'connection_reset',
     lastSuccessAt: start,
     lastFailureAt: start + 1000,
     budget: 4

@@ -1,6 +1,8 @@
 import createError from '@fastify/error'
 import Fastify from 'fastify'
 import t from 'tap'
+import { ALGORITHMS } from '../../lib/contract/algorithms.js'
+import { DpopProofInvalidError, DpopUnavailableError } from '../../lib/contract/dpop-errors.js'
 import { ERRORS } from '../../lib/contract/error-codes.js'
 import {
   CheckUnavailableError, CsrfError, ExchangeUnavailableError, ForbiddenError, isBetterAuthError, JwksUnavailableError,
@@ -94,6 +96,21 @@ const CASES = [
     answer: { statusCode: 503, code: 'FST_BETTER_AUTH_EXCHANGE_UNAVAILABLE', message: 'Auth service unreachable' },
     headers: { 'Retry-After': '3' },
     reason: 'exchange_unavailable'
+  },
+  {
+    error: new DpopProofInvalidError('proof_replayed'),
+    own: DpopProofInvalidError,
+    answer: { statusCode: 401, code: 'FST_BETTER_AUTH_DPOP_PROOF_INVALID', message: 'Invalid DPoP proof' },
+    used: 'DPoP' as const,
+    headers: { 'WWW-Authenticate': ['Bearer', `DPoP error="invalid_dpop_proof", algs="${ALGORITHMS.join(' ')}"`] },
+    reason: 'proof_replayed'
+  },
+  {
+    error: new DpopUnavailableError('replay_unavailable', new Error('evil')),
+    own: DpopUnavailableError,
+    answer: { statusCode: 503, code: 'FST_BETTER_AUTH_DPOP_UNAVAILABLE', message: 'DPoP replay check unavailable' },
+    headers: { 'Retry-After': '5' },
+    reason: 'replay_unavailable'
   }
 ]
 
@@ -101,11 +118,12 @@ t.test('each code has a class', async t => {
   t.strictSame(CASES.map(({ error }) => error.code).sort(), Object.keys(ERRORS).sort())
 })
 
-for (const { error, own, answer, headers, reason, details = {} } of CASES) {
+for (const { error, own, answer, used, headers, reason, details = {} } of CASES) {
   t.test(own.name, async t => {
     t.match(error, answer, 'has the status, code and message of the answers table')
     t.equal(error.name, 'FastifyError')
-    t.strictSame(responseHeaders(error), headers, 'has the header of the answers table and no other')
+    const found = responseHeaders(error, undefined, undefined, used)
+    t.strictSame(found, headers, 'has the header of the answers table and no other')
     t.equal(error.reason, reason)
     t.strictSame(error.details, details)
 

@@ -38,13 +38,14 @@ t.test('true exchanges everything, with the defaults', async t => {
     requestsPerMinute: 60,
     max: 10_000,
     forwardedFor: false,
-    shared: undefined
+    shared: undefined,
+    root: { jwksUrl: 'https://id.example.com/jwks', url: 'https://id.example.com/token?disableRefresh=true' }
   }
   t.strictSame(resolve(true), defaults)
   t.strictSame(resolve({}), defaults)
   t.strictSame(resolve({ sessionToken: true, sessionCookie: true, apiKey: true }), defaults)
   t.strictSame(resolve({ sessionCookie: {}, apiKey: {} }), defaults)
-  const { url: _, ...names } = defaults
+  const { url: _, root: _root, ...names } = defaults
   const unset = Object.fromEntries(Object.keys(names).map(name => [name, undefined]))
   t.strictSame(resolve(unset), defaults, 'undefined means unset')
 })
