@@ -39,7 +39,7 @@ export interface VerifyContext {
   readonly authUrl: string
 }
 
-const WITHOUT_REQUEST = ['roles', 'scopes', 'delegated', 'clients', 'users'] as const
+const WITHOUT_REQUEST = ['roles', 'permissions', 'scopes', 'delegated', 'clients', 'users'] as const
 /** For the clauses above, which do not look at it. */
 const NO_REQUEST = undefined as unknown as FastifyRequest
 
