@@ -4,8 +4,8 @@ import betterAuthPlugin, {
   ALGORITHMS, betterAuthPlugin as named, ForbiddenError, InvalidOptionError, isBetterAuthError, JwksUnavailableError,
   RequestInvalidError, TokenExpiredError, TokenInvalidError, TokenMissingError, type Algorithm, type BetterAuth,
   type BetterAuthError, type BetterAuthOptions, type Claims, type ClientPrincipal, type EndReason, type EndWatch,
-  type ExchangeStatus, type FetchFailure, type KeyStatus, type Principal, type RefusalDetails, type RefusalReason, type User, type UserPrincipal,
-  type VerifiedIdentity
+  type ExchangeStatus, type FetchFailure, type KeyStatus, type Principal, type RefusalDetails, type RefusalReason,
+  type User, type UserPrincipal, type VerifiedIdentity
 } from '../../lib/index.js'
 
 const app = Fastify()
