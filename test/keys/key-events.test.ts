@@ -59,7 +59,7 @@ t.test('the log tells what happened, once for each change', async t => {
   source.fault = DOWN
   const downSince = clock.now() + staleAfter
   const since = new Date(downSince).toISOString()
-  const fields = { code: 'connection_refused', jwksUrl: source.url, keys: 2 }
+  const fields = { code: 'connection_refused', systemCode: 'ECONNREFUSED', jwksUrl: source.url, keys: 2 }
   const down = ['warn', `the JWKS has been unreachable since ${since}`, fields]
   for (const step of [staleAfter, 500, 1000, 15_000, 15_000]) {
     clock.advance(step)
