@@ -11,7 +11,7 @@ import type { CredentialHeader, ExchangeResponse, FailedExchange } from './token
 /** Who asks the auth server. */
 interface Asking { readonly header: CredentialHeader, readonly address: string | undefined }
 
-/** Whether the auth server exchanges credentials, and for whom it does not. */
+/** Whether the auth server exchanges credentials, and for which of them it fails. */
 export interface ExchangeHealth {
   /** Whether the last exchange failed, and not because of its own credential. */
   readonly failing: boolean
@@ -42,12 +42,12 @@ export interface ExchangeHealthContext {
   readonly random: () => number
 }
 
-/** How long what failed alone is not tried again, in milliseconds, unless the auth server asks for more. */
+/** For how long a suspect is not tried again, in milliseconds, unless the auth server asks for more. */
 const SUSPECT_FOR = 5000
 const MAX_SUSPECT_FOR = 60_000
 /** How long a failure casts doubt on refusals, in milliseconds. */
 const DOUBTFUL_FOR = 60_000
-/** One line for suspects in this time, in milliseconds. */
+/** The shortest time between two log lines about suspects, in milliseconds. */
 const WARN_EVERY = 60_000
 
 export function createExchangeHealth (
@@ -66,7 +66,7 @@ export function createExchangeHealth (
     return hash('sha256', `${salt}${name} ${value}`, 'base64')
   }
 
-  /** Who may be the only one that a failure concerns. */
+  /** The credential or the client that may be the only one affected by a failure. */
   function suspectOf (code: FetchFailure, asking: Asking): string | undefined {
     // The auth server fails to read a session, or to make a JWT of one user.
     if (code === 'http_5xx') return credentialOf(asking)
@@ -83,7 +83,7 @@ export function createExchangeHealth (
     if (suspect !== undefined && !suspects.add(suspect, duration) && !backoff.failing) {
       if (Math.abs(now() - warnedAt) < WARN_EVERY) return
       warnedAt = now()
-      log.warn({ url, code, detail }, `the auth server fails for one credential, and works for others: ${code}`)
+      log.warn({ url, code, detail }, `the auth server fails for one credential or client, and not for all: ${code}`)
       return
     }
     if (!backoff.failing) {

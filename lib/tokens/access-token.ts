@@ -37,7 +37,7 @@ export function boundTokenProfile (options: ResolvedOptions, readUser: UserReade
       if (cnf === undefined) throw new TokenInvalidError('token_not_bound')
       const boundTo = readThumbprint(cnf)
       const { principal, ...content } = readAccessToken(payload, typ, options, readUser)
-      // Nobody defines how the token of a user is bound.
+      // No standard says how the token of a user is bound.
       if (principal.kind === 'user') throw new TokenInvalidError('token_kind', { claim: 'cnf' })
       return { ...content, principal: { ...principal, boundTo } }
     }
