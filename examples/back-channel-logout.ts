@@ -62,7 +62,7 @@ await app.register(async scope => {
     return reply.code(400).header('cache-control', 'no-store').send({ error: 'invalid_request' })
   })
 
-  const options = { config: { public: true } }
+  const options = { config: { public: true }, bodyLimit: 16_384 }
   scope.post<{ Body?: URLSearchParams }>('/back-channel-logout', options, async ({ body }, reply) => {
     const tokens = body?.getAll('logout_token') ?? []
     if (tokens.length !== 1) throw new Error('There must be one logout_token')

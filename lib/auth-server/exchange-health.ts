@@ -9,7 +9,12 @@ import { createSuspects } from './suspects.js'
 import type { CredentialHeader, ExchangeResponse, FailedExchange } from './token-exchange.js'
 
 /** Who asks the auth server. */
-interface Asking { readonly header: CredentialHeader, readonly address: string | undefined }
+interface Asking {
+  readonly header: CredentialHeader
+  readonly address: string | undefined
+  /** Whether the auth server has accepted the credential before. */
+  readonly isKnown: boolean
+}
 
 /** Whether the auth server exchanges credentials, and for which of them it fails. */
 export interface ExchangeHealth {
@@ -67,9 +72,12 @@ export function createExchangeHealth (
   }
 
   /** The credential or the client that may be the only one affected by a failure. */
-  function suspectOf (code: FetchFailure, asking: Asking): string | undefined {
+  function suspectOf ({ code, detail }: FailedExchange, asking: Asking): string | undefined {
     // The auth server fails to read a session, or to make a JWT of one user.
     if (code === 'http_5xx') return credentialOf(asking)
+    // A firewall takes a credential for an attack.
+    const isBlocked = code === 'no_token' || (code === 'http_4xx' && detail !== 404)
+    if (isBlocked && lastSuccessAt !== null) return credentialOf(asking)
     // With the address of the client, Better Auth's rate limiter counts each client.
     return code === 'rate_limited' && forwardedFor ? clientOf(asking.address) : undefined
   }
@@ -78,19 +86,25 @@ export function createExchangeHealth (
     const { code, detail, retryAfter } = failure
     lastError = code
     lastFailureAt = now()
-    const suspect = suspectOf(code, asking)
-    const duration = Math.min(MAX_SUSPECT_FOR, Math.max(SUSPECT_FOR, retryAfter))
-    if (suspect !== undefined && !suspects.add(suspect, duration) && !backoff.failing) {
-      if (Math.abs(now() - warnedAt) < WARN_EVERY) return
-      warnedAt = now()
-      log.warn({ url, code, detail }, `the auth server fails for one credential or client, and not for all: ${code}`)
-      return
+    const suspect = suspectOf(failure, asking)
+    if (suspect !== undefined) {
+      const duration = Math.min(MAX_SUSPECT_FOR, Math.max(SUSPECT_FOR, retryAfter))
+      // Anybody can invent credentials that fail: where others have worked, they say nothing about others.
+      const isWitness = asking.isKnown || lastSuccessAt === null
+      const isOutage = suspects.add(suspect, duration, isWitness) || (isWitness && backoff.failing)
+      if (!isOutage) return warn(failure, url)
     }
     if (!backoff.failing) {
       failingSince = now()
       log.error({ url, code, detail }, `the auth server does not exchange tokens: ${explain(failure, forwardedFor)}`)
     }
     backoff.fail(retryAfter)
+  }
+
+  function warn ({ code, detail }: FailedExchange, url: string): void {
+    if (backoff.failing || Math.abs(now() - warnedAt) < WARN_EVERY) return
+    warnedAt = now()
+    log.warn({ url, code, detail }, `the auth server fails for one credential or client, and not for all: ${code}`)
   }
 
   return {

@@ -8,9 +8,10 @@ export interface Suspects {
    * Makes it a suspect.
    *
    * @param duration - milliseconds.
+   * @param isWitness - whether its failure says anything about others.
    * @returns whether another one has failed as well since the last success: then the fault is the auth server's.
    */
-  add (name: string, duration: number): boolean
+  add (name: string, duration: number, isWitness: boolean): boolean
   /** An exchange succeeded, so the auth server works. */
   acquit (): void
 }
@@ -29,9 +30,10 @@ export function createSuspects (now: () => number): Suspects {
       // A clock that was set back must not make it longer.
       return suspect === undefined || time < suspect.at ? 0 : Math.max(0, suspect.until - time)
     },
-    add (name, duration) {
+    add (name, duration, isWitness) {
       const at = now()
       suspects.set(name, { at, until: at + duration })
+      if (!isWitness) return false
       const isAlone = last === undefined || last === name
       last = name
       return !isAlone

@@ -82,8 +82,9 @@ function sessionUrl (url: string): string {
 }
 
 function judgeSession ({ status, headers }: Response): ExchangeResponse {
-  if (status < 500 && status !== 429) return { kind: 'refused' }
-  return failed(statusFailure(status, 'no_token'), status, readRetryAfter(headers, Date.now()))
+  // A 429 says nothing about the sessions: other programs may use up the limit, and so may whoever has signed out.
+  if (status < 500) return { kind: 'refused' }
+  return failed('http_5xx', status, readRetryAfter(headers, Date.now()))
 }
 
 function judge ({ status, headers }: Response, body: string | undefined): ExchangeResponse {

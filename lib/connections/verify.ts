@@ -39,7 +39,7 @@ export interface VerifyContext {
   readonly authUrl: string
 }
 
-const WITHOUT_REQUEST = ['roles', 'scopes', 'delegated', 'clients', 'users'] as const
+const WITHOUT_REQUEST = ['roles', 'permissions', 'scopes', 'delegated', 'clients', 'users'] as const
 /** The clauses above do not use the request. */
 const NO_REQUEST = undefined as unknown as FastifyRequest
 

@@ -250,6 +250,53 @@ t.test('two credentials that fail, one after the other, are an outage', async t 
   t.equal(client.failing, false)
 })
 
+t.test('credentials that nobody knows cause no outage where others have worked, and prolong none', async t => {
+  for (const [fail, code] of [
+    [status(500), 'http_5xx'], [status(400), 'http_4xx'], [status(403), 'http_4xx'], [status(200), 'no_token'],
+    [status(302), 'no_token'], [status(429), 'rate_limited']
+  ] as const) {
+    const world = await createWorld(t, { forwardedFor: true })
+    const { client, clock, lines } = world
+    await client.exchange(KNOWN)
+    let count = 0
+    const attack = () => refusal(client, {
+      ...UNKNOWN, header: { ...KNOWN.header, value: `Bearer random-${count++}` }, address: `192.0.2.${count}`
+    })
+    world.respond = fail
+    for (let i = 0; i < 3; i++) await attack()
+    t.strictSame([client.failing, client.status().lastError], [false, code])
+    t.strictSame(lines.map(({ level }) => level), ['warn'], 'one line a minute')
+
+    // A real outage, which ends.
+    await refusal(client)
+    await refusal(client, ELSEWHERE)
+    t.equal(client.failing, true, 'two that worked before')
+    clock.advance(500)
+    for (let i = 0; i < 3; i++) await attack()
+    t.equal(client.isPausing(), false)
+    world.respond = token
+    t.match(await client.exchange({ ...KNOWN, header: { ...KNOWN.header, value: 'Bearer third' }, address: '::1' }), {
+      kind: 'token'
+    })
+    t.equal(client.failing, false)
+  }
+})
+
+t.test('a known credential that a firewall blocks alone is no outage, but 404 is one at once', async t => {
+  const world = await createWorld(t)
+  const { client, clock } = world
+  await client.exchange(KNOWN)
+  world.respond = status(403)
+  await refusal(client)
+  t.equal(client.failing, false)
+  world.respond = token
+  t.match(await client.exchange(OTHER), { kind: 'token' })
+  clock.advance(5000)
+  world.respond = status(404)
+  await refusal(client, UNKNOWN)
+  t.equal(client.failing, true)
+})
+
 t.test('with forwardedFor, a client that has reached the rate limit pauses nobody else', async t => {
   const world = await createWorld(t, { forwardedFor: true })
   const { client, clock, lines } = world
@@ -283,7 +330,7 @@ t.test('the clients at one address cannot use up the budget', async t => {
 
 t.test('a refusal ends a known session only if the auth server can read its sessions', async t => {
   for (const [confirmation, outcome] of [
-    [200, 'refused'], [401, 'refused'], [404, 'refused'], [500, 'http_5xx'], [503, 'http_5xx'], [429, 'rate_limited']
+    [200, 'refused'], [401, 'refused'], [404, 'refused'], [429, 'refused'], [500, 'http_5xx'], [503, 'http_5xx']
   ] as const) {
     const world = await createWorld(t)
     world.respond = refused(confirmation)

@@ -113,6 +113,18 @@ t.test('isRevoked is asked each time, without a request, and its failure is a 50
   t.equal(await reasonOf(token), 'revocation_unavailable')
 })
 
+t.test('permissions are judged by the role objects, as on a route', async t => {
+  const role = (...has: string[]) => ({
+    authorize: ({ job = [] }: { job?: readonly string[] }) => ({ success: job.every(action => has.includes(action)) })
+  })
+  const roles = { operator: role('run', 'stop'), viewer: role() }
+  const { issuer, reasonOf } = await start(t, { roles } as BetterAuthOptions)
+  const guard: TokenGuard = { permissions: { job: ['run'] } }
+  t.equal(await reasonOf(issuer.token({ role: 'operator' }), guard), null)
+  t.equal(await reasonOf(issuer.token({ role: 'viewer' }), guard), 'permission_missing')
+  t.equal(await reasonOf(issuer.token(), guard), 'permission_missing')
+})
+
 t.test('while the auth server is down, an unknown key is a 503', async t => {
   const { issuer, verify } = await start(t)
   issuer.fail('down')
@@ -161,7 +173,7 @@ t.test('OAuth clients', async t => {
     }
     await t.rejects(verify(user, { check: () => true } as TokenGuard), {
       message: 'verify() does not accept "check", only conditions that need no request: ' +
-        'roles, scopes, delegated, clients, users'
+        'roles, permissions, scopes, delegated, clients, users'
     })
   })
 })

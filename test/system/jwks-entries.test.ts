@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import t, { type Test } from 'tap'
 import type { LogLine } from '../fixtures/api.js'
 import { createClock, startClockedApi, type Clock, type ClockedApi } from '../fixtures/clock.js'
@@ -145,4 +146,36 @@ t.test('of a JWKS with more than 1000 entries the first 1000 count', async t => 
   server.keys = server.keys.slice(1)
   t.equal(await statusOf(second), 200)
   t.equal(warnings().filter(({ code }) => code === 'too_many_keys').length, 1)
+})
+
+t.test('elliptic, which get-jwks brings (GHSA-848j-6mx2-7j84), is loaded and never called', async t => {
+  const getJwks = createRequire(createRequire(import.meta.url).resolve('get-jwks'))
+  const jwkToPem = createRequire(getJwks.resolve('jwk-to-pem'))
+  const calls: string[] = []
+  const elliptic = jwkToPem('elliptic') as Record<'ec' | 'eddsa', { prototype: Record<string, () => unknown> }>
+  for (const kind of ['ec', 'eddsa'] as const) {
+    const { prototype } = elliptic[kind]
+    for (const name of Object.keys(prototype)) {
+      const original = prototype[name]!
+      prototype[name] = function (this: unknown, ...args: []) {
+        calls.push(name)
+        return original.apply(this, args)
+      }
+      t.teardown(() => { prototype[name] = original })
+    }
+  }
+  const toPem = getJwks('jwk-to-pem') as (jwk: unknown) => string
+  toPem(second.jwk)
+  t.ok(calls.length > 0, 'a call would be noticed')
+  calls.length = 0
+
+  const keys = [first, second, createSigningKey('RS256', 'third'), createSigningKey('ES512', 'fourth')]
+  const { statusOf, clock } = await setUp(t, keys.map(({ jwk }) => jwk))
+  for (let i = 0; i < 2; i++) {
+    for (const key of keys) t.equal(await statusOf(key), 200)
+    t.equal(await statusOf(createSigningKey('ES256', 'second')), 401)
+    t.equal(await statusOf(createSigningKey('ES256', 'unknown')), 401)
+    clock.advance(STALE_AFTER)
+  }
+  t.strictSame(calls, [])
 })

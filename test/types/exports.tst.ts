@@ -4,8 +4,8 @@ import betterAuthPlugin, {
   ALGORITHMS, betterAuthPlugin as named, ForbiddenError, InvalidOptionError, isBetterAuthError, JwksUnavailableError,
   RequestInvalidError, TokenExpiredError, TokenInvalidError, TokenMissingError, type Algorithm, type BetterAuth,
   type BetterAuthError, type BetterAuthOptions, type Claims, type ClientPrincipal, type EndReason, type EndWatch,
-  type KeyStatus, type Principal, type RefusalDetails, type RefusalReason, type User, type UserPrincipal,
-  type VerifiedIdentity
+  type ExchangeStatus, type FetchFailure, type KeyStatus, type Principal, type RefusalDetails, type RefusalReason,
+  type User, type UserPrincipal, type VerifiedIdentity
 } from '../../lib/index.js'
 
 const app = Fastify()
@@ -54,10 +54,11 @@ describe('fastify.betterAuth', () => {
 
   test('reports the state of the keys', () => {
     const status = app.betterAuth.status()
-    expect(status).type.toBe<KeyStatus>()
+    expect(status).type.toBeAssignableTo<KeyStatus>()
+    expect(status.exchange).type.toBe<ExchangeStatus | undefined>()
     expect(status.url).type.toBe<string | null>()
     expect(status.keys).type.toBe<Array<{ kid: string, alg: string | null, confirmedAt: string }>>()
-    expect(status.lastError).type.toBe<string | null>()
+    expect(status.lastError).type.toBe<FetchFailure | null>()
     expect(status.nextTryAt).type.toBe<string | null>()
     expect<keyof KeyStatus>().type.toBe<'url' | 'keys' | 'lastError' | 'nextTryAt'>()
   })
