@@ -29,7 +29,10 @@ api.get('/greeting', { websocket: true, onRequest: [api.authenticate] }, (socket
   socket.on('close', end.stop)
   socket.on('error', error => { api.log.info(error) })
 
-  socket.on('message', text => { socket.send(`${user.name ?? user.id} said: ${text.toString()}`) })
+  socket.on('message', text => {
+    // A client that ignores the end can still send, until the socket is destroyed after 30 seconds.
+    if (socket.readyState === socket.OPEN) socket.send(`${user.name ?? user.id} said: ${text.toString()}`)
+  })
   socket.send(`Hello ${user.name ?? user.email ?? user.id}!`)
 })
 

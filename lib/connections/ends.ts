@@ -84,6 +84,8 @@ export function createEnds ({ options, keys, log, now, setTimer }: EndsContext):
         stopKeyWatch?.()
       },
       end (reason) {
+        // A listener that was called just now may have stopped or ended it.
+        if (!connections.has(connection)) return
         connection.stop()
         notify(listener, reason)
       }

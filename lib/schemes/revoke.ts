@@ -73,7 +73,10 @@ function namesOf ({ sessionId, userId, token }: EndedSession): Revoked[] {
   return [['session', sessionId], ['session', '']]
 }
 
-/** A session token may come with its signature, and an API key may contain a dot. */
+/**
+ * A session token may come with its signature, and an API key may contain a dot. None is empty: an empty one would mean
+ * every session without a token.
+ */
 function spellings (token: string): string[] {
-  return [...new Set([token, token.split('.', 1)[0]!])]
+  return [...new Set([token, token.split('.', 1)[0]!])].filter(spelling => spelling !== '')
 }

@@ -60,6 +60,7 @@ async function createWorld (policy: BetterAuthOptions['jwks'] = {}): Promise<Wor
         principal: USER_TOKEN,
         user: USER,
         session: null,
+        authorization: { roles: [], scopes: [], bannedUntil: undefined },
         options,
         key,
         expiresAt,
@@ -243,6 +244,19 @@ t.test('revoke() ends only the connections that match', async t => {
   t.strictSame(ended, ['session_revoked', 'token_expired'])
 })
 
+t.test('a listener that stops or ends others: no other is called after its stop(), and none twice', async t => {
+  const { open, ends, principal, ended } = await createWorld()
+  let stop = (): void => {}
+  ends.onEnd(principal(), () => {
+    stop()
+    ends.revoke(() => true)
+  })
+  stop = open()
+  open()
+  ends.revoke(() => true)
+  t.strictSame(ended, ['session_revoked'])
+})
+
 t.test('an error of a listener is logged, and the other listeners are called', async t => {
   const { ends, principal, log, ended } = await createWorld()
   const failure = new Error('in a listener')
@@ -272,7 +286,7 @@ t.test('it accepts only a principal of its own registration and a function', asy
 t.test('neither a log nor a copy of a principal shows its token', async t => {
   const { principal } = await createWorld()
   const one = principal()
-  const keys = ['kind', 'user', 'via', 'sessionId', 'expiresAt']
+  const keys = ['kind', 'user', 'via', 'sessionId', 'expiresAt', 'organization']
   t.strictSame(Reflect.ownKeys(one), keys)
   t.ok(Object.isFrozen(one))
   t.equal(Object.getPrototypeOf(one), Object.prototype)

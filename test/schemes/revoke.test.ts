@@ -66,6 +66,14 @@ t.test('which sessions are meant', async t => {
   t.equal(forgotten[0]!({ ...named, user: null }), false)
 })
 
+t.test('a token that starts with a dot means no other session', async t => {
+  const { context, shared, ended, revoked } = start()
+  await createRevoke({ ...context, shared })({ token: '.abc' })
+  const verified = session({})
+  t.strictSame([verified, { ...verified, tokenDigest: undefined }].map(ended[0]!), [false, false])
+  t.strictSame(revoked, [[['token', '.abc']]])
+})
+
 t.test('the shared store gets the same names; what was read from it in the meantime is forgotten too', async t => {
   for (const [ended, expected] of [
     [{ userId: 'u_1' }, [['user', 'u_1']]],
