@@ -34,7 +34,7 @@ async function verifyLogoutToken (token: string): Promise<JWTPayload> {
   const { aud, events, jti, nonce } = payload
   if (Array.isArray(aud)) throw new Error('The logout token is for several audiences')
   if (!isObject(events) || !isObject(events[LOGOUT])) throw new Error('The logout token has no logout event')
-  if (nonce !== undefined) throw new Error('The logout token has a nonce, as an ID token')
+  if (nonce !== undefined) throw new Error('The logout token has a nonce, like an ID token')
   if (typeof jti !== 'string' || received.has(jti)) throw new Error('The logout token was received before')
   return payload
 }

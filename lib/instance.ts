@@ -9,16 +9,16 @@ import type { EndedSession } from './schemes/revoke.js'
 /** `fastify.betterAuth`: tokens outside of requests, the keys of the auth server, and how routes are protected. */
 export interface BetterAuth {
   /**
-   * Verifies a token that is in no request: from `connection_init` of GraphQL, from the handshake of Socket.IO, or from
-   * a queue. The same rules apply as for `authenticate` and a bearer token: bans, `isRevoked` and the cache included,
-   * and with the option `exchange` session tokens. It accepts users. A guard accepts OAuth clients too, and requires
-   * roles or scopes.
+   * Verifies a token that does not come with a request: from `connection_init` of GraphQL, from the handshake of
+   * Socket.IO, or from a queue. It does what `authenticate` does with a bearer token, including bans, `isRevoked` and
+   * the cache. With the option `exchange`, it accepts session tokens too. Without a guard, it accepts only users; a
+   * guard lets OAuth clients in, or requires roles or scopes.
    *
    * @param token - the token alone, without `Bearer`.
-   * @returns copies, which belong to the caller.
-   * @throws TokenMissingError for `undefined`, `null` and an empty string; TokenInvalidError for what is not a string;
-   * else the errors of `authenticate`. Nothing is logged: `error.reason` is for your log. InvalidOptionError for an
-   * invalid guard.
+   * @returns a promise of copies, which the caller may change.
+   * @throws TokenMissingError for `undefined`, `null` and an empty string; TokenInvalidError for anything else that is
+   * not a string; InvalidOptionError for an invalid guard; or the errors of `authenticate`. The plugin logs none of
+   * them: `error.reason` is for your own log.
    *
    * @example
    * const { user, principal } = await app.betterAuth.verify(socket.handshake.auth.token)
@@ -26,17 +26,17 @@ export interface BetterAuth {
    */
   verify: Verify
   /**
-   * Calls a function once when a principal ends: when a request with its token would be refused because the token has
-   * expired, when its key has left the JWKS, or when `revoke()` is called for its session or its user. Connections that
-   * outlive their request need it. While somebody waits, the plugin refreshes the keys whenever `jwks.maxAge` is over,
-   * so that it notices that a key was removed; nothing keeps the process alive. `app.close()` releases everything.
+   * Calls a function once when a connection has to end: when its token has expired, when the key of the token has left
+   * the JWKS or can no longer be confirmed, or when `revoke()` is called for its session or its user. Use it for
+   * connections that outlive their request. Meanwhile, the plugin fetches the keys whenever `jwks.maxAge` has passed,
+   * to notice removed keys. This does not keep the process alive, and `app.close()` stops it.
    *
-   * Call it without a wait after `authenticate` or `verify()`: what was revoked before is not noticed. Always stop it
-   * when the connection ends.
+   * Call it directly after `authenticate` or `verify()`: it does not notice earlier revocations. Always stop it when
+   * the connection closes.
    *
    * @param principal - `request.principal`, or that of `verify()`, and not a copy of it.
-   * @param listener - if it throws, or its promise rejects, that is logged.
-   * @throws InvalidOptionError for any other principal, also for one of another registration.
+   * @param listener - gets the reason. If it throws, or its promise rejects, the plugin logs the error.
+   * @throws InvalidOptionError for any other principal, such as one of another registration.
    *
    * @example
    * const end = app.betterAuth.onEnd(request.principal, reason => { socket.close(4401, reason) })
@@ -45,7 +45,7 @@ export interface BetterAuth {
   onEnd (principal: Principal, listener: (reason: EndReason) => void): EndWatch
   /** The URL of the JWKS, or `null` until it has been found. */
   readonly jwksUrl: string | null
-  /** The state of the keys, and with the option `exchange` of the exchange, as plain data. It fetches nothing. */
+  /** The state of the keys, and with the option `exchange` that of the exchange, as plain data. It fetches nothing. */
   status (): KeyStatus & { exchange?: ExchangeStatus }
   /**
    * Fetches the JWKS, and resolves if that succeeds: then all its keys are known. Use it as a startup probe, not as a
@@ -70,17 +70,17 @@ export interface BetterAuth {
    */
   routes (): RouteProtection[]
   /**
-   * Forgets sessions that were exchanged (option `exchange`), so that the next request with one is judged by the auth
-   * server, and ends connections that `onEnd()` watches. Call it where you learn that a session has ended, and the
-   * session ends at once. JWTs stay valid until they expire, but their connections on this instance end.
+   * Ends sessions at once: it forgets exchanged sessions (option `exchange`), so that the auth server judges the next
+   * request of each, and ends the connections of this instance that `onEnd()` watches. Call it when your API learns
+   * that a session has ended. JWTs stay valid until they expire.
    *
-   * This instance has forgotten them when the call returns its promise. With `exchange.shared`, the promise resolves
-   * when the store knows: from then on, no instance takes them from the store. What another instance has in its memory
-   * counts for `maxAge` at most.
+   * This instance has forgotten the sessions as soon as the call returns its promise. With `exchange.shared`, the
+   * promise resolves when the store has the revocation: from then on, no instance takes the sessions from the store.
+   * Another instance that has a session in memory accepts it for `maxAge` at most.
    *
-   * @param ended - the session by its id, all sessions of a user, or one session by its token or API key. The id of a
-   * session is known only if its JWT has a claim `sid` or `sessionId`: exchanged sessions without one are forgotten as
-   * well. A connection with another token ends only if the token names the session.
+   * @param ended - the session by its id, all sessions of a user, or one session by its token or API key. The plugin
+   * knows the id of a session only if its JWT has a claim `sid` or `sessionId`: by `sessionId`, it forgets exchanged
+   * sessions without this claim as well. A connection with another token ends only if the token names the session.
    * @throws InvalidOptionError for anything else; RevocationUnavailableError if the store of `exchange.shared` fails.
    *
    * @example

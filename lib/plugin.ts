@@ -83,7 +83,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   fastify.addHook('onListen', async () => { keys.ready().catch(() => {}) })
 }
 
-/** For how long a success answers `ready()`: a probe that anybody can reach must not cost a fetch for each call. */
+/** For how long `ready()` reuses a success: a probe that anybody can reach must not cost a fetch for each call. */
 const READY_FOR = 5000
 
 function reuseSuccess (ready: () => Promise<void>): () => Promise<void> {

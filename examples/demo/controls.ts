@@ -74,8 +74,8 @@ export async function controls (api: FastifyInstance, { apiUrl, auth }: Options)
     // Signs a token while the auth server is down, as if the API alone could not reach it.
     scope.post('/token', quiet, async ({ headers }) => auth.auth.api.getToken({ headers: fromNodeHeaders(headers) }))
 
-    // Better Auth's admin plugin lets only an admin change roles: this writes to the table instead. The API would learn
-    // of it at the next exchange of a session token or API key.
+    // Better Auth's admin plugin lets only an admin change roles: this writes to the table instead. The API would see
+    // the new role only at the next exchange of a session token or API key.
     scope.post<{ Body: { role: 'admin' | 'user' } }>('/role', {
       ...quiet,
       schema: {

@@ -18,7 +18,7 @@ export const SILENCE = 11_000
 /**
  * Unused calls are kept, up to those of a minute.
  *
- * @param silence - for how long a budget that was used up stays closed, in milliseconds, whatever has come in by then.
+ * @param silence - for how long a budget that was used up stays closed, in milliseconds, even if it has grown again.
  */
 export function createBudget (perMinute: number, now: () => number, silence = SILENCE): Budget {
   const max = Math.max(1, perMinute)
@@ -29,7 +29,7 @@ export function createBudget (perMinute: number, now: () => number, silence = SI
   /** For how many milliseconds it is still closed. */
   function fill (): number {
     const time = now()
-    // A clock that was set back earns nothing, opens nothing, and closes for no longer.
+    // If the clock was set back, the budget does not grow, and stays closed for no longer.
     const elapsed = Math.max(0, time - filledAt)
     filledAt = time
     left = Math.min(max, left + elapsed * perMinute / 60_000)

@@ -5,17 +5,17 @@ import { createBudget, SILENCE, type Budget } from './budget.js'
 export interface ClientBudget {
   /** How many calls are left for all together. */
   readonly left: number
-  /** Notes that there is a client at an address. Without others, it needs no share. */
+  /** Notes that there is a client at an IP address. A client without others may use the whole budget. */
   see (address: string | undefined): void
-  /** 0 if a call is left for the clients at an address, or in how many milliseconds there may be one. */
+  /** 0 if a call is left for the clients at an IP address, or in how many milliseconds there may be one. */
   wait (address: string | undefined): number
   /** Takes a call. @returns the same as `wait()` before that. */
   take (address: string | undefined): number
 }
 
-/** What the clients at one address can take while there are others, as a share of the budget. */
+/** The share of the budget that the clients at one IP address can use while there are others. */
 const SHARE = 0.5
-/** For how long other addresses count, in milliseconds. Behind a proxy that is not trusted, there is only one. */
+/** For how long other IP addresses count, in milliseconds. Behind a proxy without `trustProxy`, there is only one. */
 const OTHERS_FOR = 600_000
 const MAX_ADDRESSES = 1000
 
@@ -66,7 +66,7 @@ export function createClientBudget (perMinute: number, now: () => number, silenc
   }
 }
 
-/** Whoever has an IPv6 address has the 2^64 others of its network as well. Without a request, there is no address. */
+/** A client with an IPv6 address has all 2^64 of its network. Without a request, there is no address. */
 export function clientOf (address: string | undefined): string {
   if (address === undefined) return ''
   if (!address.includes(':') || address.includes('.')) return address

@@ -67,7 +67,7 @@ export function createExchangeClient (context: ExchangeClientContext): OwnExchan
   const { exchange, headers, findJwks, now } = context
   const { timeout, requestsPerMinute, forwardedFor } = exchange
   const health = createExchangeHealth(context)
-  // The auth server counts clients that it can tell apart each for itself: none needs the silence of all.
+  // With `forwardedFor`, the auth server counts each client on its own: a silence of all clients is not needed.
   const budget = createClientBudget(requestsPerMinute, now, forwardedFor ? 0 : SILENCE)
   let running = 0
 

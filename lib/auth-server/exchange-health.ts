@@ -16,7 +16,7 @@ interface Asking {
   readonly isKnown: boolean
 }
 
-/** Whether the auth server exchanges credentials, and for whom it does not. */
+/** Whether the auth server exchanges credentials, and for which of them it fails. */
 export interface ExchangeHealth {
   /** Whether the last exchange failed, and not because of its own credential. */
   readonly failing: boolean
@@ -47,12 +47,12 @@ export interface ExchangeHealthContext {
   readonly random: () => number
 }
 
-/** How long what failed alone is not tried again, in milliseconds, unless the auth server asks for more. */
+/** For how long a suspect is not tried again, in milliseconds, unless the auth server asks for more. */
 const SUSPECT_FOR = 5000
 const MAX_SUSPECT_FOR = 60_000
 /** How long a failure casts doubt on refusals, in milliseconds. */
 const DOUBTFUL_FOR = 60_000
-/** One line for suspects in this time, in milliseconds. */
+/** The shortest time between two log lines about suspects, in milliseconds. */
 const WARN_EVERY = 60_000
 
 export function createExchangeHealth (
@@ -71,7 +71,7 @@ export function createExchangeHealth (
     return hash('sha256', `${salt}${name} ${value}`, 'base64')
   }
 
-  /** Who may be the only one that a failure concerns. */
+  /** The credential or the client that may be the only one affected by a failure. */
   function suspectOf ({ code, detail }: FailedExchange, asking: Asking): string | undefined {
     // The auth server fails to read a session, or to make a JWT of one user.
     if (code === 'http_5xx') return credentialOf(asking)
@@ -104,7 +104,7 @@ export function createExchangeHealth (
   function warn ({ code, detail }: FailedExchange, url: string): void {
     if (backoff.failing || Math.abs(now() - warnedAt) < WARN_EVERY) return
     warnedAt = now()
-    log.warn({ url, code, detail }, `the auth server fails for one credential, and works for others: ${code}`)
+    log.warn({ url, code, detail }, `the auth server fails for one credential or client, and not for all: ${code}`)
   }
 
   return {

@@ -37,7 +37,7 @@ export function failureOf (error: unknown, signal: AbortSignal): Failure {
   return { code, systemCode }
 }
 
-/** A status that is no success: its stable word. */
+/** The stable word for a status that is not a success. */
 export function statusFailure (status: number, otherwise: FetchFailure): FetchFailure {
   if (status === 429) return 'rate_limited'
   if (status >= 500) return 'http_5xx'

@@ -36,7 +36,7 @@ export class JwksFetchError extends Error {
   }
 }
 
-/** Failures of a server that has said what it has instead of the JWKS. */
+/** Failures where a server returned something other than a JWKS. */
 const READ: ReadonlyArray<FetchFailure | null> = ['no_jwks', 'http_4xx', 'http_5xx']
 
 /**

@@ -24,8 +24,8 @@ export interface SharedExchangeContext extends BoundedStoreContext {
 /** How often an instance looks whether another one has finished, in milliseconds. */
 const POLL_EVERY = 50
 /**
- * How many unknown credentials may be looked up in vain for each one that may be exchanged: somebody who tries random
- * ones must not keep the store busy.
+ * How many unknown credentials that the store does not have may be looked up for each one that may be exchanged: random
+ * credentials must not keep the store busy.
  */
 const MISSES = 10
 /** How much longer than an exchange the lease lasts, in milliseconds: the result is stored after the exchange. */
@@ -91,7 +91,7 @@ export function shareExchanges (
       if (known !== undefined && isUsable(known, exchanging)) return known
       if (known === undefined) {
         if (!exchanging.isKnown) misses.take(exchanging.address)
-        // Without an exchange to come, a lease would only cost calls.
+        // Without a following exchange, a lease would only cost calls.
         client.assertMayExchange(exchanging)
       }
       const turn = client.isPausing() ? false : await unlessFailed(takeTurn(place, exchanging)) ?? false

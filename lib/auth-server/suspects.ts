@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 
-/** What failed alone: a credential or a client that others need not suffer for. */
+/** Credentials or clients that failed alone, so that the others can continue. */
 export interface Suspects {
   /** For how many milliseconds a suspect is not tried again; 0 for everybody else. */
   remaining (name: string): number
@@ -9,10 +9,10 @@ export interface Suspects {
    *
    * @param duration - milliseconds.
    * @param isWitness - whether its failure says anything about others.
-   * @returns whether another one has failed as well since the last success: then the auth server is the culprit.
+   * @returns whether another one has failed as well since the last success: then the fault is the auth server's.
    */
   add (name: string, duration: number, isWitness: boolean): boolean
-  /** The auth server works for somebody. */
+  /** An exchange succeeded, so the auth server works. */
   acquit (): void
 }
 

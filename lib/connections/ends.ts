@@ -12,14 +12,14 @@ import type { VerifiedToken } from '../tokens/verified-token.js'
  *
  * - `token_expired`: a request with the token would be refused from now on, because it has expired.
  * - `key_removed`: the key of the token has left the JWKS, or is not usable any more.
- * - `jwks_unavailable`: nobody can tell whether it has: the JWKS could not be fetched for `jwks.staleIfError`.
+ * - `jwks_unavailable`: the JWKS could not be fetched for `jwks.staleIfError`, so the key may have been removed.
  * - `session_revoked`: `fastify.betterAuth.revoke()` was called for the session or for its user.
  */
 export type EndReason = 'token_expired' | KeyLoss | 'session_revoked'
 
-/** What `onEnd()` returns. With `using`, or `await using`, the block stops it. */
+/** What `onEnd()` returns. With `using`, it stops at the end of the block. */
 export interface EndWatch {
-  /** Releases everything, and calls the listener no more. It may be called again, and needs no `this`. */
+  /** Stops watching: the listener is not called any more. It may be called again, and needs no `this`. */
   stop: () => void
   [Symbol.dispose]: () => void
 }
@@ -29,7 +29,7 @@ export interface Ends {
   onEnd (principal: Principal, listener: (reason: EndReason) => void): EndWatch
   /** Ends the connections that are meant. */
   revoke (isMeant: (verified: VerifiedToken) => boolean): void
-  /** Releases everything, and calls no listener. */
+  /** Stops watching everything, and calls no listener. */
   close (): void
 }
 
@@ -69,7 +69,7 @@ export function createEnds ({ options, keys, log, now, setTimer }: EndsContext):
     try {
       await listener(reason)
     } catch (err) {
-      log.error({ err, reason }, 'a listener of betterAuth.onEnd() failed: its connection may still be open')
+      log.error({ err, reason }, 'a listener of betterAuth.onEnd() failed: the connection may still be open')
     }
   }
 
@@ -106,9 +106,9 @@ export function createEnds ({ options, keys, log, now, setTimer }: EndsContext):
     onEnd (principal, listener) {
       const verified = verifiedTokenOf(principal)
       if (verified?.options !== options) {
-        throw new InvalidOptionError('onEnd() takes a principal of a request, or of verify(), of the same registration')
+        throw new InvalidOptionError('onEnd() needs a principal of a request or of verify(), of the same registration')
       }
-      if (typeof listener !== 'function') throw new InvalidOptionError('onEnd() takes a function as listener')
+      if (typeof listener !== 'function') throw new InvalidOptionError('onEnd() needs a function as its listener')
       const stop = isClosed ? () => {} : connect(verified, listener).stop
       return { stop, [Symbol.dispose]: stop }
     },

@@ -40,7 +40,7 @@ export interface VerifyContext {
 }
 
 const WITHOUT_REQUEST = ['roles', 'permissions', 'scopes', 'delegated', 'clients', 'users'] as const
-/** For the clauses above, which do not look at it. */
+/** The clauses above do not use the request. */
 const NO_REQUEST = undefined as unknown as FastifyRequest
 
 type Judge = (verified: VerifiedToken) => void | Promise<void>
@@ -74,7 +74,7 @@ function readGuard (given: TokenGuard, options: ResolvedOptions): { admit: Admis
   const names: readonly string[] = WITHOUT_REQUEST
   const other = Object.keys(Object(given)).find(name => !names.includes(name))
   if (other !== undefined) {
-    throw new InvalidOptionError(`verify() takes no condition "${other}". It has no request, and takes these: ` +
+    throw new InvalidOptionError(`verify() does not accept "${other}", only conditions that need no request: ` +
       names.join(', '))
   }
   const guard = snapshotGuard(given, options)

@@ -1,8 +1,8 @@
 /** How access tokens that are bound to a key of their client (DPoP, RFC 9449) are accepted. */
 export interface DpopOptions {
   /**
-   * Whether OAuth clients must use DPoP. With `true`, an access token that is not bound to a key is refused. It says
-   * nothing about the tokens of users themselves, session cookies and API keys.
+   * Whether OAuth clients must use DPoP. With `true`, the plugin refuses access tokens that are not bound to a key.
+   * The tokens of users themselves, session cookies and API keys are accepted as before.
    *
    * Default: `false`.
    */
@@ -14,16 +14,16 @@ export interface DpopOptions {
    */
   maxProofAge?: number | undefined
   /**
-   * Where the used proofs are remembered, so that each counts once. Several instances of an API need one that they
-   * share, such as Redis. If it fails, the response is 503.
+   * Where the plugin remembers used proofs, so that each is accepted once. Several instances of an API need a shared
+   * store, such as Redis. If it fails, the response is 503.
    *
    * Default: the memory of this instance, up to 500,000 proofs.
    */
   replayStore?: DpopReplayStore | undefined
   /**
-   * Further origins at which clients reach this API, such as `https://api.example.org`. The `htu` of a proof has the
-   * origin of `resource.url`, or one of these; or the one that Fastify sees, if its host is one of theirs or is
-   * `localhost`.
+   * Further origins at which clients reach this API, such as `https://api.example.org`. The origin of the `htu` of a
+   * proof must be that of `resource.url`, one of these, or the one that Fastify sees, if its host is one of theirs or
+   * is `localhost`.
    *
    * Default: `[]`.
    */
@@ -31,7 +31,7 @@ export interface DpopOptions {
 }
 
 /**
- * Remembers the proofs that were used (RFC 9449 §11.1). It has the shape of Better Auth's own `DpopReplayStore`, so its
+ * Remembers the proofs that were used (RFC 9449 §11.1). Better Auth's `DpopReplayStore` is the same interface, so its
  * `createDpopReplayStore()` fits. If the method throws, rejects, returns anything but a boolean, or takes longer than
  * `callbackTimeout`, the response is 503.
  *
@@ -57,7 +57,7 @@ export interface DpopReplayStore {
 export interface DpopReservation {
   /** A hash that stands for the proof: 43 letters, digits, `-` and `_`. */
   readonly key: string
-  /** Until when the proof has to be remembered: then it is too old to be used. */
+  /** Until when the store has to remember the proof: after that, the proof is too old to be used. */
   readonly expiresAt: Date
   /** The time of this instance. */
   readonly now: Date

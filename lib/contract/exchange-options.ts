@@ -46,7 +46,7 @@ export interface ExchangeOptions {
   timeout?: number | undefined
   /**
    * How many credentials that this instance does not know are exchanged in a minute. Further ones get 503. Known
-   * credentials do not count. The clients at one IP address get half of them at most, once there are others.
+   * credentials do not count. While there are clients at other IP addresses, those at one address get at most half.
    *
    * Default: `60`.
    */
@@ -59,8 +59,8 @@ export interface ExchangeOptions {
   max?: number | undefined
   /**
    * Whether an exchange carries `X-Forwarded-For` with `request.ip`. Better Auth's rate limiter then counts each client
-   * separately, and not all of them together; a client that reaches its limit pauses only itself. Behind a proxy, set
-   * Fastify's `trustProxy` too.
+   * separately, and the plugin pauses only the client that reaches the limit. Behind a proxy, set Fastify's
+   * `trustProxy` too.
    *
    * Default: `false`.
    */

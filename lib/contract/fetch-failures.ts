@@ -12,12 +12,12 @@ interface FailureRow {
  */
 export const FETCH_FAILURES = {
   timeout: {
-    meaning: 'There was no complete response in time.',
-    fix: 'the network or the auth server; the option `jwks.timeout` or `exchange.timeout`'
+    meaning: 'The response was not complete in time.',
+    fix: 'the network or the auth server; or the option `jwks.timeout` or `exchange.timeout`: set a longer time'
   },
   connection_refused: {
     meaning: 'Nothing listens at that host and port.',
-    fix: 'start the auth server; the option `authUrl`'
+    fix: 'start the auth server, or set the option `authUrl` to where it listens'
   },
   connection_reset: {
     meaning: 'The connection ended before the response was complete.',
@@ -25,7 +25,7 @@ export const FETCH_FAILURES = {
   },
   dns: {
     meaning: 'The name of the host could not be resolved.',
-    fix: 'the option `authUrl`: look for a misspelling; DNS'
+    fix: 'the option `authUrl`: look for a misspelling; or the DNS server'
   },
   unreachable: {
     meaning: 'No route leads to the host.',
@@ -33,11 +33,11 @@ export const FETCH_FAILURES = {
   },
   tls: {
     meaning: 'The certificate is not trusted, or the server does not speak TLS.',
-    fix: 'the certificate; `NODE_EXTRA_CA_CERTS` for your own CA; the option `authUrl`: `https` or `http`'
+    fix: 'the certificate; for your own CA, set `NODE_EXTRA_CA_CERTS`; the option `authUrl`: `https` or `http`'
   },
   protocol: {
     meaning: 'The response is not HTTP, or its headers are too long.',
-    fix: 'whatever listens there; the option `authUrl`'
+    fix: 'the program that listens there; the option `authUrl`'
   },
   network: {
     meaning: 'Any other network error, such as a proxy that refuses the connection.',
@@ -58,7 +58,7 @@ export const FETCH_FAILURES = {
   },
   too_large: {
     meaning: 'The response was longer than 1 MB.',
-    fix: 'whatever responds there; the option `jwksPath`'
+    fix: 'the program that responds there; the option `jwksPath`'
   },
   encoded: {
     meaning: 'The response had a `Content-Encoding`.',
@@ -71,11 +71,11 @@ export const FETCH_FAILURES = {
   },
   no_token: {
     meaning: 'Any other response to an exchange: a redirect, or no JSON with a `token`.',
-    fix: 'the option `authUrl`; whatever stands in front of the auth server'
+    fix: 'the option `authUrl`; the proxy in front of the auth server'
   },
   unexpected: {
     meaning: 'An error in the plugin itself.',
-    fix: 'report it, please'
+    fix: 'please report it'
   }
 } as const satisfies Record<string, FailureRow>
 

@@ -146,8 +146,8 @@ export interface BetterAuthOptions extends RoleOptions {
   extractToken?: ((request: FastifyRequest) => string | undefined) | undefined
   /**
    * Tells whether your application has revoked a token whose signature and claims are valid. The plugin calls it on
-   * every request, and without a request for a token of `fastify.betterAuth.verify()`. `false` accepts the token, and
-   * `true` refuses it with 401. If it throws or returns anything else, the response is 503. See
+   * every request, and on every call of `fastify.betterAuth.verify()`, which has no request. `false` accepts the token,
+   * and `true` refuses it with 401. If it throws or returns anything else, the response is 503. See
    * `docs/guides/revocation.md`.
    *
    * Default: unset; no token is revoked.

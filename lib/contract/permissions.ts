@@ -3,7 +3,7 @@ import type { Register } from './identity.js'
 /**
  * A role as Better Auth's `createAccessControl().newRole()` makes it
  * (https://better-auth.com/docs/plugins/admin#access-control). Any object with such an `authorize` works. Without
- * `statements`, the boot finds no misspelt resources and actions.
+ * `statements`, the boot does not find misspelt resources and actions.
  *
  * @example
  * const ac = createAccessControl({ project: ['create', 'delete'] })
@@ -35,7 +35,7 @@ type ActionOf<Statements, Resource> = Statements extends unknown
   : never
 
 /**
- * What a guard asks for, as Better Auth's `hasPermission` takes it: actions by resource. One role must have all of it.
+ * What a guard requires, as Better Auth's `hasPermission` takes it: actions by resource. One role must have all of it.
  * If {@link Register} declares the `roles` of the application, only their resources and actions are accepted.
  *
  * @example

@@ -44,7 +44,7 @@ export const REASONS = {
   },
   principal_not_allowed: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
-    meaning: 'the route is not for whom the token stands for: a user, an OAuth client that acts for a user, or an ' +
+    meaning: 'the route does not accept this kind of principal: a user, an OAuth client that acts for a user, or an ' +
       'OAuth client alone',
     cause: 'An OAuth client calls a route with `authenticate`, or with a guard that has neither `delegated` nor ' +
       '`clients`; or a user calls one with `users: false`.',
@@ -66,29 +66,30 @@ export const REASONS = {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
     meaning: 'no single role of the user has all `permissions` of `authorize`',
     cause: 'The user has another role, or a role that the option `roles` does not have, such as a dynamic one.',
-    fix: 'the auth server: give the user the role, then the client fetches a new token; the option `roles`'
+    fix: 'the auth server: give the user the role; then the client fetches a new token; or the option `roles`: add ' +
+      'the role'
   },
   role_failed: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
     meaning: 'the `authorize` of a role object threw, or returned something other than `{ success: true }` or ' +
       '`{ success: false }`; `err` shows which',
-    cause: 'The role object is not one of `newRole()`, or its `authorize` is `async`.',
-    fix: 'the option `roles`: objects made with `createAccessControl().newRole()`'
+    cause: '`newRole()` did not make the role object, and its `authorize` is `async`, for example.',
+    fix: 'the option `roles`: set it to objects that `createAccessControl().newRole()` made'
   },
   organization_missing: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
-    meaning: 'the guard asks for an active organization, and the token or the session cookie names none',
+    meaning: 'the guard requires an active organization, and the token or the session cookie names none',
     cause: 'The user has not chosen an organization, an OAuth client calls the route, or `definePayload` does not ' +
       'put the organization into the token.',
-    fix: 'the client: `organization.setActive()`, then fetch a new token; `definePayload`, or the option ' +
-      '`organizationFrom`'
+    fix: 'the client: call `organization.setActive()`, then fetch a new token; `definePayload`: set the claim `o`; ' +
+      'or the option `organizationFrom`'
   },
   organization_mismatch: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',
     meaning: 'the `organization` function of the guard did not return the id of the active organization; `err` shows ' +
       'what it threw, or that it returned no string',
     cause: 'The request is about another organization, or names it by its slug.',
-    fix: 'the client: `organization.setActive()`, then fetch a new token; the guard: return the id'
+    fix: 'the client: call `organization.setActive()`, then fetch a new token; the guard: return the id'
   },
   organization_from_failed: {
     code: 'FST_BETTER_AUTH_FORBIDDEN',

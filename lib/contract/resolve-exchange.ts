@@ -84,7 +84,7 @@ export function resolveExchange (
   }
 }
 
-/** With `disableRefresh`, Better Auth writes nothing: its own application prolongs a session, and not this API. */
+/** With `disableRefresh`, Better Auth writes nothing: only its own application extends a session, not this API. */
 function tokenUrl (base: string): string {
   return `${base}/token?disableRefresh=true`
 }

@@ -13,7 +13,7 @@ export interface ResolvedRole {
 
 const EXPECTS = 'a non-empty object with role objects of Better Auth by name, such as { editor: ac.newRole({ … }) }'
 
-/** Takes the role objects, once: who changes the object later changes no guard. @throws InvalidOptionError */
+/** Copies the roles once: later changes to the object have no effect. @throws InvalidOptionError */
 export function resolveRoles (given: Readonly<Record<string, AccessRole>> | undefined): ResolvedRoles | undefined {
   if (given === undefined) return undefined
   const roles = new Map(Object.entries(given).map(([name, role]) => [name, resolveRole(name, role)]))

@@ -13,9 +13,9 @@ export interface RoleOptions {
    */
   roles?: Readonly<Record<string, AccessRole>> | undefined
   /**
-   * Where the roles of a user are, for `roles` and `permissions` of guards: a string with roles separated by commas, an
+   * Returns the roles of a user, for `roles` and `permissions` of guards: a string with roles separated by commas, an
    * array, or nothing. It replaces the claim `role`. The plugin calls it when it verifies a token or a session cookie,
-   * and not while that is in its cache: the result must follow from its two arguments. The session is `null` for
+   * and caches the result with the token: it must depend on the two arguments only. The session is `null` for
    * tokens. It is not called for OAuth clients, which have no roles then. If it throws or returns anything else, guards
    * that ask for roles or permissions refuse the request with 403. See `docs/guides/permissions.md`.
    *
@@ -23,7 +23,7 @@ export interface RoleOptions {
    */
   rolesFrom?: ((claims: Claims, session: Session | null) => string | readonly string[] | null | undefined) | undefined
   /**
-   * Where the active organization of a user is, for `authorize({ organization })` and `principal.organization`. The
+   * Returns the active organization of a user, for `authorize({ organization })` and `principal.organization`. The
    * plugin calls it as it calls `rolesFrom`. If it throws or returns anything else, there is no organization. See
    * `docs/guides/permissions.md`.
    *

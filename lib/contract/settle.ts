@@ -13,7 +13,7 @@ export function isPending (returned: unknown): returned is object {
   return (typeof returned === 'object' && returned !== null) || typeof returned === 'function'
 }
 
-/** For a promise that nobody awaits: its rejection would end the process. */
+/** Ignores the rejection of a promise that nobody awaits: it would end the process. */
 export function ignoreRejection (returned: unknown): void {
   if (isPending(returned)) new Promise(resolve => { resolve(returned) }).catch(() => {})
 }

@@ -32,7 +32,7 @@ export function suggestOption (given: string, names: readonly string[]): string 
   return meant === undefined ? '' : `. Did you mean "${meant}"?`
 }
 
-/** Whether two names differ by case, or by one character that is wrong, missing or too much. */
+/** Whether two names differ only by case, or by one character that is wrong, missing or extra. */
 export function isMisspelt (name: string, option: string): boolean {
   const [a, b] = [name.toLowerCase(), option.toLowerCase()]
   let same = 0
@@ -41,7 +41,7 @@ export function isMisspelt (name: string, option: string): boolean {
   return restA.slice(1) === restB.slice(1) || restA === restB.slice(1) || restA.slice(1) === restB
 }
 
-/** The same sentence about a name of the application's own; empty if it is like none of the known ones. */
+/** The same sentence about a name that the application chose; empty if no known name is similar. */
 export function suggestName (given: string, names: readonly string[]): string {
   const meant = names.find(name => isMisspelt(given, name))
   return meant === undefined ? '' : `. Did you mean "${meant}"?`

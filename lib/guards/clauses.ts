@@ -32,7 +32,7 @@ export interface Guard {
    */
   permissions?: Permissions | undefined
   /**
-   * `true` asks for an active organization. A function asks for the organization whose id it returns, such as
+   * `true` requires an active organization. A function requires the organization whose id it returns, such as
    * `request => request.params.orgId`; if it throws or returns anything else, the request is refused.
    */
   organization?: OrganizationRule | undefined

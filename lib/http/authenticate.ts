@@ -75,7 +75,7 @@ export function createAuthenticator (
     : authenticate(request)
 }
 
-/** Verifies and publishes the result, which is passed on unchanged, as errors are. */
+/** Calls `verify` and publishes the outcome. The result, or the error, is passed on unchanged. */
 export function publishVerification<Result> (
   authUrl: string, verify: (trace: VerificationTrace) => Result | Promise<Result>
 ): Result | Promise<Result> {

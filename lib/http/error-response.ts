@@ -64,8 +64,8 @@ export function responseHeaders (
 }
 
 /**
- * One challenge, or one for each scheme that the client may use; the error stands in that of the scheme that it used
- * (RFC 9449 §7.2). To a valid token, which lacks a scope, no other scheme is of use.
+ * One challenge, or one for each scheme that the client may use; the error is in that of the scheme that it used
+ * (RFC 9449 §7.2). If a valid token lacks a scope, another scheme would not help.
  */
 function renderChallenges (
   errorCode: string, scopes: readonly string[], metadata: string | undefined, used: AuthScheme | undefined

@@ -117,7 +117,7 @@ export function createKeyStore (
     throw refusal(kid)
   }
 
-  /** Fetches the JWKS. There is one fetch at a time, and it answers everybody who waits for it. */
+  /** Fetches the JWKS. There is one fetch at a time, and everybody who waits for it gets its result. */
   function refresh (): Promise<void> {
     fetching ??= replaceSet().finally(() => { fetching = undefined })
     return fetching

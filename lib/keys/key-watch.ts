@@ -1,7 +1,7 @@
 import type { SetTimer } from '../contract/timers.js'
 import type { VerificationKey } from './jwk.js'
 
-/** What somebody needs who waits for the end of a key. */
+/** What the watch needs to know of the keys. */
 export interface WatchedKeys {
   /** Why a key that `get` returned must not be used any more; `null` while it may be used, or may be in an outage. */
   lossOf (key: VerificationKey): KeyLoss | null
@@ -9,23 +9,23 @@ export interface WatchedKeys {
   refreshIn (): number
   /** Fetches the JWKS. @throws JwksUnavailableError if it cannot be fetched. */
   refresh (): Promise<void>
-  /** Calls a function whenever another set of keys has taken the place of the one before. */
+  /** Calls a function whenever a new set of keys has replaced the previous one. */
   onReplaced (listener: () => void): void
 }
 
-/** `key_removed`: it has left the JWKS. `jwks_unavailable`: it was confirmed too long ago, and cannot be now. */
+/** `key_removed`: it has left the JWKS. `jwks_unavailable`: its last confirmation is too old, and no fetch succeeds. */
 export type KeyLoss = 'key_removed' | 'jwks_unavailable'
 
-/** Keeps the keys fresh while somebody waits for the end of one, though no token asks for them. */
+/** Keeps the keys fresh while a connection depends on them, even if no request needs them. */
 export interface KeyWatch {
-  /** Somebody waits, until the returned function is called. */
+  /** Starts to watch for one connection. The returned function stops that. */
   start (): () => void
 }
 
 /** The shortest time between two fetches, in milliseconds, whatever `jwks.maxAge` is. */
 const MIN_INTERVAL = 1000
 
-/** @param changed - is called when keys may have ended. */
+/** @param changed - is called when keys may have been removed. */
 export function createKeyWatch (keys: WatchedKeys, setTimer: SetTimer, changed: () => void): KeyWatch {
   let waiting = 0
   let isRefreshing = false

@@ -110,7 +110,7 @@ export const betterAuthDpopSecuritySchemes = {
 export type SchemeName =
   keyof typeof betterAuthCookieSecuritySchemes | keyof typeof betterAuthExchangeSecuritySchemes | ClientSchemeName
 
-/** A scheme of OAuth clients alone. */
+/** The schemes that only OAuth clients use. */
 type ClientSchemeName = 'betterAuthOAuth' | keyof typeof betterAuthDpopSecuritySchemes
 
 const CLIENT_SCHEMES: readonly string[] = ['betterAuthOAuth', 'betterAuthDpop'] satisfies ClientSchemeName[]

@@ -37,7 +37,7 @@ export function boundTokenProfile (options: ResolvedOptions, readUser: UserReade
       if (cnf === undefined) throw new TokenInvalidError('token_not_bound')
       const boundTo = readThumbprint(cnf)
       const { principal, ...content } = readAccessToken(payload, typ, options, readUser)
-      // Nobody defines how the token of a user is bound.
+      // No standard says how the token of a user is bound.
       if (principal.kind === 'user') throw new TokenInvalidError('token_kind', { claim: 'cnf' })
       return { ...content, principal: { ...principal, boundTo } }
     }
@@ -56,7 +56,7 @@ function readAccessToken (
   payload: JsonObject, typ: string | undefined, options: ResolvedOptions, readUser: UserReader
 ): TokenContent {
   const principal = readAccessPrincipal(payload, typ, options)
-  // Only in a user's own JWT: an OAuth client may have had a part in the claims of its access token.
+  // Only in a user's own JWT: an OAuth client may have influenced the claims of its access token.
   const organization = principal.kind === 'user' ? readOrganization(payload.o) : undefined
   const authorization = readAuthorizationClaims(payload, organization)
   const content = { principal, authorization, session: null, endsAt: Infinity }

@@ -4,7 +4,7 @@ import { ignoreRejection } from '../contract/settle.js'
 import { readOrganization, splitRoles, type AuthorizationClaims } from './authorization-claims.js'
 import { claimsOf, type VerifiedToken } from './verified-token.js'
 
-/** What the application's own functions say of a verified token. */
+/** Calls the functions of the application for a verified token. */
 export type AskApplication = (
   verified: Pick<VerifiedToken, 'token' | 'form' | 'principal' | 'session' | 'authorization'>
 ) => AuthorizationClaims
@@ -14,7 +14,7 @@ type Sources = Pick<ResolvedOptions, 'rolesFrom' | 'organizationFrom'>
 /**
  * Replaces where roles and the organization come from, by the options `rolesFrom` and `organizationFrom`.
  *
- * OAuth clients get neither: what their tokens hold beside scopes may come from the registration of the client.
+ * OAuth clients get neither: apart from scopes, the claims of their tokens may come from the client's registration.
  *
  * @returns `undefined` without these options.
  */
@@ -63,5 +63,5 @@ function askOrganization (ask: () => unknown): Pick<AuthorizationClaims, 'organi
 }
 
 function toError (name: string, thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`${name} threw something that is no Error`)
+  return thrown instanceof Error ? thrown : new Error(`${name} threw something other than an Error`)
 }

@@ -79,7 +79,7 @@ export function createExchangedTokens (
     return time >= notBefore && time < expiresAt && (key === undefined || keys.isTrusted(key))
   }
 
-  /** There is one exchange of a credential at a time, and it answers everybody who waits for it. */
+  /** There is one exchange of a credential at a time, and everybody who waits for it gets its result. */
   function renew (id: string, credential: OpaqueCredential): Promise<VerifiedToken> {
     const running = pending.get(id)
     if (running !== undefined) return running

@@ -70,7 +70,7 @@ t.test('a clock that was set back earns nothing, opens nothing, and closes for n
   t.equal(drain(open), 1)
 })
 
-t.test('looking at it takes nothing', async t => {
+t.test('`left` takes no call from the budget', async t => {
   const clock = createClock()
   const budget = createBudget(60, clock.now)
   for (let i = 0; i < 100; i++) t.equal(budget.wait(), 0)
@@ -83,7 +83,7 @@ t.test('looking at it takes nothing', async t => {
   t.strictSame([budget.wait(), budget.left], [0, 11])
 })
 
-t.test('without silence, the next call comes as soon as it is there', async t => {
+t.test('without silence, the next call is allowed as soon as the budget has one', async t => {
   const clock = createClock()
   const budget = createBudget(60, clock.now, 0)
   t.equal(drain(budget), 60)

@@ -12,7 +12,7 @@ function drain (budget: ClientBudget, address = FLOOD): number {
   return count
 }
 
-t.test('clients at the only address get all', async t => {
+t.test('clients at the only IP address may use the whole budget', async t => {
   const clock = createClock()
   const budget = createClientBudget(60, clock.now)
   t.equal(drain(budget), 60)
@@ -22,7 +22,7 @@ t.test('clients at the only address get all', async t => {
   t.equal(drain(budget), 60, 'the other one is forgotten')
 })
 
-t.test('one address cannot use up what others need', async t => {
+t.test('one IP address cannot use up the budget of the others', async t => {
   const clock = createClock()
   const budget = createClientBudget(60, clock.now)
   budget.see(HONEST)
@@ -36,7 +36,7 @@ t.test('one address cannot use up what others need', async t => {
   t.ok(budget.wait(FLOOD) > 0)
 })
 
-t.test('many addresses share what there is', async t => {
+t.test('many IP addresses share the budget', async t => {
   const clock = createClock()
   const budget = createClientBudget(60, clock.now, 0)
   let taken = 0
@@ -47,7 +47,7 @@ t.test('many addresses share what there is', async t => {
   t.equal(budget.take(HONEST), 1000)
 })
 
-t.test('a clock that was set back closes it for nobody', async t => {
+t.test('after the clock is set back, the budget stays open', async t => {
   const clock = createClock()
   const budget = createClientBudget(60, clock.now)
   for (const address of [FLOOD, HONEST]) t.equal(budget.take(address), 0)

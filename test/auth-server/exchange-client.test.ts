@@ -328,7 +328,7 @@ t.test('the clients at one address cannot use up the budget', async t => {
   t.match(await client.exchange(UNKNOWN), { kind: 'token' })
 })
 
-t.test('that a known session has ended counts only if the auth server can read its sessions', async t => {
+t.test('a refusal ends a known session only if the auth server can read its sessions', async t => {
   for (const [confirmation, outcome] of [
     [200, 'refused'], [401, 'refused'], [404, 'refused'], [429, 'refused'], [500, 'http_5xx'], [503, 'http_5xx']
   ] as const) {
@@ -343,7 +343,7 @@ t.test('that a known session has ended counts only if the auth server can read i
   }
 })
 
-t.test('so does a refusal shortly after a failure', async t => {
+t.test('a refusal shortly after a failure counts only if the auth server can read its sessions', async t => {
   const world = await createWorld(t)
   const { client, clock, requests } = world
   world.respond = refused(500)
@@ -355,7 +355,7 @@ t.test('so does a refusal shortly after a failure', async t => {
   t.match(await client.exchange(UNKNOWN), { kind: 'refused' })
 })
 
-t.test('at an origin, the exchange is beside the keys', async t => {
+t.test('if `authUrl` is an origin, `/token` is beside the keys', async t => {
   const world = await createWorld(t)
   const { client, requests } = world
   const origin = new URL(world.url).origin

@@ -48,7 +48,7 @@ t.test('a parser error is one of the protocol, with the code of Node.js or witho
   t.equal(failureOf(await fetch(server.origin).catch((error: unknown) => error), never).code, 'protocol')
 })
 
-t.test('after its time a fetch failed because of the time', async t => {
+t.test('a fetch that is aborted by its timeout has the code `timeout`', async t => {
   const signal = AbortSignal.timeout(1)
   await sleep(20)
   t.strictSame(failureOf(rejected({ code: 'ECONNREFUSED' }), signal), { code: 'timeout' })
@@ -62,7 +62,7 @@ t.test('statuses have words', async t => {
   ])
 })
 
-t.test('a report shows what else is known', async t => {
+t.test('a report shows the detail beside the code', async t => {
   t.equal(describeFailure('timeout', undefined), 'timeout')
   t.equal(describeFailure('http_5xx', 503), 'http_5xx (503)')
   t.equal(describeFailure('dns', 'ENOTFOUND'), 'dns (ENOTFOUND)')

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createSuspects } from '../../lib/auth-server/suspects.js'
 import { createClock } from '../fixtures/clock.js'
 
-t.test('one that fails alone is left alone for a while, and nobody else', async t => {
+t.test('only the one that failed alone is not tried again for a while', async t => {
   const clock = createClock()
   const suspects = createSuspects(clock.now)
   t.equal(suspects.remaining('a'), 0)
@@ -13,7 +13,7 @@ t.test('one that fails alone is left alone for a while, and nobody else', async 
   t.equal(suspects.add('a', 5000, true), false, 'however often it fails')
 })
 
-t.test('a second one that fails makes it the fault of the auth server', async t => {
+t.test('if a second one fails, the fault is the auth server\'s', async t => {
   const clock = createClock()
   const suspects = createSuspects(clock.now)
   suspects.add('a', 5000, true)
@@ -32,7 +32,7 @@ t.test('one that says nothing about others is left alone, and counts for nothing
   t.equal(suspects.add('e', 5000, true), true)
 })
 
-t.test('a clock that was set back makes nothing longer', async t => {
+t.test('after the clock is set back, no wait is longer', async t => {
   const clock = createClock()
   const suspects = createSuspects(clock.now)
   suspects.add('a', 5000, true)

@@ -73,7 +73,7 @@ async function createWorld (policy: BetterAuthOptions['jwks'] = {}): Promise<Wor
   return world
 }
 
-t.test('a principal ends when its token expires, once, and then nothing is left', async t => {
+t.test('a principal ends once, when its token expires, and nothing is left', async t => {
   for (const expiresIn of [1, 900_000, 100 * 24 * HOUR]) {
     const { open, timers, ended } = await createWorld()
     open(expiresIn, { key: undefined })
@@ -87,7 +87,7 @@ t.test('a principal ends when its token expires, once, and then nothing is left'
   }
 })
 
-t.test('one that has ended already is told so, but not before onEnd() has returned', async t => {
+t.test('if the token has already expired, the listener is called after onEnd() has returned', async t => {
   for (const [expiresIn, removed, reason] of [[0, false, 'token_expired'], [-5, false, 'token_expired'],
     [HOUR, true, 'key_removed']] as const) {
     const { ends, principal, timers, source, store, ended } = await createWorld()
@@ -113,7 +113,7 @@ t.test('the clock decides, not the timer', async t => {
   t.strictSame(ended, ['token_expired'])
 })
 
-t.test('it ends as soon as any fetch shows that its key is gone', async t => {
+t.test('a principal ends as soon as any fetch shows that its key was removed', async t => {
   for (const [name, keys, reason] of [
     ['removed', [k2.jwk], 'key_removed'],
     ['replaced under its kid', [k1Replaced.jwk, k2.jwk], 'key_removed'],
@@ -130,7 +130,7 @@ t.test('it ends as soon as any fetch shows that its key is gone', async t => {
   }
 })
 
-t.test('while somebody waits, keys are fetched when maxAge is over, and else never', async t => {
+t.test('keys are fetched whenever maxAge has passed, but only while a connection is watched', async t => {
   const { open, source, timers, ended } = await createWorld()
   await timers.advance(HOUR)
   t.equal(source.calls.length, 0, 'nobody waits')
@@ -152,7 +152,7 @@ t.test('while somebody waits, keys are fetched when maxAge is over, and else nev
   t.equal(timers.waiting, 0)
 })
 
-t.test('a token without a key of the JWKS makes nobody fetch it', async t => {
+t.test('a token without a key of the JWKS causes no fetch', async t => {
   const { open, source, timers } = await createWorld()
   open(LONG, { key: undefined })
   await timers.advance(HOUR)
@@ -177,7 +177,7 @@ t.test('a request that refreshes the keys saves the fetch', async t => {
   t.equal(source.calls.length, 2)
 })
 
-t.test('an outage ends nothing until the keys are not trusted any more', async t => {
+t.test('an outage ends no connection while its keys are still trusted', async t => {
   const { open, source, timers, ended } = await createWorld()
   open()
   open(LONG, { key: undefined })
@@ -190,7 +190,7 @@ t.test('an outage ends nothing until the keys are not trusted any more', async t
   t.equal(timers.waiting, 1)
 })
 
-t.test('an outage that is over ends nothing', async t => {
+t.test('after a short outage, no connection has ended', async t => {
   const { open, source, timers, ended } = await createWorld()
   open()
   source.fault = DOWN
@@ -222,7 +222,7 @@ t.test('stop() releases everything, also during a fetch', async t => {
   t.strictSame(ended, [])
 })
 
-t.test('close() releases everything, tells nobody, and later onEnd() does nothing', async t => {
+t.test('close() releases everything without calling a listener; after it, onEnd() does nothing', async t => {
   const { open, ends, timers, ended } = await createWorld()
   for (let i = 0; i < 3; i++) open(HOUR)
   ends.close()
@@ -234,7 +234,7 @@ t.test('close() releases everything, tells nobody, and later onEnd() does nothin
   t.strictSame(ended, [])
 })
 
-t.test('revoke() ends those that are meant', async t => {
+t.test('revoke() ends only the connections that match', async t => {
   const { open, ends, timers, ended } = await createWorld()
   open(HOUR, { tokenDigest: 'a' })
   open(HOUR, { tokenDigest: 'b' })
@@ -257,7 +257,7 @@ t.test('a listener that stops or ends others: no other is called after its stop(
   t.strictSame(ended, ['session_revoked'])
 })
 
-t.test('a listener that fails is logged, and the others are called', async t => {
+t.test('an error of a listener is logged, and the other listeners are called', async t => {
   const { ends, principal, log, ended } = await createWorld()
   const failure = new Error('in a listener')
   ends.onEnd(principal(), () => { throw failure })
@@ -271,7 +271,7 @@ t.test('a listener that fails is logged, and the others are called', async t => 
   t.equal(log.length, 2)
 })
 
-t.test('it takes a principal of its own registration, and a function', async t => {
+t.test('it accepts only a principal of its own registration and a function', async t => {
   const { ends, principal } = await createWorld()
   const other = (await createWorld()).principal()
   const copy = { ...principal() } as UserPrincipal
@@ -283,7 +283,7 @@ t.test('it takes a principal of its own registration, and a function', async t =
   t.throws(() => ends.onEnd(principal(), 5 as unknown as typeof listener), { message: /function/ })
 })
 
-t.test('a principal shows its token to nobody', async t => {
+t.test('neither a log nor a copy of a principal shows its token', async t => {
   const { principal } = await createWorld()
   const one = principal()
   const keys = ['kind', 'user', 'via', 'sessionId', 'expiresAt', 'organization']

@@ -25,7 +25,7 @@ async function start (t: Test, options: BetterAuthOptions = {}) {
   return { app, issuer, log, verify: app.betterAuth.verify, reasonOf }
 }
 
-t.test('a token gets what a request with it gets', async t => {
+t.test('a token has the same result as a request with it', async t => {
   const { app, issuer, verify } = await start(t)
   for (const token of [issuer.token({ role: 'admin' }), issuer.token({ jti: 'again' })]) {
     const verified = await verify(token)
@@ -36,7 +36,7 @@ t.test('a token gets what a request with it gets', async t => {
   }
 })
 
-t.test('what a caller changes, nobody else sees', async t => {
+t.test('changes by one caller are not visible to another', async t => {
   const { issuer, verify } = await start(t)
   const token = issuer.token({ nested: { list: [1] } })
   for (let i = 0; i < 3; i++) {
@@ -76,7 +76,7 @@ t.test('whatever `authenticate` refuses, it refuses for the same reason', async 
   }
 })
 
-t.test('it takes a token, and no header', async t => {
+t.test('it accepts a token, and not a header', async t => {
   const { issuer, verify, reasonOf } = await start(t)
   const token = issuer.token()
   for (const none of [undefined, null, '']) {
@@ -137,7 +137,7 @@ t.test('OAuth clients', async t => {
   const user = issuer.token({ role: 'admin' })
   const [delegated, machine] = [issuer.accessToken(given), issuer.clientToken(given)]
 
-  t.test('are no users: without a guard they are refused', async t => {
+  t.test('are not users: without a guard, they are refused', async t => {
     t.equal(await reasonOf(user), null)
     t.equal(await reasonOf(delegated), 'principal_not_allowed')
     t.equal(await reasonOf(machine), 'principal_not_allowed')
@@ -163,7 +163,7 @@ t.test('OAuth clients', async t => {
     t.equal(nobody, null)
   })
 
-  t.test('a guard that needs a request, or is invalid, refuses everybody', async t => {
+  t.test('a guard that needs a request, or is invalid, is an InvalidOptionError', async t => {
     for (const guard of [
       { check: () => true }, { roles: ['admin'], check: undefined }, { unknown: true }, {}, { roles: [] },
       { users: false }, { roles: undefined }, null, 'admin', 5, []
@@ -172,7 +172,7 @@ t.test('OAuth clients', async t => {
       await t.rejects(verify(user, guard as TokenGuard), refusal, JSON.stringify(guard))
     }
     await t.rejects(verify(user, { check: () => true } as TokenGuard), {
-      message: 'verify() takes no condition "check". It has no request, and takes these: ' +
+      message: 'verify() does not accept "check", only conditions that need no request: ' +
         'roles, permissions, scopes, delegated, clients, users'
     })
   })
@@ -193,7 +193,7 @@ t.test('with `exchange`, a session token is exchanged once, and revoke() ends it
   t.equal(await reasonOf(session.token), 'credential_refused')
 })
 
-t.test('without it, a session token is no token', async t => {
+t.test('without `exchange`, a session token is refused', async t => {
   const { issuer, reasonOf } = await start(t)
   t.equal(await reasonOf(issuer.session().token), 'token_malformed')
   t.equal(issuer.exchanges, 0)

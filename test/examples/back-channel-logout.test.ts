@@ -27,7 +27,7 @@ const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 
 t.setTimeout(300_000)
 
-t.test('the guide shows the program as it is, but for the first line', async t => {
+t.test('the guide shows the whole program, except for its first line', async t => {
   const rest = (code: string) => code.slice(code.indexOf('\n'))
   t.equal(rest(blockWith(LOGOUT)), rest(read('examples/back-channel-logout.ts')))
 })
@@ -135,7 +135,7 @@ t.test('examples/back-channel-logout.ts, with a real Better Auth server', async 
     t.strictSame(recorder.statuses, [200, 200])
   })
 
-  t.test('who is believed', async t => {
+  t.test('which logout tokens are accepted', async t => {
     const person = await server.signUp()
     t.equal(await statusOf(api, person), 200)
     const { access_token: access, id_token: idToken } = await server.delegate(person, client, {
@@ -278,7 +278,7 @@ t.test('the hook of the guide, with a real Better Auth server', async t => {
     t.strictSame(await Promise.all(sessions.map(session => statusOf(api, session))), [401, 401, 401])
   })
 
-  t.test('only who knows the secret may call the route', async t => {
+  t.test('only a caller with the secret may call the route', async t => {
     const rows: Array<[Record<string, string>, string, number]> = [
       [{}, '{"userId":"x"}', 403],
       [{ 'x-hook-secret': '' }, '{"userId":"x"}', 403],
@@ -305,7 +305,7 @@ t.test('the hook of the guide, with a real Better Auth server', async t => {
     await t.rejects(async () => other.register(hooks), { message: 'HOOK_SECRET must have at least 32 bytes' })
   })
 
-  t.test('the sign-out succeeds also if the API cannot be reached', async t => {
+  t.test('the sign-out succeeds even if the API cannot be reached', async t => {
     const person = await server.signUp()
     await app.close()
     await t.resolves(server.signOut(person))

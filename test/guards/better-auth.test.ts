@@ -252,7 +252,7 @@ t.test('a real Better Auth server with the organization plugin', async t => {
     auth.db.member!.find(({ organizationId }) => organizationId === id)!.role = 'owner'
   })
 
-  t.test('who is removed keeps the active organization: membership is not known', async t => {
+  t.test('a removed member keeps the active organization: the plugin does not know the membership', async t => {
     auth.db.member!.push({
       id: 'm_bob', organizationId: id, userId: bob.user.id, role: 'member', createdAt: new Date()
     })

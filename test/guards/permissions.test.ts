@@ -29,7 +29,7 @@ async function messageOf (t: Test, given: unknown, options: BetterAuthOptions = 
   return 'accepted'
 }
 
-t.test('a guard with permissions that nobody can have fails at boot', async t => {
+t.test('a guard with permissions that no role has fails at boot', async t => {
   const prefix = 'Option "authorize.permissions'
   const shape = " must be a non-empty object with actions by resource, such as { project: ['create'] }, got "
   const list = ".project\" must be a non-empty array of actions, or { actions: […], connector: 'AND' | 'OR' }, got "
@@ -85,7 +85,7 @@ t.test('misspelt names are found only if all roles say what they have', async t 
   }
 })
 
-t.test('roles that are no role objects fail at boot', async t => {
+t.test('roles that are not role objects fail at boot', async t => {
   const shape = 'Option "roles" must be an object with the role objects of Better Auth, by name, got '
   const empty = 'Option "roles" must be a non-empty object with role objects of Better Auth by name, such as ' +
     '{ editor: ac.newRole({ … }) }, got '
@@ -135,7 +135,7 @@ async function createJudge (
   }
 }
 
-t.test('a single role must have all of it; names of prototypes are no roles', async t => {
+t.test('a single role must have all permissions; `constructor` and `__proto__` are not roles', async t => {
   const judge = await createJudge(t, { project: ['create', 'update'], invoice: { actions: ['read'], connector: 'OR' } })
   for (const role of ['admin', 'user,admin', 'admin,editor', ['x', 'admin']]) t.equal(await judge({ role }), 'passes')
   for (const role of [
@@ -146,7 +146,7 @@ t.test('a single role must have all of it; names of prototypes are no roles', as
   t.equal(await judge({ roles: 'admin', permissions: { project: ['create'] } }), 'permission_missing')
 })
 
-t.test('a role that fails, or gives no verdict, refuses the request', async t => {
+t.test('if `authorize` of a role throws or returns no verdict, the request is refused', async t => {
   const role = (authorize: () => unknown) => ({ authorize }) as AccessRole
   for (const [name, broken, message] of [
     ['a throw', role(() => { throw new Error('broken') }), 'broken'],
@@ -175,7 +175,7 @@ t.test('a role that fails, or gives no verdict, refuses the request', async t =>
   t.equal(await refusing({ role: 'no' }), 'permission_missing')
 })
 
-t.test('who changes the roles or the guard after the boot changes nothing', async t => {
+t.test('changes to the roles or the guard after the boot have no effect', async t => {
   const roles: Record<string, AccessRole> = { ...ROLES }
   const actions = ['delete']
   const either = { actions: ['pay'], connector: 'OR' as 'OR' | 'AND' }

@@ -337,7 +337,7 @@ t.test('POST, HEAD and a query', async t => {
   }
 })
 
-t.test('required: OAuth clients need DPoP, nobody else does', async t => {
+t.test('required: only OAuth clients need DPoP', async t => {
   const world = await createWorld(t, { required: true }, { sessionCookie: true })
   const unbound = issuer.accessToken(GRANT)
   const machine = issuer.clientToken(GRANT)
@@ -353,7 +353,7 @@ t.test('required: OAuth clients need DPoP, nobody else does', async t => {
   })
 })
 
-t.test('the challenges name both schemes, and the error stands in the one that the client used', async t => {
+t.test('there is a challenge for each scheme, and the error is in that of the scheme that the client used', async t => {
   const { app, port } = await createWorld(t)
   const challengesOf = async (url: string, ...lines: string[]) => {
     const { text } = await rawRequest(port, url, lines)

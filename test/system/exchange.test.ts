@@ -332,7 +332,7 @@ t.test('malformed credentials cost no exchange', async t => {
   )
 })
 
-t.test('a user of whom the auth server can make no JWT pauses nobody else', async t => {
+t.test('a user for whom the auth server cannot make a JWT pauses nobody else', async t => {
   const clock = startClock(t)
   const poisoned = new Set<string>()
   const server = await startSessionServer(t, {

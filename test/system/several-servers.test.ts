@@ -416,7 +416,7 @@ t.test('while one of two servers on one route is down', async t => {
   }
 
   for (const [down, up] of [['leaving', 'staying'], ['staying', 'leaving']] as const) {
-    t.test(`its tokens get 503, and all others what they deserve: ${down}`, async t => {
+    t.test(`its tokens get 503, and all others their usual status: ${down}`, async t => {
       const { app, issuers } = await startOutage(t, down)
       for (const round of ['first', 'again']) {
         t.equal(await statusOf(app, '/me', issuers[up].token()), 200, round)

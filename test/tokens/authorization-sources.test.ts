@@ -28,7 +28,7 @@ async function createAsk (t: Test, options: BetterAuthOptions) {
   }
 }
 
-t.test('without the options there is nothing to ask', async t => {
+t.test('without the options, no function is called', async t => {
   t.equal(createAuthorizationSources({ rolesFrom: undefined, organizationFrom: undefined }), undefined)
 })
 
@@ -55,14 +55,14 @@ t.test('rolesFrom replaces the claim `role`', async t => {
   }
 })
 
-t.test('what fails gives no role and no organization, and the log says why', async t => {
+t.test('a function that fails gives no role and no organization, and the log says why', async t => {
   const raise = (thrown: unknown): never => { throw thrown }
   const rolesMessage = 'rolesFrom must return a string, an array of strings, or nothing'
   const organizationMessage = 'organizationFrom must return { id, slug?, role? }, all strings, or nothing'
   for (const [what, source, ofRoles = rolesMessage, ofOrganization = organizationMessage] of [
     ['a throw', () => raise(new Error('broken')), 'broken', 'broken'],
-    ['a throw of nothing', () => raise(undefined), 'rolesFrom threw something that is no Error',
-      'organizationFrom threw something that is no Error'],
+    ['a throw of nothing', () => raise(undefined), 'rolesFrom threw something other than an Error',
+      'organizationFrom threw something other than an Error'],
     ['a promise', async () => 'owner'],
     ['a promise that is rejected', async () => raise(new Error('later'))],
     ['a number', () => 1],
@@ -129,7 +129,7 @@ t.test('each is called with copies, once for each verification of a token', asyn
   t.match(calls[0], [{ user: { role: 'owner' } }, { userId: 'user_1', activeOrganizationId: 'org_1' }])
 })
 
-t.test('OAuth clients get neither, and are not asked about', async t => {
+t.test('OAuth clients get neither, and no function is called for them', async t => {
   let asked = 0
   const claims = { role: 'owner', o: { id: 'org_1', role: 'owner' } }
   const tokens = [issuer.accessToken({ ...GRANT, claims }), issuer.clientToken({ ...GRANT, claims })]

@@ -17,7 +17,7 @@ export function createAuthClient (authUrl) {
     /** The session, or `null`. It comes from the auth server's table, and renews the session cookie. */
     session: () => call('/get-session?disableCookieCache=true'),
     token: async () => (await call('/token')).token,
-    /** Creates an API key for who is signed in. */
+    /** Creates an API key for the signed-in user. */
     createKey: async () => (await call('/api-key/create', { name: 'demo' })).key
   }
 }

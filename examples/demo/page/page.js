@@ -52,7 +52,7 @@ async function fetchToken (ask = auth.token) {
   if (user === before) use(decode(token))
 }
 
-/** The API key of who is signed in. The auth server shows it once, when it creates it. */
+/** The API key of the signed-in user. The auth server shows it only once, when it creates the key. */
 function apiKey () {
   if (key === undefined) {
     const created = auth.createKey()

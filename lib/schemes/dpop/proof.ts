@@ -29,7 +29,7 @@ export interface ProofContext {
   /** Milliseconds. */
   readonly maxProofAge: number
   readonly checkTarget: TargetCheck
-  /** Remembers a proof that is valid in every other respect. */
+  /** Reserves a proof that is valid in every other respect. */
   readonly reserve: (reservation: DpopReservation) => void | Promise<void>
 }
 

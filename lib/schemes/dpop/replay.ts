@@ -4,7 +4,7 @@ import { isPending, settle } from '../../contract/settle.js'
 
 /** About 50 MB. */
 const MAX_PROOFS = 500_000
-/** In milliseconds: proofs that expire within one are forgotten at once, since to forget them singly takes too long. */
+/** In milliseconds. Proofs that expire in one window are forgotten together: to forget each alone takes too long. */
 const WINDOW = 30_000
 
 class ReplayStoreFullError extends Error {}
@@ -12,8 +12,8 @@ class ReplayStoreFullError extends Error {}
 /**
  * Used proofs, in memory.
  *
- * @param max - how many proofs it holds. If it is full, it forgets nothing and refuses: else a flood would make an old
- * proof new again.
+ * @param max - how many proofs it holds. If it is full, it forgets nothing and refuses: otherwise a flood would make
+ * an old proof new again.
  */
 export function createMemoryReplayStore (max = MAX_PROOFS): DpopReplayStore {
   /** By the window in which they expire: a few, however many proofs there are. */

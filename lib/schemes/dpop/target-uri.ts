@@ -18,8 +18,8 @@ const PATH = /^\/(?:[^%\\]|%[\da-f]{2})*$/i
 const MAX_SHOWN = 300
 
 /**
- * @param origins - that clients may use, whatever a request says. The host of a request counts only if it is one of
- * theirs, or this machine: a client may send any, and a proof for another server must not work here.
+ * @param origins - the origins that clients may use, whatever a request says. The host of a request counts only if it
+ * is one of theirs, or this machine: clients may send any host, and a proof for another server must not work here.
  */
 export function createTargetCheck (origins: readonly string[]): TargetCheck {
   const hosts = origins.map(origin => new URL(origin).hostname)

@@ -102,7 +102,7 @@ t.test('the thumbprints of RFC 7638 §3.1 and RFC 8037 §A.3', async t => {
   )
 })
 
-t.test('every asymmetric algorithm, and each under the names that it has', async t => {
+t.test('every asymmetric algorithm, by each of its names', async t => {
   const { check } = createWorld()
   // To make an RSA key takes half a second.
   const rsa = createSigningKey('RS256')
@@ -148,7 +148,7 @@ t.test('the time of a proof, to the millisecond', async t => {
   t.match(await at(0, { iat: 1e306 }), /^proof_not_active/)
 })
 
-t.test('the URL: one by the rules of RFC 3986, and no other', async t => {
+t.test('the URL: every spelling that RFC 3986 calls equivalent, and no other URL', async t => {
   const check = createTargetCheck(['https://api.example.com', 'https://api.example.org:8443'])
   const judge = (htu: string, url: string) => {
     try {
@@ -294,7 +294,7 @@ t.test('the header of a client is read once, but only if its signature was valid
   await check(prove(), proven())
 })
 
-t.test('the memory: at most one use, until nobody can use it any more, and not without a bound', async t => {
+t.test('the memory: at most one use until the proof expires, and a maximum size', async t => {
   const clock = createClock(1_700_000_010_000)
   const store = createMemoryReplayStore(3)
   const reserve = (key: string, ttl: number) =>
@@ -362,7 +362,7 @@ t.test('two spellings of a URL are one proof', async t => {
   await check(prove({ jti: `${jti}2` }), proven())
 })
 
-t.test('a weak or foreign kind of key', async t => {
+t.test('a weak key, and a key of an unknown kind', async t => {
   const { check } = createWorld()
   const rows: Array<[what: string, alg: Algorithm, jwk: Record<string, unknown>]> = [
     ['no members', 'ES256', { kty: 'EC', crv: 'P-256' }],
