@@ -31,6 +31,8 @@ interface World {
   readonly url: string
   /** Where the keys are. */
   jwksUrl: string | null
+  /** How often it was asked where they are. */
+  searches: number
   /** How the server responds. */
   respond: (response: ServerResponse) => void
 }
@@ -40,7 +42,7 @@ const status = (code: number, headers: Record<string, string> = {}) => (response
   response.writeHead(code, headers).end()
 }
 
-async function createWorld (t: Test, options: ExchangeOptions = {}, headers = {}): Promise<World> {
+async function createWorld (t: Test, options: ExchangeOptions = {}, headers = {}, basePath = ''): Promise<World> {
   const sockets = new Set<Socket>()
   const server = createServer((request, response) => {
     world.requests.push(request)
@@ -51,18 +53,23 @@ async function createWorld (t: Test, options: ExchangeOptions = {}, headers = {}
     for (const socket of sockets) socket.destroy()
     return close(server)
   })
-  const { exchange, jwks } = resolveOptions({ authUrl, exchange: options, jwks: { headers } }, {})
+  const { exchange, jwks } = resolveOptions({ authUrl: authUrl + basePath, exchange: options, jwks: { headers } }, {})
   const clock = createClock()
   const { lines, log } = recordLog()
   const client = createExchangeClient({
     exchange: exchange!,
     headers: jwks.headers,
-    findJwks: async () => world.jwksUrl,
+    async findJwks () {
+      world.searches++
+      return world.jwksUrl
+    },
     log,
     now: clock.now,
     random: () => 0
   })
-  const world: World = { client, clock, lines, requests: [], url: exchange!.url, jwksUrl: null, respond: token }
+  const world: World = {
+    client, clock, lines, requests: [], url: exchange!.url, jwksUrl: null, searches: 0, respond: token
+  }
   return world
 }
 
@@ -392,4 +399,12 @@ t.test('its status', async t => {
   world.respond = token
   await client.exchange(KNOWN)
   t.match(client.status(), { nextTryAt: null, lastError: null, lastSuccessAt: start + 1500 })
+})
+
+t.test('with a base path nobody asks where the keys are', async t => {
+  const world = await createWorld(t, {}, {}, '/auth')
+  world.jwksUrl = new URL('/jwks', world.url).href
+  t.match(await world.client.exchange(KNOWN), { kind: 'token' })
+  t.strictSame(world.requests.map(({ url }) => url), ['/auth/token?disableRefresh=true'])
+  t.equal(world.searches, 0)
 })

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createEnds, type EndReason, type Ends } from '../../lib/connections/ends.js'
@@ -10,6 +9,7 @@ import { createPrincipal } from '../../lib/http/principal.js'
 import type { VerificationKey } from '../../lib/keys/jwk.js'
 import { USER as USER_TOKEN } from '../../lib/tokens/principal.js'
 import type { VerifiedToken } from '../../lib/tokens/verified-token.js'
+import { run } from '../fixtures/package.js'
 import { TSX, ROOT } from '../fixtures/program.js'
 import { USER } from '../fixtures/expected.js'
 import {
@@ -296,10 +296,7 @@ t.test('neither a log nor a copy of a principal shows its token', async t => {
 t.test('real timers', async t => {
   t.test('keep no process alive', async t => {
     const program = "import { setTimer } from './lib/contract/timers.ts'; setTimer(() => {}, 60_000)"
-    const { status } = spawnSync(TSX[0]!, [...TSX.slice(1), '--input-type=module', '--eval', program], {
-      cwd: ROOT, timeout: 50_000, env: { PATH: process.env.PATH }
-    })
-    t.equal(status, 0)
+    t.match(await run(ROOT, [...TSX, '--input-type=module', '--eval', program]), { code: 0, stderr: '' })
   })
 
   async function delayOf (t: Test, ms: number): Promise<number | undefined> {

@@ -1,5 +1,7 @@
+import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { withoutCurl } from '../fixtures/examples.js'
 import { copyProject, freePorts, get, isFree, paste, start, take, TSX, type Running } from '../fixtures/program.js'
@@ -176,18 +178,23 @@ t.test('an unusable port is one line on stderr', async t => {
   }
 
   t.test('it is not a port', async t => {
-    const { readPort } = await import('../../examples/support.js')
-    const lines = t.capture(console, 'error', () => {})
-    const exits = t.capture(process, 'exit', () => { throw new Error('exit') })
-    for (const text of ['0', '65536', '3e3', '-1', '0x1', ' 1', 'http']) {
-      process.env.PORT = text
-      t.throws(() => readPort('PORT', 3001), { message: 'exit' }, text)
-      t.strictSame(lines().map(({ args }) => args), [[`PORT must be a port from 1 to 65535, got "${text}"`]])
-      t.strictSame(exits().map(({ args }) => args), [[1]])
-    }
-    for (const [text, port] of [['1', 1], ['65535', 65535], ['', 3001]] as const) {
-      process.env.PORT = text
-      t.equal(readPort('PORT', 3001), port)
-    }
+    // All in one process: `exit` throws, so that it does not end.
+    writeFileSync(join(project, 'ports.ts'), `
+      import { readPort } from './examples/support.js'
+      const said: string[] = []
+      console.error = line => { said.push(line) }
+      process.exit = (code => { throw new Error('exit ' + code) }) as typeof process.exit
+      for (const text of process.argv.slice(2)) {
+        process.env.PORT = text
+        try { said.push(String(readPort('PORT', 3001))) } catch (error) { said.push((error as Error).message) }
+      }
+      console.log(JSON.stringify(said))
+    `)
+    const invalid = ['0', '65536', '3e3', '-1', '0x1', ' 1', 'http']
+    const program = start(t, project, [...TSX, 'ports.ts', ...invalid, '1', '65535', ''])
+    t.match(await program.exit, { code: 0 }, program.stderr)
+    t.strictSame(JSON.parse(program.stdout), [
+      ...invalid.flatMap(text => [`PORT must be a port from 1 to 65535, got "${text}"`, 'exit 1']), '1', '65535', '3001'
+    ])
   })
 })
