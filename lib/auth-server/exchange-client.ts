@@ -97,6 +97,7 @@ export function createExchangeClient (context: ExchangeClientContext): OwnExchan
       if (!isKnown) budget.take(address)
       const isProbe = health.failing
       const exchangedAt = now()
+      const { successes } = health
       running++
       try {
         const url = exchangeUrl(exchange, exchange.root === undefined ? null : await findJwks())
@@ -109,7 +110,9 @@ export function createExchangeClient (context: ExchangeClientContext): OwnExchan
           timeout
         })
         // Many that fail together are one failure, with one pause.
-        if (response.kind !== 'failed' || isProbe || !health.failing) health.report(response, exchanging, url)
+        if (response.kind !== 'failed' || isProbe || !health.failing) {
+          health.report(response, exchanging, url, successes)
+        }
         if (response.kind === 'failed') throw unavailable(exchanging)
         return { ...response, exchangedAt }
       } finally {

@@ -26,7 +26,10 @@ export interface ExchangeHealth {
   remainingFor (asking: Asking): number
   /** Whether an exchange failed recently: then a refusal may be a failure too. */
   isDoubtful (): boolean
-  report (response: ExchangeResponse, asking: Asking, url: string): void
+  /** How many exchanges have succeeded. */
+  readonly successes: number
+  /** @param successesBefore - how many had succeeded when this one began. */
+  report (response: ExchangeResponse, asking: Asking, url: string, successesBefore: number): void
   status (): HealthStatus
 }
 
@@ -66,6 +69,7 @@ export function createExchangeHealth (
   let lastError: FetchFailure | null = null
   let lastSuccessAt: number | null = null
   let lastFailureAt: number | null = null
+  let successes = 0
 
   function credentialOf ({ header: { name, value } }: Asking): string {
     return hash('sha256', `${salt}${name} ${value}`, 'base64')
@@ -82,7 +86,8 @@ export function createExchangeHealth (
     return code === 'rate_limited' && forwardedFor ? clientOf(asking.address) : undefined
   }
 
-  function failed (failure: FailedExchange, asking: Asking, url: string): void {
+  /** @param isCurrent - whether none has succeeded since it began: else it may have met the end of an outage. */
+  function failed (failure: FailedExchange, asking: Asking, url: string, isCurrent: boolean): void {
     const { code, detail, retryAfter } = failure
     lastError = code
     lastFailureAt = now()
@@ -90,10 +95,11 @@ export function createExchangeHealth (
     if (suspect !== undefined) {
       const duration = Math.min(MAX_SUSPECT_FOR, Math.max(SUSPECT_FOR, retryAfter))
       // Anybody can invent credentials that fail: where others have worked, they say nothing about others.
-      const isWitness = asking.isKnown || lastSuccessAt === null
+      const isWitness = isCurrent && (asking.isKnown || lastSuccessAt === null)
       const isOutage = suspects.add(suspect, duration, isWitness) || (isWitness && backoff.failing)
       if (!isOutage) return warn(failure, url)
     }
+    if (!isCurrent) return
     if (!backoff.failing) {
       failingSince = now()
       log.error({ url, code, detail }, `the auth server does not exchange tokens: ${explain(failure, forwardedFor)}`)
@@ -118,13 +124,15 @@ export function createExchangeHealth (
       )
     },
     isDoubtful: () => lastFailureAt !== null && Math.abs(now() - lastFailureAt) < DOUBTFUL_FOR,
-    report (response, asking, url) {
-      if (response.kind === 'failed') return failed(response, asking, url)
+    get successes () { return successes },
+    report (response, asking, url, successesBefore) {
+      if (response.kind === 'failed') return failed(response, asking, url, successes === successesBefore)
       if (backoff.failing) log.info({ url, downFor: now() - failingSince }, 'the auth server exchanges tokens again')
       backoff.succeed()
       suspects.acquit()
       lastError = null
       lastSuccessAt = now()
+      successes++
     },
     status: () => ({ nextTryAt: backoff.nextTryAt, lastError, lastSuccessAt, lastFailureAt })
   }

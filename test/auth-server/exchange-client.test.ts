@@ -408,3 +408,23 @@ t.test('with a base path nobody asks where the keys are', async t => {
   t.strictSame(world.requests.map(({ url }) => url), ['/auth/token?disableRefresh=true'])
   t.equal(world.searches, 0)
 })
+
+t.test('an exchange that began before a later one succeeded, and fails, begins no outage', async t => {
+  const world = await createWorld(t)
+  const { client, lines } = world
+  const held: ServerResponse[] = []
+  const isHeld = new Promise<void>(resolve => {
+    world.respond = response => { held.push(response); resolve() }
+  })
+  const early = refusal(client)
+  await isHeld
+  world.respond = token
+  t.match(await client.exchange(OTHER), { kind: 'token' })
+  status(404)(held[0]!)
+  t.strictSame(await early, ['exchange_unavailable', 1000])
+  t.strictSame([client.failing, client.isPausing(), lines], [false, false, []])
+
+  world.respond = status(404)
+  await refusal(client)
+  t.strictSame([client.failing, client.isPausing()], [true, true])
+})
