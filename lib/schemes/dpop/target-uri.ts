@@ -42,7 +42,7 @@ export function createTargetCheck (origins: readonly string[]): TargetCheck {
   }
 }
 
-/** An `htu` by the rules of RFC 3986 §6.2.2 and §6.2.3; `undefined` for what is no such URL. */
+/** An `htu`, normalised (RFC 3986 §6.2.2 and §6.2.3); `undefined` if it is not an http(s) URL. */
 function readUri (htu: string): Target | undefined {
   const [, base, rest = '/'] = URI.exec(htu) ?? []
   if (base === undefined || !URL.canParse(base)) return undefined
