@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net'
 import fastifyAuth from '@fastify/auth'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { createClient } from 'redis'
 import t, { type Test } from 'tap'
 import {
   ALGORITHMS, betterAuthDpopSecuritySchemes, betterAuthOAuthSecurityScheme, betterAuthSecuritySchemes, CHANNELS,
@@ -13,9 +12,8 @@ import {
 import { bearer, captureLog, startApi, TRANSPORTS, type ApiResponse, type LogCapture } from '../fixtures/api.js'
 import { createDpopKey, sha256 } from '../fixtures/dpop.js'
 import { startOAuthServer } from '../fixtures/oauth-server.js'
-import { take } from '../fixtures/program.js'
 import { rawRequest } from '../fixtures/raw-request.js'
-import { startRedis, withoutRedis } from '../fixtures/redis.js'
+import { connectRedis, withoutRedis } from '../fixtures/redis.js'
 import { createSigningKey, encode, signHmac, signJws } from '../fixtures/signing.js'
 import { startIssuer } from '../fixtures/test-issuer.js'
 
@@ -527,15 +525,7 @@ t.test('OpenAPI names the scheme on routes that let OAuth clients in', async t =
 })
 
 t.test('instances that share Redis: a proof counts once for all of them', { skip: withoutRedis }, async t => {
-  const { port, free } = await take(t)
-  await free()
-  const server = await startRedis(t, port)
-  const redis = createClient({
-    url: `redis://127.0.0.1:${port}`, disableOfflineQueue: true, commandOptions: { timeout: 1000 }
-  })
-  redis.on('error', () => {})
-  await redis.connect()
-  t.teardown(() => { redis.destroy() })
+  const { server, redis } = await connectRedis(t)
   // As docs/guides/dpop.md has it.
   const replayStore: DpopReplayStore = {
     async reserve ({ key, expiresAt, now }) {

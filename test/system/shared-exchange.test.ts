@@ -1,27 +1,17 @@
 import Fastify, { type FastifyInstance } from 'fastify'
-import { createClient } from 'redis'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions, type ExchangeOptions, type ExchangeStore } from '../../lib/index.js'
 import { captureLog, startApi, type LogCapture } from '../fixtures/api.js'
 import { startSessionServer, type Person } from '../fixtures/exchange.js'
 import { createMemoryStore } from '../fixtures/exchange-store.js'
-import { take } from '../fixtures/program.js'
-import { startRedis, withoutRedis } from '../fixtures/redis.js'
+import { connectRedis, withoutRedis } from '../fixtures/redis.js'
 
 const SECRET = 'a secret that is long enough for this'
 const COUNT = 10
 const sleep = (ms: number) => new Promise(resolve => { setTimeout(resolve, ms) })
 
-async function connectRedis (t: Test) {
-  const { port, free } = await take(t)
-  await free()
-  const server = await startRedis(t, port)
-  const redis = createClient({
-    url: `redis://127.0.0.1:${port}`, disableOfflineQueue: true, commandOptions: { timeout: 1000 }
-  })
-  redis.on('error', () => {})
-  await redis.connect()
-  t.teardown(() => { redis.destroy() })
+async function startStore (t: Test) {
+  const { port, server, redis } = await connectRedis(t)
   const store: ExchangeStore = {
     get: key => redis.get(key),
     set: (key, value, ttl) => redis.set(key, value, { expiration: { type: 'PX', value: ttl } }),
@@ -57,7 +47,7 @@ t.setTimeout(120_000)
 
 t.test('ten instances that share a store in Redis', { skip: withoutRedis }, async t => {
   const server = await startSessionServer(t)
-  const { redis, store } = await connectRedis(t)
+  const { redis, store } = await startStore(t)
 
   t.test('300 requests with one session in one maxAge are one exchange', async t => {
     const fleet = await startFleet(t, server.origin, { shared: { store, secret: SECRET } })
@@ -157,7 +147,7 @@ t.test('a shared JWT that does not pass here refuses nobody: a newer one decides
 
 t.test('without Redis, each instance exchanges by itself, and one line says so', { skip: withoutRedis }, async t => {
   const server = await startSessionServer(t)
-  const { server: process_, store } = await connectRedis(t)
+  const { server: process_, store } = await startStore(t)
   const log = captureLog()
   const fleet = await startFleet(t, server.origin, { shared: { store, secret: SECRET } }, 3, log)
   const [ada, bob] = [await server.signUp(), await server.signUp()]
