@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { createRecorder, MAX_BODY, recordResponse, type Recording } from '../../lib/auth-server/record-response.js'
 import { chunked, head, LAST_CHUNK, pour, startRawServer } from '../fixtures/raw-server.js'
 
-// Also run under other versions of Node.js: see test/package/node-versions.ts.
+// Also run under other versions of Node.js: see test/matrix/run.ts.
 
 t.setTimeout(120_000)
 
