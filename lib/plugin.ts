@@ -118,4 +118,4 @@ function warnOfAuthUrl ({ log }: FastifyInstance, { authUrl }: ResolvedOptions, 
  * await fastify.register(betterAuthPlugin, { authUrl: 'https://id.example.com' })
  * fastify.get('/me', { onRequest: [fastify.authenticate] }, async request => request.user)
  */
-export const betterAuthPlugin = fp<BetterAuthOptions>(betterAuth, { name: 'better-auth-fastify', fastify: '^5.8.3' })
+export const betterAuthPlugin = fp<BetterAuthOptions>(betterAuth, { name: 'better-auth-fastify', fastify: '^5.8.4' })

@@ -49,12 +49,12 @@ t.test('one file by esbuild, as CommonJS and as ESM, runs where nothing is insta
   t.match(await start('app.mjs'), { code: 1, stderr: 'Dynamic require of "node:util" is not supported' })
 })
 
-/** The settings, each with the compilers that have it. */
-const RESOLUTIONS: Record<string, { options: object, compilers: ReadonlyArray<keyof typeof TSC>, type?: string }> = {
-  nodenext: { options: { module: 'nodenext' }, compilers: ['5.6', '5.9', '6', '7'] },
-  node16: { options: { module: 'node16', target: 'es2022' }, compilers: ['5.6', '5.9', '6', '7'] },
-  bundler: { options: { module: 'esnext', moduleResolution: 'bundler' }, compilers: ['5.6', '5.9', '6', '7'] },
-  node10: { options: { module: 'commonjs', moduleResolution: 'node10' }, compilers: ['5.6', '5.9'], type: 'commonjs' },
+/** The settings, each with compilers that have it. More of them would find nothing else, and each takes seconds. */
+const RESOLUTIONS: Record<string, { options: object, compilers: readonly string[], type?: string }> = {
+  nodenext: { options: { module: 'nodenext' }, compilers: ['7'] },
+  node16: { options: { module: 'node16' }, compilers: ['5.6', '5.9', '7'] },
+  bundler: { options: { module: 'esnext', moduleResolution: 'bundler' }, compilers: ['5.6', '7'] },
+  node10: { options: { module: 'commonjs', moduleResolution: 'node10' }, compilers: ['5.6'], type: 'commonjs' },
   'node10-deprecated': {
     options: { module: 'commonjs', moduleResolution: 'node10', ignoreDeprecations: '6.0' },
     compilers: ['6'],
@@ -65,7 +65,13 @@ const RESOLUTIONS: Record<string, { options: object, compilers: ReadonlyArray<ke
 t.test('TypeScript resolves the package with each setting of moduleResolution', async t => {
   for (const [name, { options, type = 'module' }] of Object.entries(RESOLUTIONS)) {
     const compilerOptions = {
-      target: 'es2022', types: ['node'], strict: true, skipLibCheck: true, esModuleInterop: true, outDir: 'out', ...options
+      target: 'es2022',
+      types: ['node'],
+      strict: true,
+      skipLibCheck: true,
+      esModuleInterop: true,
+      noEmit: true,
+      ...options
     }
     const folder = createFolder(name, {
       'package.json': JSON.stringify({ private: true, type }),
@@ -74,9 +80,7 @@ t.test('TypeScript resolves the package with each setting of moduleResolution', 
     copyFileSync(join(CONSUMERS, 'typescript.ts'), join(folder, 'typescript.ts'))
   }
   for (const [compiler, path] of Object.entries(TSC)) {
-    const folders = Object.entries(RESOLUTIONS).flatMap(([name, { compilers }]) => {
-      return compilers.some(version => version === compiler) ? [name] : []
-    })
+    const folders = Object.keys(RESOLUTIONS).filter(name => RESOLUTIONS[name]!.compilers.includes(compiler))
     const tsc = await run(project, [NODE, path, '-b', '--force', ...folders])
     t.strictSame(tsc, { code: 0, stdout: '', stderr: '' }, `TypeScript ${compiler}: ${folders.join(', ')}`)
   }
@@ -88,7 +92,7 @@ t.test('ts-jest in its CommonJS mode', async t => {
     'package.json': '{ "private": true }',
     'tsconfig.json': JSON.stringify({
       compilerOptions: {
-        module: 'nodenext', target: 'es2022', strict: true, skipLibCheck: true, types: ['node', 'jest']
+        module: 'nodenext', target: 'es2022', strict: true, isolatedModules: true, types: ['node', 'jest']
       }
     })
   })
@@ -100,12 +104,13 @@ t.test('ts-jest in its CommonJS mode', async t => {
 t.test('Vitest, without configuration', async t => {
   const { code: test } = PROGRAMS.find(({ page, code }) => page === 'docs/guides/testing.md' && /'vitest'/.test(code))!
   const folder = createFolder('vitest', { 'app.test.mts': test })
-  const { code, stdout, stderr } = await run(folder, [NODE, '../node_modules/vitest/vitest.mjs', 'run'], { NO_COLOR: '1' })
+  const vitest = [NODE, '../node_modules/vitest/vitest.mjs', 'run']
+  const { code, stdout, stderr } = await run(folder, vitest, { NO_COLOR: '1' })
   t.equal(code, 0, stdout + stderr)
   t.match(stdout, /Tests {2}3 passed/)
 })
 
-const withoutOpenssl = isInstalled('openssl') ? false : 'openssl is not installed'
+const withoutOpenssl = isInstalled('openssl', 'version') ? false : 'openssl is not installed'
 
 t.test('HTTP, TLS and HTTP/2, with the lowest versions of the ranges too', { skip: withoutOpenssl }, async t => {
   const env = {
