@@ -208,6 +208,13 @@ t.test('the dispatcher of the application makes the request', async t => {
   t.strictSame(origins, [server.origin])
 })
 
+t.test('if the dispatcher of fetch is out of reach, as in the sandbox of Jest, ours counts as ignored', async t => {
+  setGlobalDispatcher(t, undefined)
+  const recorder = createRecorder()
+  t.throws(() => recorder.dispatcher.dispatch({}, {}), TypeError)
+  t.equal(recorder.isUsed, false)
+})
+
 t.test('a dispatcher that delivers the rest of a response that was refused', async t => {
   const raw = ['retry-after', '5'].map(text => Buffer.from(text))
   const FAKES: Record<string, (handler: Handler, status: number) => void> = {

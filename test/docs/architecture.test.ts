@@ -117,6 +117,8 @@ const WITHOUT_TEST = [
   'contract/timers.ts', 'contract/token-cache-options.ts', 'contract/token-reasons.ts', 'doctor/report.ts',
   // examine-token.test.ts and token-findings.test.ts have all of their tests.
   'doctor/token-advice.ts', 'doctor/token-parts.ts', 'guards/clause.ts',
+  // before-head.test.ts and error-response.test.ts have all of its tests.
+  'http/refusals.ts',
   // system/exchange.test.ts has its test.
   'index.ts', 'instance.ts',
   // connections/ends.test.ts has all of its tests, too.
