@@ -4,7 +4,8 @@ import { bearer, captureLog, startApi } from '../fixtures/api.js'
 import { fetchToken } from '../fixtures/auth-server.js'
 import { parsePage } from '../fixtures/docs.js'
 import { startSessionServer, type SessionServer } from '../fixtures/exchange.js'
-import { readLock, VERSIONS, type Fields, type Version } from '../fixtures/oauth-packages.js'
+import { VERSIONS, type Fields, type Version } from '../fixtures/oauth-packages.js'
+import { readLock } from '../fixtures/packages.js'
 import { segment } from '../fixtures/test-issuer.js'
 
 /** Each cell of the table of docs/reference/compatibility.md, tried with a real server of that version. */
@@ -126,7 +127,7 @@ const ROWS: ReadonlyArray<readonly [feature: string, tryIt: (world: World) => Pr
 const TABLE = parsePage('docs/reference/compatibility.md').table('Better Auth')
 
 function installedOf (version: Version): string {
-  const { packages } = JSON.parse(readLock(version)) as { packages: Record<string, { version: string }> }
+  const { packages } = JSON.parse(readLock(`better-auth-${version}`)) as { packages: Record<string, { version: string }> }
   return packages['node_modules/better-auth']!.version
 }
 
