@@ -102,7 +102,9 @@ t.test('no file of lib is longer than 200 lines', async t => {
 const WITHOUT_TEST = [
   'augmentation.ts',
   // exchange-client.test.ts has all of their tests.
-  'auth-server/exchange-health.ts', 'auth-server/exchange-url.ts', 'cli.ts', 'contract/algorithms.ts',
+  'auth-server/exchange-health.ts', 'auth-server/exchange-url.ts',
+  // fetch-jwks.test.ts and token-exchange.test.ts have all of their tests.
+  'auth-server/http-transport.ts', 'auth-server/transport.ts', 'cli.ts', 'contract/algorithms.ts',
   'contract/auth-server-urls.ts', 'contract/credential-reasons.ts', 'contract/dpop-errors.ts',
   'contract/dpop-options.ts', 'contract/dpop-reasons.ts', 'contract/error-codes.ts', 'contract/exchange-options.ts',
   'contract/exchange-schemas.ts', 'contract/fetch-failures.ts', 'contract/identity.ts', 'contract/jwks-options.ts',
