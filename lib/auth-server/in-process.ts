@@ -28,15 +28,15 @@ type Endpoint = (call: {
  * @param log - is told of errors that the server throws. They are a status of 500 for the caller, as over HTTP.
  */
 export function createInProcessTransport (
-  { handler, api = {} }: LocalServer, basePath: string, log: FastifyBaseLogger
+  server: LocalServer, basePath: string, log: FastifyBaseLogger
 ): Transport {
-  const endpoints = endpointsOf(api)
+  const endpoints = endpointsOf(server.api ?? {})
   let reported: string | undefined
 
   function call (request: Request): unknown {
     const { pathname, searchParams } = new URL(request.url)
     const endpoint = endpoints.get(pathname.slice(basePath.length))
-    if (endpoint === undefined) return handler(request)
+    if (endpoint === undefined) return server.handler(request)
     return endpoint({ request, headers: request.headers, query: Object.fromEntries(searchParams), asResponse: true })
   }
 

@@ -5,7 +5,7 @@ import type {
 import { isBetterAuthError } from '../contract/errors.js'
 import type { Authenticator } from './authenticate.js'
 import { logRefusal } from './error-response.js'
-import { isMetadataRoute } from './resource-metadata.js'
+import { isOpenRoute } from './open-route.js'
 
 /**
  * A hook that accepts a request or refuses it. Use it in `onRequest`, `preParsing`, `preValidation` or `preHandler`,
@@ -91,7 +91,7 @@ function refused (
   return error
 }
 
-/** The metadata is for clients that have no token yet. Only refusals ask, so accepted requests pay nothing for it. */
+/** Only refusals ask, so accepted requests pay nothing for it. */
 function isOpen (request: FastifyRequest): boolean {
-  return isMetadataRoute(request.routeOptions.config)
+  return isOpenRoute(request.routeOptions.config)
 }
