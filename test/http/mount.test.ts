@@ -265,12 +265,14 @@ t.test('no hook of the plugin protects its routes, and no document shows them', 
   app.addHook('preHandler', app.authorize({ roles: ['admin'] }))
   app.addHook('preValidation', async (request, reply) => { await app.authenticate(request, reply) })
   app.get('/own', async () => 'own')
-  for (const authorization of [undefined, 'Bearer x', 'nonsense']) {
-    const headers = authorization === undefined ? {} : { authorization }
+  const cookie = `__Secure-better-auth.session_token=${'x'.repeat(32)}.${'y'.repeat(43)}%3D`
+  for (const headers of [{}, { authorization: 'Bearer x' }, { authorization: 'nonsense' }, { cookie }]) {
     t.equal((await app.inject({ url: '/api/auth/x', headers })).statusCode, 200)
   }
-  t.equal(requests.length, 3, 'and none asked Better Auth about a credential')
+  t.equal(requests.length, 4, 'and none asked Better Auth about a credential')
   t.equal((await app.inject('/own')).statusCode, 401)
+  await app.inject({ url: '/own', headers: { cookie } })
+  t.match(requests.at(-1)!.url, '/api/auth/token', 'as it does for other routes')
   t.match(app.betterAuth.routes().find(({ method, url }) => method === 'POST' && url === '/api/auth/*'), {
     protection: 'public', guards: []
   })

@@ -176,6 +176,7 @@ t.test('the rate limiter counts clients, and not the plugin', async t => {
   const world = await startWorld(t, '1.7', true, { rateLimit })
   const ada = await signUp(world)
   for (let i = 0; i < 10; i++) t.equal(await world.me({ cookie: ada.cookie }), 200)
+  t.match(world.app.betterAuth.status().exchange, { lastFailureAt: null }, 'without help of an earlier exchange')
   const ask = async (remoteAddress: string, forged: string) => {
     const headers = { 'x-forwarded-for': forged, cookie: ada.cookie }
     return (await world.app.inject({ url: '/api/auth/token', headers, remoteAddress })).statusCode
