@@ -63,7 +63,8 @@ t.test('defaults', async t => {
   const names = [
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache',
     'jwks', 'userSchema', 'userId', 'sessionCookie', 'resource', 'exchange', 'dpop',
-    'auth', 'mount', 'roles', 'rolesFrom', 'organizationFrom', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
+    'auth', 'mount',
+    'roles', 'rolesFrom', 'organizationFrom', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
   ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
   const jwks = Object.fromEntries(Object.keys(defaults.jwks).map(name => [name, undefined]))
