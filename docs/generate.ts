@@ -10,6 +10,7 @@ import {
   JWKS_OPTIONS, OPTIONS, RESOURCE_OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from '../lib/contract/option-schemas.js'
 import { FETCH_FAILURES } from '../lib/contract/fetch-failures.js'
+import { MOUNT_OPTIONS } from '../lib/contract/resolve-auth.js'
 import { DPOP_OPTIONS } from '../lib/contract/resolve-dpop.js'
 import { REASONS } from '../lib/contract/reasons.js'
 
@@ -100,6 +101,7 @@ const BLOCKS: ReadonlyArray<readonly [page: string, name: string, text: string]>
   ['options', 'options', table(OPTION_HEAD, [
     ...optionRows('BetterAuthOptions', OPTIONS), ...optionRows('RoleOptions', OPTIONS, '', 'role-options')
   ])],
+  ['options', 'mount', table(OPTION_HEAD, optionRows('MountOptions', MOUNT_OPTIONS, 'mount.', 'auth-options'))],
   ['options', 'jwks', table(OPTION_HEAD, optionRows('JwksOptions', JWKS_OPTIONS, 'jwks.', 'jwks-options'))],
   ['options', 'tokenCache', table(
     OPTION_HEAD, optionRows('TokenCacheOptions', TOKEN_CACHE_OPTIONS, 'tokenCache.', 'token-cache-options')

@@ -3,10 +3,10 @@ export type {} from './augmentation.js'
 export { betterAuthPlugin, betterAuthPlugin as default } from './plugin.js'
 export type { BetterAuth } from './instance.js'
 export {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type DpopOptions, type DpopReplayStore, type DpopReservation,
-  type ExchangedApiKeyOptions, type ExchangedCookieOptions, type ExchangeOptions, type ExchangeStore,
-  type JwksOptions, type ResourceOptions, type RoleOptions, type SessionCookieOptions, type SessionCookieUser,
-  type SharedExchangeOptions, type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type AuthInstance, type BetterAuthOptions, type DpopOptions, type DpopReplayStore,
+  type DpopReservation, type ExchangedApiKeyOptions, type ExchangedCookieOptions, type ExchangeOptions,
+  type ExchangeStore, type JwksOptions, type MountOptions, type ResourceOptions, type RoleOptions,
+  type SessionCookieOptions, type SessionCookieUser, type SharedExchangeOptions, type TokenCacheOptions
 } from './contract/options.js'
 export { UserSchema, type Claims, type Register, type Session, type User } from './contract/identity.js'
 export type {

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createJwksSource } from './auth-server/find-jwks.js'
+import { createInProcessTransport } from './auth-server/in-process.js'
 import { createEnds } from './connections/ends.js'
 import { createVerify } from './connections/verify.js'
 import { isPrivate } from './contract/hosts.js'
@@ -11,11 +12,12 @@ import { challengeScopes } from './guards/admission.js'
 import type { Guard } from './guards/clauses.js'
 import { assertIsNoRequest, createGuard, snapshotGuard } from './guards/guard.js'
 import { createStatusCheck } from './http/account-status.js'
-import { admitUsers, createAuthenticator } from './http/authenticate.js'
+import { admitUsers, createAuthenticator, type Authenticator } from './http/authenticate.js'
 import { protectCookieResponses } from './http/cookie-response.js'
 import { challengeSettings, decorateErrorResponses } from './http/error-response.js'
-import { createHook } from './http/hook.js'
+import { createHook, type Authenticate } from './http/hook.js'
 import { registerJwt } from './http/jwt-verify.js'
+import { mountAuth, unlessMounted } from './http/mount.js'
 import { assertNamesAreFree, keepNames } from './http/names.js'
 import { decorateRequests } from './http/request-decorators.js'
 import { serveMetadata } from './http/resource-metadata.js'
@@ -36,35 +38,40 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   const withSession = options.sessionCookie !== false
   assertNamesAreFree(fastify, withSession)
 
-  const { authUrl, jwks: policy } = options
+  const { auth, authUrl, jwks: policy } = options
   warnOfAuthUrl(fastify, options, rawOptions)
-  const source = createJwksSource(options, fastify.log)
+  const transport = auth && createInProcessTransport(auth.server, auth.basePath, fastify.log)
+  const source = createJwksSource(options, fastify.log, transport)
   const keys = createKeyStore({ authUrl, source, policy, log: fastify.log, now, random: Math.random })
   const readUser = await loadUserReader(options)
   const { schemes, sessions, shared, status } = createSchemes(options, {
-    keys, readUser, log: fastify.log, now, random: Math.random
+    keys, readUser, transport, log: fastify.log, now, random: Math.random
   })
   const checkStatus = createStatusCheck(options, now)
   const context = { schemes, checkStatus, authUrl, withSession }
   const ends = createEnds({ options, keys: keys.watched, log: fastify.log, now, setTimer })
+  const mount = auth?.mount ?? false
+  const challenge = challengeSettings(options)
+  function toHook (authenticator: Authenticator, scopes?: readonly string[]): Authenticate {
+    return createHook(mount === false ? authenticator : unlessMounted(authenticator), challenge, scopes)
+  }
   const authenticate = createAuthenticator(context, admitUsers)
   const authenticateOptional = createAuthenticator(context, admitUsers, true)
 
   await registerJwt(fastify, options, { verifier: schemes[0].verifier, checkStatus, readUser })
   decorateRequests(fastify, withSession)
-  const challenge = challengeSettings(options)
   decorateErrorResponses(fastify, challenge)
   if (schemes.some(({ name }) => name === 'cookie')) protectCookieResponses(fastify, options)
   const protections = createProtections()
   const { describe } = protections
   documentRoutes(fastify, options, protections)
   if (options.resource !== undefined) serveMetadata(fastify, options.resource, options.dpop)
-  fastify.decorate('authenticate', describe(createHook(authenticate, challenge), { isOptional: false }))
-  fastify.decorate('authenticateOptional', describe(createHook(authenticateOptional, challenge), { isOptional: true }))
+  fastify.decorate('authenticate', describe(toHook(authenticate), { isOptional: false }))
+  fastify.decorate('authenticateOptional', describe(toHook(authenticateOptional), { isOptional: true }))
   fastify.decorate('authorize', (given: Guard) => {
     assertIsNoRequest(given)
     const guard = snapshotGuard(given, options)
-    const hook = createHook(createGuard(guard, context, options), challenge, challengeScopes(guard))
+    const hook = toHook(createGuard(guard, context, options), challengeScopes(guard))
     return describe(hook, { isOptional: false, guard })
   })
   fastify.decorate('betterAuth', {
@@ -78,6 +85,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
     markAsProtection: hook => describe(hook, { isOptional: false, isOwn: true })
   } satisfies BetterAuth)
 
+  if (mount !== false) await mountAuth(fastify, auth!, mount)
   keepNames(fastify, withSession)
   fastify.addHook('onClose', async () => { ends.close() })
   // Not awaited: an API starts, and returns 503, while its auth server is down. The key store logs a failure.
@@ -97,13 +105,15 @@ function reuseSuccess (ready: () => Promise<void>): () => Promise<void> {
   }
 }
 
-function warnOfAuthUrl ({ log }: FastifyInstance, { authUrl }: ResolvedOptions, given: BetterAuthOptions): void {
+function warnOfAuthUrl ({ log }: FastifyInstance, { auth, authUrl }: ResolvedOptions, given: BetterAuthOptions): void {
+  if (auth !== undefined) return
   const { protocol, hostname } = new URL(authUrl)
   if (protocol === 'http:' && !isPrivate(hostname)) {
     log.warn({ authUrl }, 'the keys are fetched over http: anyone on the network path can replace them')
   }
-  if ('authUrl' in given && given.authUrl === undefined) {
-    log.warn({ authUrl }, 'the option "authUrl" is given, but undefined: is the variable misspelt?')
+  for (const name of ['auth', 'authUrl'] as const) {
+    if (!(name in given) || given[name] !== undefined) continue
+    log.warn({ authUrl }, `the option "${name}" is given, but undefined: is the variable misspelt?`)
   }
 }
 

@@ -6,6 +6,7 @@ import { createClientBudget } from './client-budget.js'
 import { createExchangeHealth, type ExchangeHealthContext, type HealthStatus } from './exchange-health.js'
 import { exchangeUrl } from './exchange-url.js'
 import { exchangeToken, type CredentialHeader, type ExchangeResponse } from './token-exchange.js'
+import type { Transport } from './transport.js'
 
 /** A credential that is to be exchanged. */
 export interface Exchanging {
@@ -58,17 +59,20 @@ export interface ExchangeClientContext extends ExchangeHealthContext {
   readonly headers: ResolvedOptions['jwks']['headers']
   /** The URL of the JWKS, or `null` if it cannot be found. It throws nothing. */
   readonly findJwks: () => Promise<string | null>
+  /** HTTP unless told. */
+  readonly transport?: Transport | undefined
 }
 
 /** The shortest time after which another attempt makes sense, in milliseconds. */
 const MIN_RETRY_AFTER = 1000
 
 export function createExchangeClient (context: ExchangeClientContext): OwnExchangeClient {
-  const { exchange, headers, findJwks, now } = context
+  const { exchange, headers, findJwks, transport, now } = context
   const { timeout, requestsPerMinute, forwardedFor } = exchange
   const health = createExchangeHealth(context)
   // With `forwardedFor`, the auth server counts each client on its own: a silence of all clients is not needed.
-  const budget = createClientBudget(requestsPerMinute, now, forwardedFor ? 0 : SILENCE)
+  const needsSilence = !forwardedFor && transport?.isLocal !== true
+  const budget = createClientBudget(requestsPerMinute, now, needsSilence ? SILENCE : 0)
   let running = 0
 
   function isPausing (): boolean {
@@ -107,7 +111,8 @@ export function createExchangeClient (context: ExchangeClientContext): OwnExchan
           credential: header,
           headers,
           forwardedFor: forwardedFor ? address : undefined,
-          timeout
+          timeout,
+          transport
         })
         // Many that fail together are one failure, with one pause.
         if (response.kind !== 'failed' || isProbe || !health.failing) {

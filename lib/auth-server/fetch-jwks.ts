@@ -1,9 +1,10 @@
-import buildGetJwks from 'get-jwks'
 import type { FetchFailure } from '../contract/fetch-failures.js'
 import { describeFailure, failureOf, statusFailure } from './failure.js'
-import { beforeAbort, readJson, requestOptions, type AuthServerRequest } from './fetch-json.js'
-import { createRecorder, recordResponse, type Recording } from './record-response.js'
+import { beforeAbort, readJson, type AuthServerRequest } from './fetch-json.js'
+import { httpTransport } from './http-transport.js'
+import type { Recording } from './record-response.js'
 import { readRetryAfter } from './retry-after.js'
+import type { Transport } from './transport.js'
 
 /** What a URL returned. */
 export interface JwksResponse {
@@ -29,11 +30,11 @@ export interface JwksResponse {
 
 type Verdict = Pick<JwksResponse, 'entries' | 'code' | 'systemCode' | 'text' | 'isTrouble'>
 
-/** get-jwks picks one key. All keys are read from the recorded response, so any `kid` will do. */
-const ANY_KID = ''
-
 /** Fetches the JWKS from one URL, whole. Nothing is thrown: what went wrong is part of the response. */
-export async function fetchJwks (url: string, { headers, signal }: AuthServerRequest): Promise<JwksResponse> {
+export async function fetchJwks (
+  url: string, request: AuthServerRequest, transport: Pick<Transport, 'fetchJwks'> = httpTransport
+): Promise<JwksResponse> {
+  const { signal } = request
   const startedAt = performance.now()
   const respond = (verdict: Verdict, recording?: Recording): JwksResponse => ({
     url,
@@ -44,34 +45,13 @@ export async function fetchJwks (url: string, { headers, signal }: AuthServerReq
     duration: Math.round(performance.now() - startedAt)
   })
   try {
-    const recording = await beforeAbort(receive(url, headers, signal), signal)
+    const recording = await beforeAbort(transport.fetchJwks(url, request), signal)
     return respond(judge(recording), recording)
   } catch (error) {
     const { code, systemCode } = failureOf(error, signal)
     const text = describeFailure(code, systemCode)
     return respond({ entries: undefined, code, systemCode, text, isTrouble: true })
   }
-}
-
-async function receive (
-  url: string, headers: AuthServerRequest['headers'], signal: AbortSignal
-): Promise<Recording> {
-  const { origin, pathname } = new URL(url)
-  const recorder = createRecorder()
-  const request = requestOptions(headers)
-  // A new get-jwks for each fetch: its own cache would return removed keys, and its signal works only once. It rejects
-  // as soon as the response is recorded.
-  const fetchOptions = {
-    ...request, dispatcher: recorder.dispatcher, signal: AbortSignal.any([signal, recorder.signal])
-  }
-  const jwks = buildGetJwks({ max: 1, jwksPath: pathname, fetchOptions: fetchOptions as RequestInit })
-  // Without `alg`: the key is found by its `kid` alone, and judged later.
-  const wanted = { domain: origin, kid: ANY_KID } as Parameters<typeof jwks.getJwk>[0]
-  const failure: unknown = await jwks.getJwk(wanted).then(() => undefined, (error: unknown) => error)
-  if (recorder.recording !== undefined) return recorder.recording
-  if (recorder.isUsed) throw failure
-  // This `fetch` ignores dispatchers, and get-jwks tells no more than one key.
-  return recordResponse(await fetch(url, { ...request, signal }))
 }
 
 function judge (recording: Recording): Verdict {

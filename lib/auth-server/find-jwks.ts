@@ -2,7 +2,9 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { FetchFailure } from '../contract/fetch-failures.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { fetchJwks, type JwksResponse } from './fetch-jwks.js'
+import { httpTransport } from './http-transport.js'
 import { searchJwks, type Search } from './search-jwks.js'
+import type { Transport } from './transport.js'
 
 /** Where keys come from. */
 export interface JwksSource {
@@ -45,7 +47,8 @@ const READ: ReadonlyArray<FetchFailure | null> = ['no_jwks', 'http_4xx', 'http_5
  * @param log - is told where the JWKS is, and what is there instead of it: once per change.
  */
 export function createJwksSource (
-  { jwksUrls: urls, jwks: { timeout, headers } }: Pick<ResolvedOptions, 'jwksUrls' | 'jwks'>, log: FastifyBaseLogger
+  { jwksUrls: urls, jwks: { timeout, headers } }: Pick<ResolvedOptions, 'jwksUrls' | 'jwks'>, log: FastifyBaseLogger,
+  transport: Transport = httpTransport
 ): JwksSource {
   let found: string | undefined
   let reported: string | undefined
@@ -53,12 +56,12 @@ export function createJwksSource (
   async function ask (mayMove: boolean): Promise<Search> {
     let remaining = timeout
     if (found !== undefined) {
-      const response = await fetchJwks(found, { headers, signal: AbortSignal.timeout(timeout) })
+      const response = await fetchJwks(found, { headers, signal: AbortSignal.timeout(timeout) }, transport)
       if (response.entries !== undefined) return { found: response, tried: [response] }
       if (urls.length === 1 || !mayMove || response.status !== 404) return { found: undefined, tried: [response] }
       remaining -= response.duration
     }
-    return searchJwks(urls, headers, remaining)
+    return searchJwks(urls, headers, remaining, transport)
   }
 
   function keep (url: string): void {

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fetchJwks, type JwksResponse } from './fetch-jwks.js'
 import type { AuthServerRequest } from './fetch-json.js'
+import { httpTransport } from './http-transport.js'
+import type { Transport } from './transport.js'
 
 /** What a search for the JWKS came to. */
 export interface Search {
@@ -23,7 +25,8 @@ const SHARED_PATHS = ['/.well-known/jwks.json', '/jwks']
  * @param timeout - milliseconds for all URLs together.
  */
 export async function searchJwks (
-  urls: readonly string[], headers: AuthServerRequest['headers'], timeout: number
+  urls: readonly string[], headers: AuthServerRequest['headers'], timeout: number,
+  transport: Pick<Transport, 'fetchJwks'> = httpTransport
 ): Promise<Search> {
   const end = new AbortController()
   const { signal } = end
@@ -32,7 +35,7 @@ export async function searchJwks (
   let isClear = true
   try {
     for (const url of urls) {
-      const attempt = fetchJwks(url, { headers, signal })
+      const attempt = fetchJwks(url, { headers, signal }, transport)
       attempts.push(attempt)
       const share = sleep(timeout / urls.length, undefined, { signal, ref: false })
       const early = await Promise.race([attempt, share.catch(() => {})])

@@ -1,6 +1,9 @@
 import type { FetchFailure } from '../contract/fetch-failures.js'
 import { failureOf, statusFailure } from './failure.js'
+import { beforeAbort } from './fetch-json.js'
+import { httpTransport } from './http-transport.js'
 import { readRetryAfter } from './retry-after.js'
+import type { Transport, WholeResponse } from './transport.js'
 import { VERSION } from './version.js'
 
 /** How a credential is sent: the one header that carries it. */
@@ -39,20 +42,18 @@ export interface ExchangeRequest {
   readonly forwardedFor: string | undefined
   /** Milliseconds. */
   readonly timeout: number
+  /** HTTP unless told. */
+  readonly transport?: Transport | undefined
 }
 
 const DEFAULT_HEADERS = { accept: 'application/json', 'user-agent': `better-auth-fastify/${VERSION}` }
-/** The longest body that is read, in bytes: a JWT has to fit into the headers of a request. */
-const MAX_BODY = 65_536
 /** How long an API key is not exchanged after its last use was spent: nobody says when it gets new ones. */
 const USAGE_EXCEEDED_FOR = 60_000
 
-/**
- * Exchanges a credential for a JWT at Better Auth's `GET /token`. Redirects are not followed, so that the credential
- * goes to no other host. Nothing is thrown.
- */
+/** Exchanges a credential for a JWT at Better Auth's `GET /token`. Nothing is thrown. */
 export async function exchangeToken (
-  { url, confirmRefusal = false, credential, headers: own, forwardedFor, timeout }: ExchangeRequest
+  { url, confirmRefusal = false, credential, headers: own, forwardedFor, timeout, transport = httpTransport }:
+  ExchangeRequest
 ): Promise<ExchangeResponse> {
   const headers = new Headers(DEFAULT_HEADERS)
   for (const [name, value] of Object.entries(own)) headers.set(name, value)
@@ -62,8 +63,7 @@ export async function exchangeToken (
   const signal = AbortSignal.timeout(timeout)
   const attempt = async (target: string, read: typeof judge): Promise<ExchangeResponse> => {
     try {
-      const response = await fetch(target, { headers, redirect: 'manual', signal })
-      return read(response, await readBody(response))
+      return read(await beforeAbort(transport.get(target, headers, signal), signal))
     } catch (error) {
       const { code, systemCode } = failureOf(error, signal)
       return failed(code, systemCode)
@@ -81,13 +81,13 @@ function sessionUrl (url: string): string {
   return url.replace(/token\?.*$/, 'get-session?disableRefresh=true&disableCookieCache=true')
 }
 
-function judgeSession ({ status, headers }: Response): ExchangeResponse {
+function judgeSession ({ status, headers }: WholeResponse): ExchangeResponse {
   // A 429 says nothing about the sessions: other programs may use up the limit, and so may whoever has signed out.
   if (status < 500) return { kind: 'refused' }
   return failed('http_5xx', status, readRetryAfter(headers, Date.now()))
 }
 
-function judge ({ status, headers }: Response, body: string | undefined): ExchangeResponse {
+function judge ({ status, headers, body }: WholeResponse): ExchangeResponse {
   const retryAfter = readRetryAfter(headers, Date.now())
   const { token, code, details } = parse(body)
   const limit = limitOf(code, details)
@@ -118,17 +118,4 @@ function parse (body: string | undefined): Readonly<Record<string, unknown>> {
   } catch {
     return {}
   }
-}
-
-/** @returns `undefined` for a body that is too long. */
-async function readBody ({ body }: Response): Promise<string | undefined> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of body ?? []) {
-    size += (chunk as Uint8Array).length
-    // Leaving the loop cancels the rest.
-    if (size > MAX_BODY) return undefined
-    chunks.push(chunk as Uint8Array)
-  }
-  return Buffer.concat(chunks).toString()
 }

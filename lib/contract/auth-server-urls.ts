@@ -4,11 +4,13 @@ import { OPTIONS } from './option-schemas.js'
 import type { BetterAuthOptions } from './options.js'
 
 /** @throws InvalidOptionError */
-export function parseUrl (name: 'authUrl' | 'publicUrl', text: string, source = ''): URL {
+export function parseUrl (
+  name: 'authUrl' | 'publicUrl' | 'auth.options.baseURL', text: string, source = ''
+): URL {
   // The URL parser accepts mistakes: missing slashes, back slashes, surrounding spaces, an empty query.
   const url = /^https?:\/\/[^\s/?#\\][^\s?#\\]*$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.username !== '' || url.password !== '' || text.split('/', 3)[2]?.includes('@')) {
-    throw invalid(name, OPTIONS[name].expects, text, source)
+    throw invalid(name, OPTIONS.authUrl.expects, text, source)
   }
   const [, base, path] = /^(.*?)((?:\/\.well-known)?\/jwks(?:\.json)?|\/\.well-known\/[^/]*)\/*$/.exec(text) ?? []
   if (base !== undefined) {

@@ -30,6 +30,15 @@ export function option (schema: TSchema, expects: string, byDefault?: unknown): 
   return { schema, expects, default: byDefault }
 }
 
+/** The same options with other defaults, where these are not `undefined`. */
+export function withDefaults<Schemas extends Readonly<Record<string, OptionSchema>>> (
+  schemas: Schemas, defaults: { readonly [Name in keyof Schemas]?: Schemas[Name]['schema']['static'] | undefined }
+): Schemas {
+  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => {
+    return [name, { ...schema, default: defaults[name] ?? schema.default }]
+  })) as Schemas
+}
+
 /** What Fastify itself reads from the options of any plugin. */
 const FASTIFY_OPTIONS = ['prefix', 'logLevel', 'logSerializers']
 
@@ -110,11 +119,13 @@ export function checkSecret<T extends string | undefined> (name: string, value: 
   return value
 }
 
-const URL_OPTIONS = ['authUrl', 'publicUrl', 'resource', 'resource.url', 'resource.authorizationServers']
+const URL_OPTIONS = [
+  'authUrl', 'publicUrl', 'auth.options.baseURL', 'resource', 'resource.url', 'resource.authorizationServers'
+]
 
 /** What may hold a secret inside, or by mistake. */
 const SECRETIVE_OPTIONS = [
-  'sessionCookie', 'exchange', 'exchange.shared', 'exchange.shared.store', 'dpop', 'dpop.replayStore', 'jwks',
+  'auth', 'sessionCookie', 'exchange', 'exchange.shared', 'exchange.shared.store', 'dpop', 'dpop.replayStore', 'jwks',
   'jwks.headers'
 ]
 

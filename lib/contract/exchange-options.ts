@@ -7,7 +7,7 @@ export interface ExchangeOptions {
    * Session tokens in `Authorization: Bearer …`: 32 characters, with or without a signature. The Better Auth server
    * needs the plugin `bearer()`.
    *
-   * Default: `true`.
+   * Default: `true`; with the option `auth`, whether it has that plugin.
    */
   sessionToken?: boolean | undefined
   /**
@@ -21,14 +21,16 @@ export interface ExchangeOptions {
   /**
    * API keys of the plugin `@better-auth/api-key` with `enableSessionForAPIKeys: true`.
    *
-   * Default: `true`; the header is `x-api-key`, and `maxAge` is 15 minutes.
+   * Default: `true`; with the option `auth`, whether it has that plugin. The header is `x-api-key`, and `maxAge` is 15
+   * minutes.
    */
   apiKey?: boolean | ExchangedApiKeyOptions | undefined
   /**
    * For how long the plugin accepts a session after an exchange. Then it exchanges the session again: a session that
-   * was signed out, revoked or banned stops working then at the latest.
+   * was signed out, revoked or banned stops working then at the latest. With `0`, each request makes an exchange of its
+   * own.
    *
-   * Default: `60000` (1 minute).
+   * Default: `60000` (1 minute); `0` with the option `auth`.
    */
   maxAge?: number | undefined
   /**
@@ -48,7 +50,7 @@ export interface ExchangeOptions {
    * How many credentials that this instance does not know are exchanged in a minute. Further ones get 503. Known
    * credentials do not count. While there are clients at other IP addresses, those at one address get at most half.
    *
-   * Default: `60`.
+   * Default: `60`; `6000` with the option `auth`.
    */
   requestsPerMinute?: number | undefined
   /**

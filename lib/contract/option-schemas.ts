@@ -2,8 +2,8 @@ import * as Type from '@sinclair/typebox'
 import type { TObject } from '@sinclair/typebox'
 import { option, type OptionSchema } from './check-options.js'
 import {
-  ALGORITHMS, type Algorithm, type BetterAuthOptions, type DpopOptions, type ExchangeOptions, type JwksOptions,
-  type ResourceOptions, type SessionCookieOptions, type TokenCacheOptions
+  ALGORITHMS, type Algorithm, type AuthInstance, type BetterAuthOptions, type DpopOptions, type ExchangeOptions,
+  type JwksOptions, type MountOptions, type ResourceOptions, type SessionCookieOptions, type TokenCacheOptions
 } from './options.js'
 import {
   callback, CookieName, milliseconds, Nested, NonEmpty, OneOrMore, requestsPerMinute, Scope, sharedSecret, timeout,
@@ -13,6 +13,11 @@ import {
 /** Every option of {@link BetterAuthOptions}: what it may be, and its default. */
 export const OPTIONS = {
   authUrl: option(Type.String(), 'an absolute http(s) URL without credentials, query or fragment'),
+  auth: option(
+    typed<AuthInstance>(Type.Object({ handler: Type.Function([], Type.Unknown()), options: Nested })),
+    'what betterAuth() returns'
+  ),
+  mount: option(typed<MountOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false'),
   publicUrl: option(Type.String(), 'an absolute http(s) URL without credentials, query or fragment'),
   jwksPath: option(Type.String(), 'a path that starts with "/", such as "/api/auth/jwks"'),
   issuer: option(
@@ -43,7 +48,7 @@ export const OPTIONS = {
     typed<SessionCookieOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', false
   ),
   exchange: option(
-    typed<ExchangeOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false', false
+    typed<ExchangeOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false'
   ),
   resource: option(
     typed<string | ResourceOptions>(Type.Union([Type.String(), Nested])),

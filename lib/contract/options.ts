@@ -1,6 +1,7 @@
 import type { TObject } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { ALGORITHMS, type Algorithm } from './algorithms.js'
+import type { AuthInstance, MountOptions } from './auth-options.js'
 import type { DpopOptions, DpopReplayStore, DpopReservation } from './dpop-options.js'
 import type { Claims } from './identity.js'
 import type {
@@ -13,10 +14,10 @@ import type { SessionCookieOptions, SessionCookieUser } from './session-cookie-o
 import type { TokenCacheOptions } from './token-cache-options.js'
 
 export {
-  ALGORITHMS, type Algorithm, type DpopOptions, type DpopReplayStore, type DpopReservation,
+  ALGORITHMS, type Algorithm, type AuthInstance, type DpopOptions, type DpopReplayStore, type DpopReservation,
   type ExchangedApiKeyOptions, type ExchangedCookieOptions, type ExchangeOptions, type ExchangeStore,
-  type JwksOptions, type ResourceOptions, type RoleOptions, type SessionCookieOptions, type SessionCookieUser,
-  type SharedExchangeOptions, type TokenCacheOptions
+  type JwksOptions, type MountOptions, type ResourceOptions, type RoleOptions, type SessionCookieOptions,
+  type SessionCookieUser, type SharedExchangeOptions, type TokenCacheOptions
 }
 
 /**
@@ -34,6 +35,19 @@ export interface BetterAuthOptions extends RoleOptions {
    * Default: `BETTER_AUTH_URL` from the environment, else `http://localhost:3000`; required with `NODE_ENV=production`.
    */
   authUrl?: string | undefined
+  /**
+   * A Better Auth instance in the same app, in place of `authUrl`: what `betterAuth()` returns. The plugin mounts its
+   * routes, and calls it without HTTP. See `docs/guides/same-app.md`.
+   *
+   * Default: unset; the Better Auth server is at `authUrl`.
+   */
+  auth?: AuthInstance | undefined
+  /**
+   * Whether and how the routes of `auth` are mounted: all below its base path. `false` if your app does that itself.
+   *
+   * Default: `true` with `auth`.
+   */
+  mount?: boolean | MountOptions | undefined
   /**
    * The URL at which browsers reach the Better Auth server, its `baseURL`, where this API reaches it at another
    * `authUrl`. Only the origin counts. `issuer`, `audience` and the session cookie follow from it.
@@ -119,7 +133,7 @@ export interface BetterAuthOptions extends RoleOptions {
    * keys. Each is exchanged for a JWT at `GET <authUrl>/token`, and the result counts for a minute. See
    * `docs/guides/exchange.md`.
    *
-   * Default: `false`.
+   * Default: `false`; `true` with `auth`.
    */
   exchange?: boolean | ExchangeOptions | undefined
   /**

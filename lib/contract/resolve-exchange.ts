@@ -1,10 +1,11 @@
-import { checkSecret, invalid, readOptions } from './check-options.js'
+import { checkSecret, invalid, readOptions, withDefaults } from './check-options.js'
 import { cookieNames } from './cookie-names.js'
 import { InvalidOptionError } from './setup-errors.js'
 import type { ExchangeOptions, SharedExchangeOptions } from './exchange-options.js'
 import {
   API_KEY_OPTIONS, EXCHANGE_OPTIONS, EXCHANGED_COOKIE_OPTIONS, SHARED_EXCHANGE_OPTIONS
 } from './exchange-schemas.js'
+import type { ResolvedAuth } from './resolve-auth.js'
 
 /** The option `exchange`, resolved. */
 export interface ResolvedExchange {
@@ -30,6 +31,8 @@ export interface ResolvedExchange {
 
 /** What of the other options counts for the exchange. */
 export interface ExchangeContext {
+  /** The Better Auth instance in this process, if there is one. */
+  readonly auth?: ResolvedAuth | undefined
   /** The auth server, without a slash at its end. */
   readonly authUrl: string
   /** The option `sessionCookie.prefix`. */
@@ -46,12 +49,21 @@ const TAKEN_HEADERS = [
   'x-forwarded-for'
 ]
 
+/**
+ * In the same process, a call costs no connection, and no rate limiter counts it: then a session is exchanged on each
+ * request, and many may be unknown.
+ */
+const IN_PROCESS = { maxAge: 0, requestsPerMinute: 6000 }
+
 /** @throws InvalidOptionError */
 export function resolveExchange (
-  given: boolean | ExchangeOptions, { authUrl, prefix, isSecure, headers }: ExchangeContext
+  given: boolean | ExchangeOptions, { auth, authUrl, prefix, isSecure, headers }: ExchangeContext
 ): ResolvedExchange | undefined {
   if (given === false) return undefined
-  const options = readOptions(EXCHANGE_OPTIONS, given === true ? {} : given, 'exchange.')
+  const schemas = auth === undefined
+    ? EXCHANGE_OPTIONS
+    : withDefaults(EXCHANGE_OPTIONS, { ...IN_PROCESS, ...auth.exchanges })
+  const options = readOptions(schemas, given === true ? {} : given, 'exchange.')
   const { sessionToken, sessionCookie, apiKey, shared, ...rest } = options
   const cookie = sessionCookie && readOptions(
     EXCHANGED_COOKIE_OPTIONS, sessionCookie === true ? {} : sessionCookie, 'exchange.sessionCookie.'
@@ -72,13 +84,15 @@ export function resolveExchange (
     throw new InvalidOptionError(`Option "jwks.headers" must not have "${fixed}" with the option "exchange": these ` +
       'headers are sent with each exchange, and this one is for the credential of the client')
   }
-  const isOrigin = new URL(authUrl).pathname === '/'
+  // With `auth`, the base path is known.
+  const isOrigin = auth === undefined && new URL(authUrl).pathname === '/'
+  const ownName = auth?.cookieNames.sessionToken ?? `${prefix}.session_token`
   return {
     ...rest,
     url: tokenUrl(isOrigin ? `${authUrl}/api/auth` : authUrl),
     root: isOrigin ? { jwksUrl: `${authUrl}/jwks`, url: tokenUrl(authUrl) } : undefined,
     sessionToken,
-    sessionCookie: cookie && { names: cookieNames(cookie.name ?? `${prefix}.session_token`, isSecure) },
+    sessionCookie: cookie && { names: cookieNames(cookie.name ?? ownName, isSecure) },
     apiKey: key && { header: header as string, maxAge: key.maxAge },
     shared: shared && resolveShared(shared)
   }

@@ -1,6 +1,6 @@
 import { TypeGuard, type TObject } from '@sinclair/typebox'
 import { discoveryUrls, isHttps, jwksUrl, oauthIssuer, parseUrl } from './auth-server-urls.js'
-import { checkSecret, invalid, readOptions, type Resolved } from './check-options.js'
+import { checkSecret, invalid, readOptions, withDefaults, type Resolved } from './check-options.js'
 import { checkHeaders } from './check-headers.js'
 import { cookieNames } from './cookie-names.js'
 import { InvalidOptionError } from './setup-errors.js'
@@ -9,6 +9,7 @@ import {
   JWKS_OPTIONS, OPTIONS, SESSION_COOKIE_OPTIONS, TOKEN_CACHE_OPTIONS
 } from './option-schemas.js'
 import type { BetterAuthOptions, SessionCookieOptions } from './options.js'
+import { resolveAuth, type ResolvedAuth } from './resolve-auth.js'
 import { resolveDpop, type ResolvedDpop } from './resolve-dpop.js'
 import { resolveExchange, type ResolvedExchange } from './resolve-exchange.js'
 import { resolveResource, type ResolvedResource } from './resolve-resource.js'
@@ -40,6 +41,8 @@ export interface ResolvedOptions extends Pick<AsRead,
   readonly exchange: ResolvedExchange | undefined
   readonly dpop: ResolvedDpop | undefined
   readonly roles: ResolvedRoles | undefined
+  /** The Better Auth instance in this process; `undefined` if it is behind `authUrl`. */
+  readonly auth: ResolvedAuth | undefined
 }
 
 /** The option `sessionCookie`, resolved. */
@@ -60,25 +63,31 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
   const options = readOptions(OPTIONS, given)
   const jwks = readOptions(JWKS_OPTIONS, options.jwks, 'jwks.')
   const tokenCache = options.tokenCache && readOptions(TOKEN_CACHE_OPTIONS, options.tokenCache, 'tokenCache.')
+  const auth = options.auth && resolveAuth(options.auth, { ...options, env })
+  if (auth === undefined && options.mount !== undefined) {
+    throw new InvalidOptionError('Option "mount" needs the option "auth": a Better Auth instance in this app')
+  }
   const cookieOptions = options.sessionCookie === true ? {} : options.sessionCookie
-  const sessionCookie = cookieOptions && readOptions(SESSION_COOKIE_OPTIONS, cookieOptions, 'sessionCookie.')
+  const cookieSchemas = withDefaults(SESSION_COOKIE_OPTIONS, {
+    prefix: auth?.cookiePrefix, name: auth?.cookieNames.sessionData
+  })
+  const sessionCookie = cookieOptions && readOptions(cookieSchemas, cookieOptions, 'sessionCookie.')
 
-  const isFromEnv = options.authUrl === undefined && env.BETTER_AUTH_URL !== undefined
-  const source = isFromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : ''
-  const authUrl = parseUrl('authUrl', options.authUrl ?? env.BETTER_AUTH_URL ?? defaultAuthUrl(given, env), source)
+  const authUrl = auth === undefined ? readAuthUrl(options.authUrl, given, env) : new URL(auth.url)
   const base = authUrl.href.replace(/\/+$/, '')
   const publicUrl = options.publicUrl === undefined ? undefined : parseUrl('publicUrl', options.publicUrl)
   const { origin } = publicUrl ?? authUrl
   const headersOfFetch = checkHeaders(jwks.headers)
-  const isSecure = isHttps(publicUrl, options.issuer, authUrl)
-  const resource = resolveResource(options.resource, oauthIssuer(authUrl, publicUrl))
+  const isSecure = auth?.isSecure ?? isHttps(publicUrl, options.issuer, authUrl)
+  const resource = resolveResource(options.resource, auth?.issuer ?? oauthIssuer(authUrl, publicUrl))
+  const { issuer = auth?.issuer, audience = auth?.audience, jwksPath = auth?.jwksPath } = options
 
   return {
     authUrl: base,
     publicUrl: origin,
-    jwksUrls: options.jwksPath === undefined ? discoveryUrls(authUrl, base) : [jwksUrl(base, options.jwksPath)],
-    issuer: typeof options.issuer === 'function' ? options.issuer : exact(toList(options.issuer, origin)),
-    audience: toList(options.audience, origin),
+    jwksUrls: jwksPath === undefined ? discoveryUrls(authUrl, base) : [jwksUrl(base, jwksPath)],
+    issuer: typeof issuer === 'function' ? issuer : exact(toList(issuer, origin)),
+    audience: toList(audience, origin),
     algorithms: [...options.algorithms],
     secret: checkSecret('secret', options.secret),
     clockTolerance: options.clockTolerance,
@@ -87,15 +96,17 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     userSchema: checkUserSchema(options.userSchema),
     userId: resolveUserId(options),
     sessionCookie: sessionCookie && resolveSessionCookie(sessionCookie, isSecure),
-    exchange: resolveExchange(options.exchange, {
+    exchange: resolveExchange(options.exchange ?? auth !== undefined, {
+      auth,
       authUrl: base,
-      prefix: sessionCookie === false ? SESSION_COOKIE_OPTIONS.prefix.default : sessionCookie.prefix,
+      prefix: sessionCookie === false ? cookieSchemas.prefix.default : sessionCookie.prefix,
       isSecure: sessionCookie === false ? isSecure : sessionCookie.secure ?? isSecure,
       headers: headersOfFetch
     }),
     resource,
     dpop: resolveDpop(options.dpop, resource),
     roles: resolveRoles(options.roles),
+    auth,
     rolesFrom: options.rolesFrom,
     organizationFrom: options.organizationFrom,
     extractToken: options.extractToken,
@@ -104,6 +115,12 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     openapi: options.openapi,
     unprotected: options.unprotected
   }
+}
+
+function readAuthUrl (option: string | undefined, given: BetterAuthOptions, env: NodeJS.ProcessEnv): URL {
+  const isFromEnv = option === undefined && env.BETTER_AUTH_URL !== undefined
+  const source = isFromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : ''
+  return parseUrl('authUrl', option ?? env.BETTER_AUTH_URL ?? defaultAuthUrl(given, env), source)
 }
 
 /** For development only: in production, an API without `authUrl` would trust whatever listens on its own machine. */

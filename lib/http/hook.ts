@@ -5,8 +5,8 @@ import type {
 import { isBetterAuthError } from '../contract/errors.js'
 import type { Authenticator } from './authenticate.js'
 import { refuse } from './error-response.js'
+import { isOpenRoute } from './open-route.js'
 import { forgetRefusal, type ChallengeSettings, type Refusal } from './refusals.js'
-import { isMetadataRoute } from './resource-metadata.js'
 
 /**
  * A hook that accepts a request or refuses it. Use it in `onRequest`, `preParsing`, `preValidation` or `preHandler`,
@@ -96,7 +96,7 @@ function refused (request: FastifyRequest, reply: FastifyReply, error: unknown, 
   return error
 }
 
-/** The metadata is for clients that have no token yet. Only refusals ask, so accepted requests pay nothing for it. */
+/** Only refusals ask, so accepted requests pay nothing for it. */
 function isOpen (request: FastifyRequest): boolean {
-  return isMetadataRoute(request.routeOptions.config)
+  return isOpenRoute(request.routeOptions.config)
 }

@@ -3,6 +3,7 @@ import { AlreadyRegisteredError, InvalidOptionError } from '../contract/setup-er
 import { ALGORITHMS } from '../contract/options.js'
 import type { ResolvedDpop } from '../contract/resolve-dpop.js'
 import type { ResolvedResource } from '../contract/resolve-resource.js'
+import { OPEN_ROUTE } from './open-route.js'
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
 const CORS = { 'access-control-allow-origin': '*' }
@@ -25,9 +26,6 @@ const SCHEMA: object = {
   security: []
 }
 
-/** In the `config` of the route, for the hooks of every registration and of other installed copies. */
-const kMetadata = Symbol.for('better-auth-fastify.metadata')
-
 /**
  * The URL of the metadata of a resource (RFC 9728 §3.1). It follows from the identifier alone: behind a proxy, the
  * `Host` header may be another one, and a client may send any.
@@ -41,11 +39,6 @@ function metadataPath ({ url }: ResolvedResource): string {
   return pathname === '/' ? WELL_KNOWN : WELL_KNOWN + pathname
 }
 
-/** Whether a route with this `config` serves metadata: hooks of this plugin never refuse a request to it. */
-export function isMetadataRoute (config: unknown): boolean {
-  return (config as { [kMetadata]?: true } | null | undefined)?.[kMetadata] === true
-}
-
 /**
  * Publishes the metadata of this API (RFC 9728 §2) at its well-known path. The route is at the root, whatever the
  * prefix of the scope is.
@@ -56,7 +49,7 @@ export function serveMetadata (fastify: FastifyInstance, resource: ResolvedResou
   const root = rootOf(fastify)
   const url = toPattern(metadataPath(resource))
   // With `cors: false`, @fastify/cors leaves the route alone: its own rules would keep other origins out.
-  const config = { public: true, cors: false, [kMetadata]: true }
+  const config = { ...OPEN_ROUTE, cors: false }
   const route = { url, config }
 
   if (root.hasRoute({ method: 'GET', url })) throw takenTwice(resource)

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Guard } from '../guards/clauses.js'
-import { isMetadataRoute } from '../http/resource-metadata.js'
+import { isOpenRoute } from '../http/open-route.js'
 
 /** What one hook requires of a request. */
 export interface Protection {
@@ -37,7 +37,7 @@ export function createProtections (): Protections {
     describe,
     of: (hooks, config) => hooks.flatMap(hook => {
       const protection = known.get(hook)
-      const isLetThrough = isMetadataRoute(config) || (protection?.isOwn === true && isPublic(config))
+      const isLetThrough = isOpenRoute(config) || (protection?.isOwn === true && isPublic(config))
       return protection === undefined || isLetThrough ? [] : protection
     })
   }

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { createExchangeClient } from '../auth-server/exchange-client.js'
 import { shareExchanges, type SharedExchangeClient } from '../auth-server/shared-exchange.js'
+import type { Transport } from '../auth-server/transport.js'
 import type { ResolvedExchange } from '../contract/resolve-exchange.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { KeyStore } from '../keys/key-store.js'
@@ -23,6 +24,8 @@ import { askVersions } from './session-cookie/version.js'
 export interface SchemeContext {
   readonly keys: KeyStore
   readonly readUser: UserReader
+  /** HTTP unless told. */
+  readonly transport?: Transport | undefined
   readonly log: FastifyBaseLogger
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -41,7 +44,9 @@ export interface Schemes {
   readonly status: (() => ExchangeStatus) | undefined
 }
 
-export function createSchemes (options: ResolvedOptions, { keys, readUser, log, now, random }: SchemeContext): Schemes {
+export function createSchemes (
+  options: ResolvedOptions, { keys, readUser, transport, log, now, random }: SchemeContext
+): Schemes {
   const { dpop, exchange, sessionCookie } = options
   const extractToken = dpop === undefined ? options.extractToken : exceptDpop(options.extractToken)
   const context = { keys, checks: createSignatureChecks(), now }
@@ -54,7 +59,9 @@ export function createSchemes (options: ResolvedOptions, { keys, readUser, log, 
   }
 
   function createSessions (exchange: ResolvedExchange): Omit<Schemes, 'schemes'> {
-    const own = createExchangeClient({ exchange, headers: options.jwks.headers, findJwks, log, now, random })
+    const own = createExchangeClient({
+      exchange, headers: options.jwks.headers, findJwks, transport, log, now, random
+    })
     const shared = exchange.shared && shareExchanges(own, { exchange, log, now, random })
     const sessions = createExchangedTokens({ exchange, client: shared ?? own, verifier, keys, log, now })
     return { sessions, shared, status: () => readExchangeStatus(sessions, own) }

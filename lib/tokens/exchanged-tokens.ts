@@ -79,11 +79,14 @@ export function createExchangedTokens (
     return time >= notBefore && time < expiresAt && (key === undefined || keys.isTrusted(key))
   }
 
-  /** There is one exchange of a credential at a time, and everybody who waits for it gets its result. */
+  /**
+   * There is one exchange of a credential at a time, and everybody who waits for it gets its result. With a `maxAge` of
+   * 0, nobody does: the session may have ended after the exchange began.
+   */
   function renew (id: string, credential: OpaqueCredential): Promise<VerifiedToken> {
-    const running = pending.get(id)
-    if (running !== undefined) return running
     const { via, text, read, request } = credential
+    const running = pending.get(id)
+    if (running !== undefined && maxAgeOf(via) > 0) return running
     const renewed = exchangeNow(id, { via, ...read(text), address: request?.ip }).finally(() => {
       if (pending.get(id) === renewed) pending.delete(id)
     })
@@ -99,7 +102,8 @@ export function createExchangedTokens (
     const startedIn = generation
     try {
       const renewed = await ask(id, credential, session !== undefined, session?.exchangedAt)
-      if (generation === startedIn) sessions.set(id, renewed)
+      // An exchange beside this one may have found that the session has ended.
+      if (generation === startedIn && refused.find(id) === undefined) sessions.set(id, renewed)
       return renewed.verified
     } catch (error) {
       if (!isVerdict(error)) return await fallBack(id, error)

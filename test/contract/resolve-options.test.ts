@@ -42,6 +42,7 @@ t.test('defaults', async t => {
     exchange: undefined,
     dpop: undefined,
     roles: undefined,
+    auth: undefined,
     rolesFrom: undefined,
     organizationFrom: undefined,
     extractToken: undefined,
@@ -62,6 +63,7 @@ t.test('defaults', async t => {
   const names = [
     'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'tokenCache',
     'jwks', 'userSchema', 'userId', 'sessionCookie', 'resource', 'exchange', 'dpop',
+    'auth', 'mount',
     'roles', 'rolesFrom', 'organizationFrom', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
   ]
   t.strictSame(resolve(Object.fromEntries(names.map(name => [name, undefined]))), defaults, 'undefined means unset')
@@ -479,7 +481,8 @@ t.test('jwks.headers is read once, and its values are in no message', async t =>
 
 t.test('options that do not exist', async t => {
   const known = new RegExp(`\\. Known options: ${[
-    'authUrl', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret', 'clockTolerance', 'jwks',
+    'authUrl', 'auth', 'mount', 'publicUrl', 'jwksPath', 'issuer', 'audience', 'algorithms', 'secret',
+    'clockTolerance', 'jwks',
     'tokenCache', 'userSchema', 'userId', 'sessionCookie', 'exchange', 'resource', 'dpop', 'roles', 'rolesFrom',
     'organizationFrom', 'extractToken', 'isRevoked', 'callbackTimeout', 'openapi', 'unprotected'
   ].join(', ')}(?:\\. Did you mean "[\\w.]+"\\?)?$`)

@@ -1,3 +1,5 @@
+import { betterAuth } from 'better-auth'
+import { admin, jwt } from 'better-auth/plugins'
 import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import betterAuthPlugin, {
@@ -11,6 +13,24 @@ declare function acceptJwks (options: JwksOptions): void
 
 const text = '' as string
 const maybeText = text as string | undefined
+
+describe('the option auth', () => {
+  test('is what betterAuth() returns, with any options', () => {
+    expect(accept).type.toBeCallableWith({ auth: betterAuth({}) })
+    expect(accept).type.toBeCallableWith({
+      auth: betterAuth({
+        baseURL: { allowedHosts: ['a'] },
+        plugins: [jwt(), admin()],
+        user: { additionalFields: { plan: { type: 'string' } } }
+      }),
+      mount: { openapi: true }
+    })
+    expect(accept).type.toBeCallableWith({ auth: undefined, mount: undefined })
+    expect(accept).type.not.toBeCallableWith({ auth: {} })
+    expect(accept).type.not.toBeCallableWith({ auth: betterAuth })
+    expect(accept).type.not.toBeCallableWith({ auth: betterAuth({}), mount: { hide: true } })
+  })
+})
 
 describe('the options', () => {
   test('are all optional', () => {
