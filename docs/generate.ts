@@ -162,3 +162,27 @@ for (const [page, name, text] of BLOCKS) {
   const after = before.replace(marked, (_, start: string, end: string) => `${start}\n${text}\n\n${end}`)
   writeFileSync(new URL(path, ROOT), after)
 }
+
+// The index for language models (https://llmstxt.org), out of the one for people.
+const INDEX = read('docs/README.md')
+const entries = (from: string, to: string) => INDEX.slice(INDEX.indexOf(from), INDEX.indexOf(to))
+  .replace(/^\| (\[.+?\]\(.+?\)) \| (.+) \|$/gm, '- $1: $2').split('\n').filter(line => line.startsWith('- ['))
+writeFileSync(new URL('docs/llms.txt', ROOT), [
+  '# better-auth-fastify',
+  '> A Fastify 5 plugin for APIs that trust the users of a Better Auth server: it verifies their tokens with the ' +
+    'server\'s own keys, and gives handlers a typed `request.user`.',
+  'Register it with `await app.register(betterAuthPlugin, { authUrl })`, then protect routes with ' +
+    '`onRequest: [app.authenticate]`. Links are relative to this file.',
+  [
+    '## Start',
+    '',
+    '- [README](../README.md): what it does, a quick start, and the most common guards',
+    '- [Skill](../skills/better-auth-fastify/SKILL.md): steps, checks and common mistakes for coding agents',
+    '- [Documentation](README.md): this index, for people',
+    '- [How it works](how-it-works.md): the way of a request'
+  ].join('\n'),
+  ['## Guides', '', ...entries('**Guides**', '**Operations**')].join('\n'),
+  ['## Operations', '', ...entries('**Operations**', '**Reference**')].join('\n'),
+  ['## Reference', '', ...entries('**Reference**', '## About')].join('\n'),
+  ['## Optional', '', '- [Decisions](decisions.md): why it is built this way'].join('\n')
+].join('\n\n') + '\n')

@@ -13,7 +13,8 @@ function targetOf (page: string, link: string): string {
   return path === '' ? page : posix.join(posix.dirname(page), path)
 }
 
-for (const page of [...atRoot, ...pagesBelow('docs'), ...pagesBelow('examples')]) {
+const withLinks = [...atRoot, ...['docs', 'examples', 'skills'].flatMap(pagesBelow), 'docs/llms.txt']
+for (const page of withLinks) {
   t.test(`all links within ${page} lead somewhere`, async t => {
     const { links } = parsePage(page)
     for (const link of links.filter(link => !isElsewhere(link))) {
@@ -29,7 +30,7 @@ for (const page of [...atRoot, ...pagesBelow('docs'), ...pagesBelow('examples')]
   })
 }
 
-for (const index of ['README.md', 'docs/README.md']) {
+for (const index of ['README.md', 'docs/README.md', 'docs/llms.txt']) {
   t.test(`${index} leads to every page of docs`, async t => {
     const targets = parsePage(index).links.filter(link => !isElsewhere(link)).map(link => targetOf(index, link))
     for (const page of PAGES) t.ok(page === index || targets.includes(page), page)

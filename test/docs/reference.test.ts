@@ -13,7 +13,8 @@ import { copyProject, ROOT, start, TSX } from '../fixtures/program.js'
 
 const { devDependencies, engines, peerDependencies, scripts } = JSON.parse(read('package.json')) as
   Record<'devDependencies' | 'engines' | 'peerDependencies' | 'scripts', Record<string, string>>
-const GENERATED = ['options', 'errors', 'keys', 'testing'].map(name => `docs/reference/${name}.md`)
+const REFERENCE = ['options', 'errors', 'keys', 'testing'].map(name => `docs/reference/${name}.md`)
+const GENERATED = [...REFERENCE, 'docs/llms.txt']
 const plain = (cell: string | undefined): string => cell!.replace(/<a id="[^"]*"><\/a>/g, '').replaceAll('`', '')
 
 t.test('README is short: the rest is in docs', async t => {

@@ -20,7 +20,9 @@ t.test('the tarball', async t => {
     t.strictSame(below('dist').filter(path => !/\.(js|d\.ts)$/.test(path)).sort(), [
       'dist/dependencies.cjs', 'dist/typebox-license.txt'
     ])
-    t.strictSame(below('docs').sort(), PAGES.filter(page => page.startsWith('docs/')).sort())
+    const pages = PAGES.filter(page => page.startsWith('docs/'))
+    t.strictSame(below('docs').sort(), [...pages, 'docs/llms.txt'].sort())
+    t.strictSame(below('skills'), ['skills/better-auth-fastify/SKILL.md'])
     t.ok(below('examples').includes('examples/minimal.ts'))
   })
 
