@@ -1,7 +1,7 @@
 import type { FetchFailure } from '../contract/fetch-failures.js'
 import { failureOf, statusFailure } from './failure.js'
 import { readRetryAfter } from './retry-after.js'
-import { VERSION } from './version.js'
+import { VERSION } from '../contract/version.js'
 
 /** How a credential is sent: the one header that carries it. */
 export interface CredentialHeader { readonly name: string, readonly value: string }

@@ -32,8 +32,8 @@ t.test('--help and --version', async t => {
 
 t.test('a mistake is one line on stderr, a hint, and exit status 1', async t => {
   const MISTAKES: Array<[args: string[], message: string | RegExp, input?: string | Buffer[]]> = [
-    [[], 'A command is missing: doctor'],
-    [['patient'], 'Unknown command: the only one is doctor'],
+    [[], 'A command is missing: doctor or init'],
+    [['patient'], 'Unknown command: there are doctor and init'],
     [['doctor', '--bogus'], "Unknown option '--bogus'"],
     [['doctor', '--\u001b[2J'], "Unknown option '--\\u{1b}[2J'"],
     [['doctor', '--token'], "Option '--token <value>' argument missing"],

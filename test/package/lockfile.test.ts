@@ -1,6 +1,7 @@
 import t from 'tap'
 import { read } from '../fixtures/docs.js'
-import { readLock, VERSIONS } from '../fixtures/oauth-packages.js'
+import { VERSIONS } from '../fixtures/oauth-packages.js'
+import { readLock } from '../fixtures/packages.js'
 
 t.test('package-lock.json says of this package what package.json says: npm install leaves a clone clean', async t => {
   const manifest = JSON.parse(read('package.json')) as Record<string, unknown>
@@ -10,10 +11,10 @@ t.test('package-lock.json says of this package what package.json says: npm insta
 })
 
 t.test('the packages that the tests install beside are pinned', async t => {
-  for (const version of VERSIONS) {
-    const folder = `test/fixtures/better-auth-${version}`
+  for (const name of [...VERSIONS.map(version => `better-auth-${version}`), 'init']) {
+    const folder = `test/fixtures/${name}`
     const { dependencies } = JSON.parse(read(`${folder}/package.json`)) as { dependencies: Record<string, string> }
-    const lock = JSON.parse(readLock(version)) as { packages: Record<string, Record<string, unknown>> }
+    const lock = JSON.parse(readLock(name)) as { packages: Record<string, Record<string, unknown>> }
     t.strictSame(lock.packages['']!.dependencies, dependencies, folder)
     for (const [name, version] of Object.entries(dependencies)) {
       t.equal(lock.packages[`node_modules/${name}`]!.version, version, name)
