@@ -13,7 +13,7 @@ import { assertIsNoRequest, createGuard, snapshotGuard } from './guards/guard.js
 import { createStatusCheck } from './http/account-status.js'
 import { admitUsers, createAuthenticator } from './http/authenticate.js'
 import { protectCookieResponses } from './http/cookie-response.js'
-import { decorateErrorResponses } from './http/error-response.js'
+import { challengeSettings, decorateErrorResponses } from './http/error-response.js'
 import { createHook } from './http/hook.js'
 import { registerJwt } from './http/jwt-verify.js'
 import { assertNamesAreFree, keepNames } from './http/names.js'
@@ -52,18 +52,19 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
 
   await registerJwt(fastify, options, { verifier: schemes[0].verifier, checkStatus, readUser })
   decorateRequests(fastify, withSession)
-  decorateErrorResponses(fastify, options)
+  const challenge = challengeSettings(options)
+  decorateErrorResponses(fastify, challenge)
   if (schemes.some(({ name }) => name === 'cookie')) protectCookieResponses(fastify, options)
   const protections = createProtections()
   const { describe } = protections
   documentRoutes(fastify, options, protections)
   if (options.resource !== undefined) serveMetadata(fastify, options.resource, options.dpop)
-  fastify.decorate('authenticate', describe(createHook(authenticate), { isOptional: false }))
-  fastify.decorate('authenticateOptional', describe(createHook(authenticateOptional), { isOptional: true }))
+  fastify.decorate('authenticate', describe(createHook(authenticate, challenge), { isOptional: false }))
+  fastify.decorate('authenticateOptional', describe(createHook(authenticateOptional, challenge), { isOptional: true }))
   fastify.decorate('authorize', (given: Guard) => {
     assertIsNoRequest(given)
     const guard = snapshotGuard(given, options)
-    const hook = createHook(createGuard(guard, context, options), challengeScopes(guard))
+    const hook = createHook(createGuard(guard, context, options), challenge, challengeScopes(guard))
     return describe(hook, { isOptional: false, guard })
   })
   fastify.decorate('betterAuth', {
@@ -117,4 +118,4 @@ function warnOfAuthUrl ({ log }: FastifyInstance, { authUrl }: ResolvedOptions, 
  * await fastify.register(betterAuthPlugin, { authUrl: 'https://id.example.com' })
  * fastify.get('/me', { onRequest: [fastify.authenticate] }, async request => request.user)
  */
-export const betterAuthPlugin = fp<BetterAuthOptions>(betterAuth, { name: 'better-auth-fastify', fastify: '^5.8.3' })
+export const betterAuthPlugin = fp<BetterAuthOptions>(betterAuth, { name: 'better-auth-fastify', fastify: '^5.8.4' })

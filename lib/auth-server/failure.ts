@@ -7,7 +7,7 @@ export interface Failure {
   readonly systemCode?: string | undefined
 }
 
-/** What the codes of Node.js, OpenSSL and undici mean. The first that matches counts. */
+/** What the codes of Node.js, OpenSSL, undici and Bun mean. The first that matches counts. */
 const MEANINGS: ReadonlyArray<readonly [systemCode: RegExp, code: FetchFailure]> = [
   [/^ECONNREFUSED$/, 'connection_refused'],
   [/^(?:ECONNRESET|ECONNABORTED|EPIPE|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/, 'connection_reset'],
@@ -15,7 +15,7 @@ const MEANINGS: ReadonlyArray<readonly [systemCode: RegExp, code: FetchFailure]>
   [/^(?:EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL)$/, 'unreachable'],
   [/^(?:ETIMEDOUT|UND_ERR_(?:CONNECT|HEADERS|BODY)_TIMEOUT)$/, 'timeout'],
   [/^Z_\w+$/, 'encoded'],
-  [/^(?:HPE_\w+|UND_ERR_HEADERS_OVERFLOW)$/, 'protocol'],
+  [/^(?:HPE_\w+|UND_ERR_HEADERS_OVERFLOW|Malformed_HTTP_Response)$/, 'protocol'],
   // The results of certificate verification (Node.js, TLS, "X509 certificate error codes"), and the errors of TLS.
   [/CERT|CRL|SIGNATURE|^(?:INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)$/, 'tls'],
   [/^(?:EPROTO|ERR_(?:TLS|SSL)_\w+)$/, 'tls']
@@ -28,7 +28,8 @@ const MEANINGS: ReadonlyArray<readonly [systemCode: RegExp, code: FetchFailure]>
  */
 export function failureOf (error: unknown, signal: AbortSignal): Failure {
   if (signal.aborted) return { code: 'timeout' }
-  const { code: systemCode, name } = Object((error as Error).cause) as { code?: unknown, name?: unknown }
+  // Bun has the code at the error itself.
+  const { code: systemCode, name } = Object((error as Error).cause ?? error) as { code?: unknown, name?: unknown }
   if (typeof systemCode !== 'string') {
     // From Node.js 24 on, it has no code.
     return { code: name === 'HTTPParserError' ? 'protocol' : 'network' }

@@ -72,9 +72,10 @@ export function createRecorder (): Recorder {
 
   const dispatcher: Dispatcher = {
     dispatch (options, handler) {
-      isUsed = true
       // Looked up at each fetch: an application may set a dispatcher of its own, such as one for its proxy.
       const { [kGlobalDispatcher]: next } = globalThis as unknown as Record<symbol, Dispatcher>
+      // In the sandbox of Jest there is none, although `fetch` has one. The next line throws then.
+      isUsed = next !== undefined
       return next!.dispatch(options, tapped(handler, taps))
     }
   }

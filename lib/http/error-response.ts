@@ -1,27 +1,21 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isBetterAuthError, type BetterAuthError } from '../contract/errors.js'
 import { ALGORITHMS } from '../contract/options.js'
-import { REASONS } from '../contract/reasons.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import { usesDpop } from '../schemes/dpop/scheme.js'
+import { addBeforeHead } from './before-head.js'
+import {
+  decorateRefusals, logRefusal, scopesFor, type ChallengeSettings, type Refusal, type Refusals
+} from './refusals.js'
 import { metadataUrl } from './resource-metadata.js'
-
-/**
- * The refusals that were logged for a request, so that none is logged twice, each with the scopes that its guard asks
- * OAuth clients for. An error may belong to many requests, so it cannot carry them.
- */
-const kRefusals = Symbol('better-auth-fastify.refusals')
-/** The scopes that guards have asked for so far, of an OAuth client that has them. */
-const kPassed = Symbol('better-auth-fastify.passed')
 
 /** The schemes of HTTP that a challenge can name. */
 type AuthScheme = 'Bearer' | 'DPoP'
 
 const SCHEMES: readonly AuthScheme[] = ['Bearer', 'DPoP']
 
-type Carrier = FastifyRequest & {
-  [kRefusals]?: Map<BetterAuthError, readonly string[]> | null
-  [kPassed]?: readonly string[] | null
+export function challengeSettings ({ resource, dpop }: Pick<ResolvedOptions, 'resource' | 'dpop'>): ChallengeSettings {
+  return { metadata: resource && metadataUrl(resource), withDpop: dpop !== undefined }
 }
 
 /**
@@ -29,20 +23,44 @@ type Carrier = FastifyRequest & {
  * `request.jwtVerify()` or a handler threw it. The hook runs before an error handler of the application, and never for
  * a request that succeeds.
  */
-export function decorateErrorResponses (
-  fastify: FastifyInstance, { resource, dpop }: Pick<ResolvedOptions, 'resource' | 'dpop'>
-): void {
-  const metadata = resource && metadataUrl(resource)
-  fastify.decorateRequest(kRefusals, null)
-  fastify.decorateRequest(kPassed, null)
+export function decorateErrorResponses (fastify: FastifyInstance, settings: ChallengeSettings): void {
+  decorateRefusals(fastify)
   fastify.addHook('onError', (request, reply, error, done) => {
     if (isBetterAuthError(error)) {
-      logRefusal(request, error)
-      const used = dpop && (usesDpop(request) ? 'DPoP' : 'Bearer')
-      reply.headers(responseHeaders(error, scopesFor(request, error), metadata, used))
+      const refusals = logRefusal(request, error, { settings, scopes: [] })
+      refusals.latest = error
+      reply.headers(headersFor(request, refusals, error))
     }
     done()
   })
+}
+
+/**
+ * Logs a refusal of a hook that Fastify runs, or that code calls by hand. That code may catch the error, and something
+ * else may write the response: if the response has the status of the latest refusal, it gets the headers nevertheless.
+ *
+ * @param reply - `undefined` if a caller by hand, in JavaScript, passed none.
+ */
+export function refuse (
+  request: FastifyRequest, reply: FastifyReply | undefined, error: BetterAuthError, refusal: Refusal, isByHand = false
+): void {
+  const refusals = logRefusal(request, error, refusal)
+  if ((!isByHand && refusals.isInScope) || reply === undefined) return
+  refusals.latest = error
+  if (refusals.isWatched) return
+  refusals.isWatched = true
+  addBeforeHead(reply, () => {
+    const { latest } = refusals
+    return latest && { statusCode: latest.statusCode, headers: headersFor(request, refusals, latest) }
+  })
+}
+
+function headersFor (
+  request: FastifyRequest, { logged }: Refusals, error: BetterAuthError
+): Record<string, string | string[]> {
+  const { settings: { metadata, withDpop }, scopes } = logged.get(error)!
+  const used = withDpop ? usesDpop(request) ? 'DPoP' : 'Bearer' : undefined
+  return responseHeaders(error, scopesFor(request, error, scopes), metadata, used)
 }
 
 /**
@@ -89,35 +107,4 @@ function renderChallenge (
   }
   const given = Object.entries(parameters).filter(([, value]) => value !== '')
   return [scheme, given.map(([name, value]) => `${name}="${value}"`).join(', ')].join(' ').trimEnd()
-}
-
-/**
- * The scopes for the challenge: after a 401 those of the guard. After a 403 also those that the token has already
- * shown: a client asks for exactly these scopes, and its new token has to pass the earlier guards again.
- */
-function scopesFor (request: FastifyRequest, error: BetterAuthError): readonly string[] {
-  const { [kRefusals]: refusals, [kPassed]: passed } = request as Carrier
-  if (error.statusCode === 401) return refusals!.get(error)!
-  return error.scopes.length === 0 || passed == null ? error.scopes : [...new Set([...passed, ...error.scopes])]
-}
-
-/** Remembers the scopes that a guard has asked for, of an OAuth client that has them. */
-export function addPassedScopes (request: FastifyRequest, scopes: readonly string[]): void {
-  const carrier = request as Carrier
-  carrier[kPassed] = [...carrier[kPassed] ?? [], ...scopes]
-}
-
-/**
- * Logs why a request is refused, once: the reason word, and what to change.
- *
- * @param scopes - what the guard asks OAuth clients for.
- */
-export function logRefusal (request: FastifyRequest, error: BetterAuthError, scopes: readonly string[] = []): void {
-  const carrier = request as Carrier
-  const refusals = carrier[kRefusals] ??= new Map()
-  if (refusals.has(error)) return
-  refusals.set(error, scopes)
-  const { reason, details, statusCode, cause } = error
-  const line = { reason, ...details, hint: REASONS[reason]?.fix, ...cause !== undefined && { err: cause } }
-  request.log[statusCode === 503 ? 'warn' : 'info'](line, 'request refused')
 }

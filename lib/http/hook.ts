@@ -4,7 +4,8 @@ import type {
 } from 'fastify'
 import { isBetterAuthError } from '../contract/errors.js'
 import type { Authenticator } from './authenticate.js'
-import { logRefusal } from './error-response.js'
+import { refuse } from './error-response.js'
+import { forgetRefusal, type ChallengeSettings, type Refusal } from './refusals.js'
 import { isMetadataRoute } from './resource-metadata.js'
 
 /**
@@ -33,19 +34,24 @@ type AnyReply = FastifyReply<
 type Done = (error?: unknown) => void
 
 /**
- * Wraps an authenticator as a hook. Fastify turns its errors into responses; the onError hook of error-response.ts adds
- * headers and the log line.
+ * Wraps an authenticator as a hook. Fastify, or whoever calls the hook by hand, turns its errors into responses;
+ * error-response.ts adds headers and the log line.
  *
- * @param scopes - what OAuth clients need, for the challenge of a request without a valid token.
+ * @param settings - for the challenge: those of the registration.
+ * @param scopes - for the challenge of a request without a valid token: what OAuth clients need.
  */
-export function createHook (authenticate: Authenticator, scopes: readonly string[] = []): Authenticate {
+export function createHook (
+  authenticate: Authenticator, settings: ChallengeSettings, scopes: readonly string[] = []
+): Authenticate {
+  const refusal = { settings, scopes }
+
   function hook (
     request: FastifyRequest, reply: FastifyReply, payloadOrDone?: unknown, done?: Done
   ): Promise<void> | void {
     // Hooks and @fastify/auth pass a callback; preParsing passes it after the payload. A call by hand passes none.
     const next = done ?? (typeof payloadOrDone === 'function' ? payloadOrDone as Done : undefined)
     if (next !== undefined) return inHook(request, reply, next)
-    const outcome = byHand(request)
+    const outcome = byHand(request, reply)
     // A call without `await` must not end the process; whoever awaits the promise still gets the error.
     outcome.catch(() => {})
     return outcome
@@ -56,20 +62,21 @@ export function createHook (authenticate: Authenticator, scopes: readonly string
     try {
       pending = authenticate(request)
     } catch (error) {
-      next(refused(request, reply, error, scopes))
+      next(refused(request, reply, error, refusal))
       return
     }
     if (pending === undefined) next()
-    else pending.then(() => { next() }, (error: unknown) => { next(refused(request, reply, error, scopes)) })
+    else pending.then(() => { next() }, (error: unknown) => { next(refused(request, reply, error, refusal)) })
   }
 
-  async function byHand (request: FastifyRequest): Promise<void> {
+  async function byHand (request: FastifyRequest, reply: FastifyReply | undefined): Promise<void> {
     try {
       await authenticate(request)
+      forgetRefusal(request)
     } catch (error) {
       if (isBetterAuthError(error)) {
         if (isOpen(request)) return
-        logRefusal(request, error, scopes)
+        refuse(request, reply, error, refusal, true)
       }
       throw error
     }
@@ -79,12 +86,10 @@ export function createHook (authenticate: Authenticator, scopes: readonly string
 }
 
 /** What to pass on instead of an error: nothing, if the route is open. */
-function refused (
-  request: FastifyRequest, reply: FastifyReply, error: unknown, scopes: readonly string[]
-): unknown {
+function refused (request: FastifyRequest, reply: FastifyReply, error: unknown, refusal: Refusal): unknown {
   if (isBetterAuthError(error)) {
     if (isOpen(request)) return undefined
-    logRefusal(request, error, scopes)
+    refuse(request, reply, error, refusal)
     // For @fastify/auth, which sets 401 if no status is set, and for error handlers that set none.
     reply.code(error.statusCode)
   }

@@ -29,7 +29,7 @@ export interface Plan {
 
 /** What the generated code needs, by name. */
 export const RANGES = {
-  fastify: '^5.8.3',
+  fastify: '^5.8.4',
   'fastify-plugin': '^6.0.1',
   '@types/node': '^20.19.43',
   tsx: '^4.23.15'

@@ -1,4 +1,5 @@
-import { createRequire } from 'node:module'
+// As a default: in the banner that bundles of esbuild need, `createRequire` is taken.
+import nodeModule from 'node:module'
 import { FormatRegistry } from '@sinclair/typebox'
 import ajvFormats from 'ajv-formats/dist/formats.js'
 
@@ -22,7 +23,8 @@ export function findFormat (name: string): FormatTest | undefined {
 
 /** A program that is CommonJS loads other builds of TypeBox than this module does, each with its own registry. */
 function commonJsRegistries (): Registry[] {
-  const loaded = Object.values(createRequire(import.meta.url).cache)
+  // The cache is the same for any absolute path, and a bundle as CommonJS has no `import.meta.url`.
+  const loaded = Object.values(nodeModule.createRequire(process.execPath).cache)
   return loaded.flatMap(module => {
     const isTypeBox = /[\\/]@sinclair[\\/]typebox[\\/]build[\\/]cjs[\\/]index\.js$/.test(module!.filename)
     return isTypeBox ? [(module!.exports as { FormatRegistry: Registry }).FormatRegistry] : []

@@ -6,7 +6,7 @@ import type { VerificationKey } from '../keys/jwk.js'
 import type { KeyStore } from '../keys/key-store.js'
 import { createAuthorizationSources } from './authorization-sources.js'
 import { checkTimes } from './claims.js'
-import { isSignedBy, parseJws, parseObject, type JsonObject, type Jws, type JwsHeader } from './jws.js'
+import { isSignedBy, isTooDeep, parseJws, parseObject, type JsonObject, type Jws, type JwsHeader } from './jws.js'
 import type { SignatureChecks } from './signature-checks.js'
 import { createTokenCache } from './token-cache.js'
 import { createVerifiedSignatures } from './verified-signatures.js'
@@ -44,8 +44,6 @@ const MAX_SIGNATURES = 16_384
 const MAX_HEADERS = 100
 /** As if the token were a JWS that the secret signs. */
 const SECRET_HEADER: JwsHeader = { alg: 'HS256', curve: undefined, kid: undefined, typ: undefined }
-/** How deeply a payload may be nested: code that walks through thousands of levels overflows the stack. */
-const MAX_DEPTH = 100
 
 export function createVerifier (
   profile: TokenProfile, options: ResolvedOptions, { keys, checks, now }: VerifierContext
@@ -84,7 +82,7 @@ export function createVerifier (
   function accept (
     token: string, payload: JsonObject, header: JwsHeader, key: VerificationKey | undefined, form?: TokenForm
   ): VerifiedToken {
-    if (isTooDeep(payload, MAX_DEPTH)) throw new TokenInvalidError('token_malformed')
+    if (isTooDeep(payload)) throw new TokenInvalidError('token_malformed')
     const time = now()
     const content = profile.read(payload, header, time)
     const { principal, user, session, endsAt } = content
@@ -171,13 +169,6 @@ export function createVerifier (
       parseObject(parseJws(token, profile).payload)
     }
   }
-}
-
-function isTooDeep (value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  if (levels === 0) return true
-  for (const name in value) if (isTooDeep(value[name as keyof typeof value], levels - 1)) return true
-  return false
 }
 
 function hasOnlyPrimitives (user: object | null): boolean {

@@ -14,7 +14,7 @@ const CODES = {
   dns: ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL'],
   unreachable: ['EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL'],
   timeout: ['ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'],
-  protocol: ['HPE_INVALID_CONSTANT', 'HPE_HEADER_OVERFLOW', 'UND_ERR_HEADERS_OVERFLOW'],
+  protocol: ['HPE_INVALID_CONSTANT', 'HPE_HEADER_OVERFLOW', 'UND_ERR_HEADERS_OVERFLOW', 'Malformed_HTTP_Response'],
   encoded: ['Z_DATA_ERROR', 'Z_BUF_ERROR'],
   // The X509 certificate error codes that https://nodejs.org/docs/latest-v20.x/api/tls.html lists, and codes of TLS.
   tls: [
@@ -46,6 +46,11 @@ t.test('a parser error is one of the protocol, with the code of Node.js or witho
   t.strictSame(failureOf(rejected({ name: 'HTTPParserError' }), never), { code: 'protocol' })
   const server = await startRawServer(t, socket => { socket.end('SSH-2.0-OpenSSH_9.6\r\n') })
   t.equal(failureOf(await fetch(server.origin).catch((error: unknown) => error), never).code, 'protocol')
+})
+
+t.test('the code may be at the error itself, as in Bun', async t => {
+  const error = Object.assign(new TypeError('Unable to connect.'), { code: 'ECONNREFUSED' })
+  t.strictSame(failureOf(error, never), { code: 'connection_refused', systemCode: 'ECONNREFUSED' })
 })
 
 t.test('a fetch that is aborted by its timeout has the code `timeout`', async t => {

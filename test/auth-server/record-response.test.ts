@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { createRecorder, MAX_BODY, recordResponse, type Recording } from '../../lib/auth-server/record-response.js'
 import { chunked, head, LAST_CHUNK, pour, startRawServer } from '../fixtures/raw-server.js'
 
-// Also run under other versions of Node.js: see test/package/node-versions.ts.
+// Also run under other versions of Node.js: see test/matrix/run.ts.
 
 t.setTimeout(120_000)
 
@@ -206,6 +206,13 @@ t.test('the dispatcher of the application makes the request', async t => {
   })
   t.match(await record(server.origin), { status: 200, refused: null })
   t.strictSame(origins, [server.origin])
+})
+
+t.test('if the dispatcher of fetch is out of reach, as in the sandbox of Jest, ours counts as ignored', async t => {
+  setGlobalDispatcher(t, undefined)
+  const recorder = createRecorder()
+  t.throws(() => recorder.dispatcher.dispatch({}, {}), TypeError)
+  t.equal(recorder.isUsed, false)
 })
 
 t.test('a dispatcher that delivers the rest of a response that was refused', async t => {

@@ -135,7 +135,8 @@ t.test('what the auth server says', async t => {
     ['500', whole(500, '{"token":"a.b.c"}'), failed('http_5xx', 500)],
     ['503 with a time', whole(503, '', { 'retry-after': '9' }), failed('http_5xx', 503, 9000)],
     ['another protocol than HTTP', socket => { socket.end('SSH-2.0-OpenSSH_9.6\r\n') },
-      failed('protocol', 'HPE_INVALID_CONSTANT')]
+      // From Node.js 24 on, the error has no code.
+      failed('protocol', Number.parseInt(process.versions.node) < 24 ? 'HPE_INVALID_CONSTANT' : undefined)]
   ]
   for (const [name, respond, expected] of rows) {
     const server = await startRawServer(t, respond)

@@ -211,3 +211,11 @@ t.test('each change of a key is published once', async t => {
   await store.ready()
   t.strictSame(changed(), ['c found', 'a removed', 'b unusable'])
 })
+
+t.test('the names of the channels, which applications may write out', async t => {
+  t.strictSame(CHANNELS, {
+    jwksFetch: 'better-auth-fastify:jwks-fetch',
+    keyChange: 'better-auth-fastify:key-change',
+    verification: 'better-auth-fastify:verification'
+  })
+})

@@ -121,6 +121,8 @@ const WITHOUT_TEST = [
   'contract/timers.ts', 'contract/token-cache-options.ts', 'contract/token-reasons.ts', 'doctor/report.ts',
   // examine-token.test.ts and token-findings.test.ts have all of their tests.
   'doctor/token-advice.ts', 'doctor/token-parts.ts', 'guards/clause.ts',
+  // before-head.test.ts and error-response.test.ts have all of its tests.
+  'http/refusals.ts',
   // system/exchange.test.ts has its test.
   'index.ts', 'instance.ts',
   // connections/ends.test.ts has all of its tests, too.
@@ -139,7 +141,7 @@ t.test('the tests mirror lib: lib/x/y.ts has test/x/y.test.ts', async t => {
 t.test('every test file of a room runs: test/rooms has each folder that mirrors lib', async t => {
   const folders = readdirSync(join(ROOT, 'test'), { withFileTypes: true })
     .filter(entry => entry.isDirectory()).map(({ name }) => name)
-  const others = ['docs', 'examples', 'fixtures', 'package', 'rooms', 'system', 'types']
+  const others = ['docs', 'examples', 'fixtures', 'matrix', 'mutation', 'package', 'rooms', 'system', 'types']
   const runners = folders.filter(name => !others.includes(name)).sort().map(room => {
     return [`${room}.test.ts`, `import { runRoom } from '../fixtures/room.js'\n\nrunRoom('${room}')\n`]
   })

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startAuthServer } from '../fixtures/auth-server.js'
-import { BLOCKS, read, toProgram, type PageBlock } from '../fixtures/docs.js'
+import { BLOCKS as ALL, read, TESTED_ELSEWHERE, toProgram, type PageBlock } from '../fixtures/docs.js'
 import { runCli } from '../fixtures/doctor.js'
 import { copyProject, freePorts, isInstalled, ROOT, start, TSX } from '../fixtures/program.js'
 
@@ -14,6 +14,7 @@ type Field = 'bin' | 'dependencies' | 'devDependencies' | 'peerDependencies' | '
 const manifest = JSON.parse(read('package.json')) as Record<Field, Record<string, string>> & { name: string }
 const { bin, dependencies, devDependencies, name: NAME, peerDependencies, scripts } = manifest
 const project = copyProject(t)
+const BLOCKS = ALL.filter(({ page }) => !TESTED_ELSEWHERE.includes(page))
 
 t.setTimeout(300_000)
 

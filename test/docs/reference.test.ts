@@ -127,6 +127,6 @@ t.test('the page on compatibility says what the package asks for and brings', as
   t.match(rows.get('Node.js'), `\`${engines.node}\``)
   t.match(read('README.md'), `Node.js \`${engines.node}\``)
   t.match(rows.get('Fastify'), `\`${peerDependencies.fastify}\``)
-  t.match(rows.get('Better Auth'), `tested with ${devDependencies['better-auth']!.match(/\d+\.\d+/)![0]},`)
+  t.match(rows.get('Better Auth'), ` to ${devDependencies['better-auth']!.match(/\d+\.\d+/)![0]},`)
   t.match(read('CHANGELOG.md'), `Installed: ${rows.get('Installed')}`)
 })

@@ -1,6 +1,8 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import { getUser, type BetterAuthOptions } from '../../lib/index.js'
+import { publishVerification } from '../../lib/http/authenticate.js'
+import { CHANNELS, getUser, type BetterAuthOptions } from '../../lib/index.js'
 import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
 import { startAuthServer } from '../fixtures/auth-server.js'
 import { segment, startIssuer, USER } from '../fixtures/test-issuer.js'
@@ -244,4 +246,14 @@ t.test('serves anonymous requests and users of a real Better Auth server on one 
   t.strictSame(await get(), [200, null])
   t.strictSame(await get(bearer(token)), [200, user.id])
   t.strictSame(await get(bearer(`${token.slice(0, -8)}AAAAAAAA`)), [401, null])
+})
+
+t.test('an error that is no refusal is published without a reason', async t => {
+  const published: unknown[] = []
+  const onMessage = (message: unknown) => { published.push(message) }
+  subscribe(CHANNELS.verification, onMessage)
+  t.teardown(() => unsubscribe(CHANNELS.verification, onMessage))
+  const broken = Object.assign(new Error('of a callback'), { reason: 'ours?' })
+  t.throws(() => publishVerification('http://localhost:3000', () => { throw broken }), broken)
+  t.match(published, [{ outcome: 'refused', reason: null }])
 })

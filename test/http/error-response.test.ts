@@ -362,13 +362,14 @@ t.test('no identifier of a resource ends the quoted string', async t => {
 t.test('an error handler sees the headers, and an error of many requests stays as it is', async t => {
   const shared = new TokenInvalidError('unknown_key')
   const app = await startApi(t, { authUrl: 'https://id.example.com', resource: RESOURCE })
+  const settings = { metadata: METADATA_URL, withDpop: false }
   let thrown: unknown
   app.setErrorHandler((error, _request, reply) => {
     thrown = error
     return reply.code(418).send({ challenge: reply.getHeader('www-authenticate') })
   })
   for (const scope of ['a', 'b']) {
-    app.get(`/${scope}`, { onRequest: [createHook(() => { throw shared }, [scope])] }, async () => 'handled')
+    app.get(`/${scope}`, { onRequest: [createHook(() => { throw shared }, settings, [scope])] }, async () => 'handled')
   }
   for (const scope of ['a', 'b', 'a']) {
     const challenge = `Bearer error="invalid_token", scope="${scope}", ${METADATA}`

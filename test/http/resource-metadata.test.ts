@@ -244,7 +244,7 @@ t.test('it is never behind a hook that protects everything else', async t => {
 })
 
 t.test('an error that is no refusal is not hidden', async t => {
-  const hook = createHook(() => { throw new Error('a mistake') })
+  const hook = createHook(() => { throw new Error('a mistake') }, { metadata: undefined, withDpop: false })
   const hooks = [hook, async (request: FastifyRequest, reply: FastifyReply) => { await hook(request, reply) }]
   for (const hook of hooks) {
     const app = await startApp(t, RESOURCE)

@@ -98,6 +98,13 @@ for (const file of ['javascript.mjs', 'javascript.cjs']) {
   })
 }
 
+t.test('smoke.mjs finds what the package promises; test/matrix runs it under Bun and Deno', async t => {
+  copyFileSync(join(CONSUMERS, 'smoke.mjs'), join(project, 'smoke.mjs'))
+  const { code, stdout, stderr } = await run(project, [NODE, 'smoke.mjs'])
+  t.match({ code, stdout, stderr }, { code: 0, stdout: /^# \{ total: \d+, pass: \d+, fail: 0 \}$/m, stderr: '' })
+  t.notMatch(stdout, /^not ok/m)
+})
+
 for (const file of ['user-schema.mjs', 'user-schema.cjs']) {
   t.test(`${file}: what it has registered in its TypeBox counts`, async t => {
     const { result, loaded } = await startAndList(file)

@@ -62,7 +62,7 @@ t.test('the default export and betterAuthPlugin are one', async t => {
 
 t.test('the plugin says its name and for which Fastify it is', async t => {
   const meta = entry.default as unknown as Record<symbol, unknown>
-  t.strictSame(meta[Symbol.for('plugin-meta')], { name: 'better-auth-fastify', fastify: '^5.8.3' })
+  t.strictSame(meta[Symbol.for('plugin-meta')], { name: 'better-auth-fastify', fastify: '^5.8.4' })
   t.equal(meta[Symbol.for('skip-override')], true, 'its decorators reach the scope that registers it')
 
   const app = Fastify()

@@ -8,7 +8,7 @@ t.test('the tarball', async t => {
   const below = (folder: string) => files.filter(path => path.startsWith(`${folder}/`))
 
   t.test('holds what is needed to use the package, and nothing else', async t => {
-    t.strictSame(files.filter(path => !/^(?:dist|docs|examples)\//.test(path)).sort(), [
+    t.strictSame(files.filter(path => !/^(?:dist|docs|examples|skills)\//.test(path)).sort(), [
       'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench/RESULTS.md', 'bench/results.svg',
       'package.json'
     ])
@@ -22,6 +22,13 @@ t.test('the tarball', async t => {
     ])
     t.strictSame(below('docs').sort(), PAGES.filter(page => page.startsWith('docs/')).sort())
     t.ok(below('examples').includes('examples/minimal.ts'))
+  })
+
+  t.test('holds no tests, no measurements and no source maps', async t => {
+    const unwanted = /(?:^|\/)(?:test|lib|node_modules|\.\w+)\/|\.(?:test|tst)\.|\.map$/
+    t.strictSame(files.filter(path => unwanted.test(path)), [])
+    t.strictSame(below('bench').sort(), ['bench/RESULTS.md', 'bench/results.svg'])
+    for (const path of below('dist')) t.notMatch(read(path), /^\/\/# sourceMappingURL=/m, `${path} names no map`)
   })
 
   t.test('has only a small part of TypeBox in it', async t => {

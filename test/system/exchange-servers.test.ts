@@ -31,13 +31,19 @@ async function ask ({ app }: World, headers: Headers): Promise<string | number> 
 
 const tokenOf = ({ token }: Person): Headers => ({ authorization: `Bearer ${token}` })
 
-/** Every way to use a session, and that none works for longer than `maxAge` after its end. */
-async function useSessions (t: Test, world: World): Promise<void> {
+/**
+ * Every way to use a session, and that none works for longer than `maxAge` after its end.
+ *
+ * @param signed - whether Better Auth accepts the signed token of the cookie as a bearer token: up to 1.4, it does not.
+ */
+async function useSessions (t: Test, world: World, signed = true): Promise<void> {
   const { server, clock } = world
   const [ada, bob] = [await server.signUp(), await server.signUp()]
-  const waysOf = ({ id, token, cookie }: Person): Array<[expected: string, headers: Headers]> => [
+  const waysOf = ({ id, token, cookie }: Person): Array<readonly [expected: string, headers: Headers]> => [
     [`${id} session-token`, { authorization: `Bearer ${token}` }],
-    [`${id} session-token`, { authorization: `Bearer ${decodeURIComponent(cookie.split('=')[1]!)}` }],
+    ...signed
+      ? [[`${id} session-token`, { authorization: `Bearer ${decodeURIComponent(cookie.split('=')[1]!)}` }] as const]
+      : [],
     [`${id} session-cookie`, { cookie }]
   ]
   for (const [expected, headers] of [...waysOf(ada), ...waysOf(bob)]) t.equal(await ask(world, headers), expected)
@@ -63,7 +69,7 @@ async function useKey (t: Test, world: World): Promise<void> {
 
 for (const version of VERSIONS) {
   t.test(`session tokens and session cookies of Better Auth ${version}`, async t => {
-    await useSessions(t, await setUp(t, { version }))
+    await useSessions(t, await setUp(t, { version }), !['1.3', '1.4'].includes(version))
   })
 }
 

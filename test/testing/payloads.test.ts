@@ -96,7 +96,12 @@ t.test('a cookie holds a user and a new session of a week, and is valid for 5 mi
   const payload = await atNow(() => createCookiePayload({ id: 'u_2', name: 'Grace' }))
   t.match(payload, {
     user: { ...USER, id: 'u_2', name: 'Grace' },
-    session: { userId: 'u_2', expiresAt: new Date((NOW + WEEK) * 1000).toISOString() },
+    session: {
+      userId: 'u_2',
+      createdAt: new Date(NOW * 1000).toISOString(),
+      updatedAt: new Date(NOW * 1000).toISOString(),
+      expiresAt: new Date((NOW + WEEK) * 1000).toISOString()
+    },
     updatedAt: CLOCK,
     iat: NOW,
     exp: NOW + 300

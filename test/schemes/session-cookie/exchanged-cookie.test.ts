@@ -150,3 +150,11 @@ t.test('it says whether the accepted cookie was known', async t => {
   t.equal(await verify(FORGED, ADA), true)
   t.equal(await verify(FORGED, BOB), false)
 })
+
+t.test('an error that is no refusal ends the search, whatever status it has', async t => {
+  const broken = Object.assign(new Error('of a callback'), { statusCode: 401 })
+  const { sessions } = await createWorld()
+  const find = createExchangedCookie({ ...sessions, verify () { throw broken } }, [HOST, SECURE, NAME], undefined)
+  const cookie = `${NAME}=${ADA}; ${NAME}=${BOB}; ${SECURE}=x; ${SECURE}=y`
+  await t.rejects(async () => find(requestWith(cookie))!.verify(), broken)
+})

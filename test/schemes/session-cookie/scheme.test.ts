@@ -415,3 +415,11 @@ t.test('it says whether session_data was cached', async t => {
   await (createEither().find(false)(withCookie('good')) as FoundCredential).verify(trace)
   t.equal(trace.cached, true)
 })
+
+t.test('an error that is no refusal is not a reason to ask for the plain cookie, whatever status it has', t => {
+  const broken = Object.assign(new Error('of a callback'), { statusCode: 401 })
+  const signed = { verify () { throw broken } }
+  const find = findEither({} as Verifier, () => signed, () => { throw new Error('asked') })
+  t.throws(() => (find({} as FastifyRequest) as FoundCredential).verify(), broken)
+  t.end()
+})

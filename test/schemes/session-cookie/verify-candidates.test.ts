@@ -2,6 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { CHANNELS, type VerificationMessage } from '../../../lib/index.js'
+import { verifyCandidates } from '../../../lib/schemes/session-cookie/verify-candidates.js'
 import { captureLog, type LogCapture } from '../../fixtures/api.js'
 import { cookieHeader } from '../../fixtures/cookie-server.js'
 import { startJwks, startJwksServer } from '../../fixtures/jwks-server.js'
@@ -190,4 +191,10 @@ t.test('the diagnostics channel says of several cookies whether all had been see
     { credential: 'cookie', outcome: 'accepted', cached: false },
     { credential: 'cookie', outcome: 'refused', reason: 'token_malformed', cached: false }
   ])
+})
+
+t.test('an error that is no refusal ends the search, whatever status it has', async t => {
+  const broken = Object.assign(new Error('of a callback'), { statusCode: 401 })
+  const verifier = { verify: () => { throw broken }, assertWellFormed () {} }
+  await t.rejects(verifyCandidates(verifier, [['a', 'b'], 'cookie_malformed', 'cookie_ambiguous']), broken)
 })

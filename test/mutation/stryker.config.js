@@ -1,0 +1,25 @@
+// One room of lib against its own tests: `ROOM=keys npx stryker run test/mutation/stryker.config.js`.
+const room = process.env.ROOM
+
+export default {
+  testRunner: 'tap',
+  plugins: ['@stryker-mutator/tap-runner'],
+  mutate: [`lib/${room}/**/*.ts`],
+  tap: {
+    testFiles: [`test/${room}/**/*.test.ts`],
+    nodeArgs: ['-r', '{{hookFile}}', '--import=./test/fixtures/typescript-loader.js', '{{testFile}}'],
+    forceBail: true
+  },
+  coverageAnalysis: 'perTest',
+  // The words of messages are checked by the tests of docs/, and a message with other words is no wrong verdict.
+  mutator: { excludedMutations: ['StringLiteral'] },
+  ignorePatterns: ['/bench', '/dist', '/docs', '/examples', '/.tap', '/.stryker', '/test/fixtures/*/node_modules'],
+  tempDirName: '.stryker/tmp',
+  incremental: true,
+  incrementalFile: `.stryker/${room}.json`,
+  reporters: ['clear-text'],
+  clearTextReporter: { allowColor: false, logTests: false, reportTests: false, reportScoreTable: true },
+  disableTypeChecks: false,
+  concurrency: Number(process.env.CONCURRENCY ?? 2),
+  timeoutMS: 20_000
+}
