@@ -51,7 +51,7 @@ function parse (text: string): Record<string, unknown> {
 }
 
 function readStrings (json: Record<string, unknown>, name: string): Record<string, string> {
-  const value = json[name] ?? {}
+  const { [name]: value = {} } = json
   if (!isObject(value)) throw new InitError(`"${name}" in package.json must be an object`)
   const entries = Object.entries(value)
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))

@@ -1,4 +1,4 @@
-import { importLines, pathBetween, usesImport } from './code.js'
+import { importLines, pathBetween, quote, usesImport } from './code.js'
 import type { Project } from './project.js'
 
 /** The files that init writes. */
@@ -93,13 +93,15 @@ ${listen}.catch(error => {
 export function linesForApp (project: Project, { plugin, route }: Paths): string[] | undefined {
   const { app, isAutoload } = project
   if (app === undefined || isAutoload || /plugins\/auth\b/.test(app.text)) return undefined
-  const [fromPlugin, fromRoute] = [plugin, route].map(to => pathBetween(project, app.path, to)) as [string, string]
+  const [fromPlugin, fromRoute] = [plugin, route].map(to => quote(pathBetween(project, app.path, to))) as [
+    string, string
+  ]
   const wait = project.modules === 'esm' || app.isPlugin ? 'await ' : ''
   if (!usesImport(project)) {
-    return [fromPlugin, fromRoute].map(path => `${wait}${app.name}.register(require('${path}'))`)
+    return [fromPlugin, fromRoute].map(path => `${wait}${app.name}.register(require(${path}))`)
   }
   return [
-    `import auth from '${fromPlugin}'`, `import me from '${fromRoute}'`, '',
+    `import auth from ${fromPlugin}`, `import me from ${fromRoute}`, '',
     `${wait}${app.name}.register(auth)`, `${wait}${app.name}.register(me)`
   ]
 }
