@@ -48,7 +48,7 @@ const IMPORT = new RegExp([
   String.raw`\bimport\s+(?!type\s)(?:(\w+)|\{[^}]*?\b(?:default\s+as\s+(\w+)|(fastify)\b)[^}]*\})`,
   String.raw`[^'";]*\bfrom\s*['"]fastify['"]`
 ].join(''))
-const REQUIRE = /\b(?:(\w+)|\{[^}]*\b(fastify)\b[^}]*\})\s*=\s*require\(\s*['"]fastify['"]\s*\)/
+const REQUIRE = /(?:\b(\w+)|\{[^}]*\b(fastify)\b[^}]*\})\s*=\s*require\(\s*['"]fastify['"]\s*\)/
 const REQUIRE_AND_CALL = /\b(\w+)\s*=\s*require\(\s*['"]fastify['"]\s*\)(?:\.\w+)?\s*\(/
 
 /** The variable that holds the instance; `app` if it has none; `undefined` if the file creates none. */

@@ -1,4 +1,6 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync, type Dirent
+} from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import { InitError } from './init-error.js'
 
@@ -7,11 +9,14 @@ const MAX_FILES = 5000
 /** What no one writes by hand, and hidden folders. */
 const SKIPPED = /^(?:\.|node_modules$|dist$|build$|out$|coverage$)/
 
-/** The files of a project, as paths from its root with `/`. Symbolic links are not followed. */
+/**
+ * The files of a project, as paths from its root with `/`. Symbolic links are not followed, and what cannot be read,
+ * such as the folder of a database in a container, is left out.
+ */
 export function listFiles (root: string): string[] {
   const files: string[] = []
   function visit (folder: string, depth: number): void {
-    for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+    for (const entry of entriesOf(join(root, folder))) {
       if (files.length === MAX_FILES) return
       if (entry.isFile()) files.push(folder + entry.name)
       else if (entry.isDirectory() && depth < MAX_DEPTH && !SKIPPED.test(entry.name)) {
@@ -21,6 +26,14 @@ export function listFiles (root: string): string[] {
   }
   visit('', 0)
   return files.sort()
+}
+
+function entriesOf (folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch {
+    return []
+  }
 }
 
 /**

@@ -127,6 +127,5 @@ function planEnv (root: string, authUrl: string | undefined): Change {
 
 /** A URL as dotenv, Node.js and shells read it alike. */
 function envValue (url: string): string {
-  if (/^[\w.:/%~[\]-]*$/.test(url)) return url
-  return url.includes("'") ? `"${url}"` : `'${url}'`
+  return /^[\w.:/%~[\]-]*$/.test(url) ? url : `'${url.replaceAll("'", '%27')}'`
 }

@@ -27,7 +27,7 @@ export function isWritten ({ kind }: Change): boolean {
 }
 
 const JEST = `Jest does not load ES modules by itself. If the test fails with "Cannot use import statement", read
-node_modules/better-auth-fastify/docs/guides/testing.md.`
+"Jest" in node_modules/better-auth-fastify/docs/guides/tooling.md.`
 
 function describe ({ isAutoload, language, modules, runner }: Project): string {
   return [

@@ -90,7 +90,7 @@ app.listen({ port: 0 })
     generate: ['--lang=ts'],
     checks: ['npx tsc -p test/tsconfig.json'],
     // Its own command needs c8, and a newer Node.js for the pattern; ts-node would check the types again.
-    test: 'node --import tsx --test test/routes/me.test.ts',
+    test: 'FASTIFY_AUTOLOAD_TYPESCRIPT=1 node --import tsx --test test/routes/me.test.ts',
     written: ['src/plugins/auth.ts', 'src/routes/me/index.ts', 'test/routes/me.test.ts']
   },
   {
