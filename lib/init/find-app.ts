@@ -34,7 +34,7 @@ export function findApp (root: string, files: readonly string[], { main, scripts
   const ranked = [...sources].sort((a, b) => rank(a) - rank(b))
   const candidates = new Set([...named.filter(file => sources.includes(file)), ...ranked.slice(0, MAX_READ)])
   for (const path of candidates) {
-    const text = readText(root, path) ?? ''
+    const text = readText(root, path)!
     const name = nameOfInstance(text)
     if (name !== undefined) return { path, text, name, isPlugin: false }
     if (commands.some(command => /\bfastify start\b/.test(command) && command.includes(path))) {

@@ -73,7 +73,7 @@ export function isTaken (root: string, path: string): boolean {
 
 function isInside (root: string, link: string): boolean {
   try {
-    return realpathSync(link).startsWith(root.endsWith(sep) ? root : root + sep)
+    return realpathSync(link).startsWith(join(root, sep))
   } catch {
     // It leads nowhere.
     return false

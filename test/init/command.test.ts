@@ -55,7 +55,10 @@ t.test('a folder that is no project', async t => {
     [{ 'package.json': '[]' }, /^package\.json must be a JSON object\n/],
     [{ 'package.json': 'null' }, /^package\.json must be a JSON object\n/],
     [{ 'package.json': '{ "scripts": [] }' }, /^"scripts" in package\.json must be an object\n/],
-    [{ 'package.json': '{ "dependencies": null, "scripts": {} }' }, /^"dependencies" in package\.json must be an object\n/],
+    [
+      { 'package.json': '{ "dependencies": null, "scripts": {} }' },
+      /^"dependencies" in package\.json must be an object\n/
+    ],
     [{ 'package.json': '{ "dependencies": "none" }' }, /^"dependencies" in package\.json must be an object\n/],
     [
       { 'package.json': '{ "dependencies": { "fastify": "^4.29.1" } }' },

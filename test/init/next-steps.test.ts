@@ -8,15 +8,21 @@ const APP = "const app = require('fastify')()\n"
 const AUTOLOAD = { 'plugins/a.js': '', 'routes/b.js': '' }
 const ENV = 'cp .env.example .env && '
 
-const CASES: Array<[title: string, manifest: object, files: Files, steps: [test: string, start: string, port?: string]]> = [
-  ['a new server', {}, {}, ['npm install && node --test test/me.test.js', `${ENV}node --env-file=.env server.js`, '3001']],
+type Steps = [test: string, start: string, port: string]
+
+const CASES: Array<[title: string, manifest: object, files: Files, steps: Steps]> = [
+  ['a new server', {}, {},
+    ['npm install && node --test test/me.test.js', `${ENV}node --env-file=.env server.js`, '3001']],
   ['a new server in TypeScript', {}, { 'tsconfig.json': '{}' },
     ['npm install && npx tsx --test test/me.test.ts', `${ENV}npx tsx --env-file=.env server.ts`, '3001']],
   ['ts-node', { devDependencies: { 'ts-node': '10' } }, { 'a.ts': '' },
-    ['npm install && node --test -r ts-node/register test/me.test.ts', `${ENV}npx tsx --env-file=.env server.ts`, '3001']],
+    [
+      'npm install && node --test -r ts-node/register test/me.test.ts', `${ENV}npx tsx --env-file=.env server.ts`, '3001'
+    ]],
   ['ts-node and tsx', { devDependencies: { 'ts-node': '10', tsx: '4' } }, { 'a.ts': '', '.env': '' },
     ['npm install && npx tsx --test test/me.test.ts', 'npx tsx --env-file=.env server.ts', '3001']],
-  ['scripts', { scripts: { test: 'x', start: 'y' } }, { 'app.js': APP }, ['npm install && npm test', 'npm start', '3000']],
+  ['scripts', { scripts: { test: 'x', start: 'y' } }, { 'app.js': APP },
+    ['npm install && npm test', 'npm start', '3000']],
   ['only dev', { scripts: { dev: 'y' } }, { 'app.js': `${APP}app.listen({ port: Number(process.env.PORT ?? 4321) })` },
     ['npm install && node --test test/me.test.js', 'npm run dev', '4321']],
   ['a start script of a project without a server', { scripts: { start: 'y' } }, {},
