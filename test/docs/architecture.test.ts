@@ -124,7 +124,10 @@ const WITHOUT_TEST = [
   // before-head.test.ts and error-response.test.ts have all of its tests.
   'http/refusals.ts',
   // system/exchange.test.ts has its test.
-  'index.ts', 'instance.ts',
+  'index.ts',
+  // command.test.ts, plan.test.ts and test-template.test.ts have all of their tests.
+  'init/code.ts', 'init/diff.ts', 'init/init-error.ts', 'init/manifest.ts', 'init/project.ts', 'init/report.ts',
+  'init/templates.ts', 'instance.ts',
   // connections/ends.test.ts has all of its tests, too.
   'keys/key-watch.ts',
   // proof.test.ts and system/dpop.test.ts have all of their tests.
