@@ -1,10 +1,10 @@
 import type { FetchFailure } from '../contract/fetch-failures.js'
+import { VERSION } from '../contract/version.js'
 import { failureOf, statusFailure } from './failure.js'
 import { beforeAbort } from './fetch-json.js'
 import { httpTransport } from './http-transport.js'
 import { readRetryAfter } from './retry-after.js'
 import type { Transport, WholeResponse } from './transport.js'
-import { VERSION } from './version.js'
 
 /** How a credential is sent: the one header that carries it. */
 export interface CredentialHeader { readonly name: string, readonly value: string }

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { VERSION } from '../auth-server/version.js'
+import { VERSION } from '../contract/version.js'
 import { InvalidOptionError } from '../contract/setup-errors.js'
 import type { Algorithm, BetterAuthOptions } from '../contract/options.js'
 import { examine } from './examine.js'
@@ -79,8 +79,8 @@ async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Str
     stdout.write(values.help ? HELP : `${VERSION}\n`)
     return 0
   }
-  if (command === undefined) throw new UsageError('A command is missing: doctor')
-  if (command !== 'doctor') throw new UsageError('Unknown command: the only one is doctor')
+  if (command === undefined) throw new UsageError('A command is missing: doctor or init')
+  if (command !== 'doctor') throw new UsageError('Unknown command: there are doctor and init')
   if (rest.length > 0) throw new UsageError('Too many arguments: doctor takes one URL')
   if (values.token !== undefined && values.token !== '-') throw new UsageError(TOKEN_AS_ARGUMENT)
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { fetchJson, type JsonResponse } from '../../lib/auth-server/fetch-json.js'
-import { VERSION } from '../../lib/auth-server/version.js'
+import { VERSION } from '../../lib/contract/version.js'
 import { deadOrigin, send, startJwksServer, type Respond } from '../fixtures/jwks-server.js'
 import { head, pour, startRawServer } from '../fixtures/raw-server.js'
 

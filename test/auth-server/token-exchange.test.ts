@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { exchangeToken, type ExchangeRequest, type ExchangeResponse } from '../../lib/auth-server/token-exchange.js'
-import { VERSION } from '../../lib/auth-server/version.js'
+import { VERSION } from '../../lib/contract/version.js'
 import { deadOrigin } from '../fixtures/jwks-server.js'
 import { chunked, head, LAST_CHUNK, pour, startRawServer, type RawServer } from '../fixtures/raw-server.js'
 

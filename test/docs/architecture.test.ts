@@ -49,12 +49,14 @@ t.test('every import follows the rule in CONTRIBUTING, types included', async t 
   const [rule] = CONTRIBUTING.blocks.filter(({ code }) => code.startsWith('index · augmentation → plugin → '))
   const tiers = rule!.code.trim().split(/\s+→\s+/).map(names => names.split(/\s+·\s+/))
   const tierOf = (room: string) => tiers.findIndex(rooms => rooms.includes(room))
-  const others = ['doctor', 'testing', 'cli']
+  const others = ['doctor', 'init', 'testing', 'cli']
   t.strictSame([...new Set(FILES.map(roomOf))].sort(), [...tiers.flat(), ...others].sort(), 'the rooms are these')
 
   function isAllowed (from: string, to: string, isType: boolean): boolean {
     if (from === to) return true
     if (to === 'doctor') return from === 'cli' || from === 'index'
+    if (to === 'init') return from === 'cli'
+    if (from === 'init') return to === 'contract'
     if (from === 'cli' || to === 'testing' || to === 'cli') return false
     if (from === 'testing') return isType && to === 'contract'
     if (from === 'doctor') return tierOf(to) > tierOf('plugin')
@@ -63,6 +65,8 @@ t.test('every import follows the rule in CONTRIBUTING, types included', async t 
   }
   t.ok(isAllowed('http', 'tokens', false) && !isAllowed('tokens', 'http', true) && !isAllowed('keys', 'doctor', true))
   t.ok(isAllowed('testing', 'contract', true) && !isAllowed('testing', 'contract', false))
+  t.ok(isAllowed('init', 'contract', false) && isAllowed('cli', 'init', false))
+  t.notOk(isAllowed('init', 'doctor', true) || isAllowed('doctor', 'init', true) || isAllowed('index', 'init', true))
   t.notOk(isAllowed('doctor', 'plugin', true) || isAllowed('plugin', 'testing', false))
 
   let count = 0
@@ -123,7 +127,10 @@ const WITHOUT_TEST = [
   // before-head.test.ts and error-response.test.ts have all tests of refusals.ts, mount.test.ts those of the others.
   'http/open-route.ts', 'http/refusals.ts', 'http/web-request.ts', 'http/web-response.ts',
   // system/exchange.test.ts has its test.
-  'index.ts', 'instance.ts',
+  'index.ts',
+  // command.test.ts, plan.test.ts and test-template.test.ts have all of their tests.
+  'init/code.ts', 'init/diff.ts', 'init/init-error.ts', 'init/manifest.ts', 'init/project.ts', 'init/report.ts',
+  'init/templates.ts', 'instance.ts',
   // connections/ends.test.ts has all of its tests, too.
   'keys/key-watch.ts',
   // proof.test.ts and system/dpop.test.ts have all of their tests.

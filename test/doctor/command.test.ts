@@ -32,8 +32,8 @@ t.test('--help and --version', async t => {
 
 t.test('a mistake is one line on stderr, a hint, and exit status 1', async t => {
   const MISTAKES: Array<[args: string[], message: string | RegExp, input?: string | Buffer[]]> = [
-    [[], 'A command is missing: doctor'],
-    [['patient'], 'Unknown command: the only one is doctor'],
+    [[], 'A command is missing: doctor or init'],
+    [['patient'], 'Unknown command: there are doctor and init'],
     [['doctor', '--bogus'], "Unknown option '--bogus'"],
     [['doctor', '--\u001b[2J'], "Unknown option '--\\u{1b}[2J'"],
     [['doctor', '--token'], "Option '--token <value>' argument missing"],
@@ -197,11 +197,14 @@ t.test('the program sets the exit status of its process', async t => {
   })
   process.argv = [process.execPath, 'cli.js', '--bogus']
   const written = t.capture(process.stderr, 'write', () => true)
-  await import('../../lib/cli.js')
+  const { main } = await import('../../lib/cli.js')
   t.equal(process.exitCode, 1)
   t.match(written(), [{ args: ["Unknown option '--bogus'\nTry: better-auth-fastify --help\n"] }])
   const [onError, ...others] = added()
   t.equal(others.length, 0)
+  const help = t.capture(process.stdout, 'write', () => true)
+  for (const args of [['--help'], ['init', '--help']]) t.equal(await main(args, process), 0)
+  t.match(help(), [{ args: [/^Usage: .* <command>/] }, { args: [/^Usage: better-auth-fastify init /] }])
   onError!(Object.assign(new Error('write'), { code: 'EPIPE' }))
   t.throws(() => { onError!(Object.assign(new Error('write'), { code: 'EIO' })) }, { code: 'EIO' })
 })

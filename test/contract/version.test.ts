@@ -1,5 +1,5 @@
 import t from 'tap'
-import { VERSION } from '../../lib/auth-server/version.js'
+import { VERSION } from '../../lib/contract/version.js'
 import { read } from '../fixtures/docs.js'
 
 t.test('the version is that of package.json', async t => {

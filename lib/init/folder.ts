@@ -1,0 +1,95 @@
+import {
+  lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync, type Dirent
+} from 'node:fs'
+import { dirname, join, sep } from 'node:path'
+import { InitError } from './init-error.js'
+
+const MAX_DEPTH = 5
+const MAX_FILES = 5000
+/** What no one writes by hand, and hidden folders. */
+const SKIPPED = /^(?:\.|node_modules$|dist$|build$|out$|coverage$)/
+
+/**
+ * The files of a project, as paths from its root with `/`. Symbolic links are not followed, and what cannot be read,
+ * such as the folder of a database in a container, is left out.
+ */
+export function listFiles (root: string): string[] {
+  const files: string[] = []
+  function visit (folder: string, depth: number): void {
+    for (const entry of entriesOf(join(root, folder))) {
+      if (files.length === MAX_FILES) return
+      if (entry.isFile()) files.push(folder + entry.name)
+      else if (entry.isDirectory() && depth < MAX_DEPTH && !SKIPPED.test(entry.name)) {
+        visit(`${folder}${entry.name}/`, depth + 1)
+      }
+    }
+  }
+  visit('', 0)
+  return files.sort()
+}
+
+function entriesOf (folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch {
+    return []
+  }
+}
+
+/**
+ * The text of a file; `undefined` if there is none.
+ *
+ * @throws InitError if it cannot be read.
+ */
+export function readText (root: string, path: string): string | undefined {
+  try {
+    return readFileSync(join(root, path), 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    throw new InitError(`${path} cannot be read: ${code}`)
+  }
+}
+
+/**
+ * Whether a path is taken, be it by a symbolic link that leads nowhere.
+ *
+ * @param root - the project, without symbolic links in its path.
+ * @throws InitError if a part of the path leads out of the project, or is not a folder.
+ */
+export function isTaken (root: string, path: string): boolean {
+  const parts = path.split('/')
+  for (const index of parts.keys()) {
+    const part = parts.slice(0, index + 1).join('/')
+    const stats = lstatSync(join(root, part), { throwIfNoEntry: false })
+    if (stats === undefined) return false
+    if (stats.isSymbolicLink() && !isInside(root, join(root, part))) {
+      throw new InitError(`${part} is a symbolic link that leads out of the project: nothing was written`)
+    }
+    if (index < parts.length - 1 && stats.isFile()) throw new InitError(`${part} is not a folder: nothing was written`)
+  }
+  return true
+}
+
+function isInside (root: string, link: string): boolean {
+  try {
+    return realpathSync(link).startsWith(join(root, sep))
+  } catch {
+    // It leads nowhere.
+    return false
+  }
+}
+
+/**
+ * Writes a file of the project. A new one is created with its folders, and never replaces anything.
+ *
+ * @throws InitError if it cannot be written.
+ */
+export function writeText (root: string, path: string, text: string, isNew: boolean): void {
+  try {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text, { flag: isNew ? 'wx' : 'w' })
+  } catch (error) {
+    throw new InitError(`${path} cannot be written: ${(error as NodeJS.ErrnoException).code}`)
+  }
+}

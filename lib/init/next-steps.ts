@@ -1,0 +1,55 @@
+import type { PackageManager, Project } from './project.js'
+import type { Paths } from './templates.js'
+
+/** How each package manager runs a program of the project. */
+const EXEC: Record<PackageManager, string> = { npm: 'npx', pnpm: 'pnpm exec', yarn: 'yarn', bun: 'bunx' }
+
+/** The commands to try what init has written: one installs and tests, the others start the API and call it. */
+export function nextSteps (project: Project, paths: Paths): string[] {
+  const { app, hasEnv, isAutoload, manifest: { scripts }, packageManager } = project
+  const server = paths.server ?? app?.path
+  const isFastifyStart = scripts.start !== undefined && /\bfastify start\b/.test(scripts.start)
+  const port = isFastifyStart || app === undefined ? '3001' : portOf(app.text)
+  const dashes = packageManager === 'npm' ? '-- ' : ''
+  const script = (['start', 'dev'] as const).find(name => scripts[name] !== undefined)
+  const start = isFastifyStart
+    ? `${runScript(packageManager, 'start')} ${dashes}--port ${port}`
+    : script !== undefined && paths.server === undefined
+      ? runScript(packageManager, script)
+      : runCommand(project, `--env-file=.env ${server}`)
+  const needsEnv = isAutoload || start.includes('--env-file')
+  return [
+    `${packageManager} install && ${testCommand(project, paths)}`,
+    `${needsEnv && !hasEnv ? 'cp .env.example .env && ' : ''}${start}`,
+    `curl -i http://localhost:${port}/me`
+  ]
+}
+
+function runScript (packageManager: PackageManager, name: 'start' | 'dev' | 'test'): string {
+  const isShort = packageManager !== 'bun' && name !== 'dev'
+  return isShort ? `${packageManager} ${name}` : `${packageManager} run ${name}`
+}
+
+function runCommand ({ language, packageManager }: Project, args: string): string {
+  return language === 'js' ? `node ${args}` : `${EXEC[packageManager]} tsx ${args}`
+}
+
+function testCommand (project: Project, { test }: Paths): string {
+  const { language, manifest: { dependencies, scripts }, packageManager, runner } = project
+  // What `npm init` writes is no test.
+  if (scripts.test !== undefined && !scripts.test.includes('no test specified')) {
+    return runScript(packageManager, 'test')
+  }
+  const exec = EXEC[packageManager]
+  if (runner === 'vitest') return `${exec} vitest run ${test}`
+  if (runner !== 'node:test') return `${exec} ${runner} ${test}`
+  if (language === 'ts' && !dependencies.has('tsx') && dependencies.has('ts-node')) {
+    return `node --test -r ts-node/register ${test}`
+  }
+  return runCommand(project, `--test ${test}`)
+}
+
+/** The port that the app listens on, as far as its text says so. */
+function portOf (text: string): string {
+  return /\bport\b[^\n]*?\b(\d{4,5})\b/i.exec(text)?.[1] ?? '3000'
+}

@@ -1,0 +1,107 @@
+import { importLines, pathBetween, quote, usesImport } from './code.js'
+import type { Project } from './project.js'
+
+/** The files that init writes. */
+export interface Paths {
+  readonly plugin: string
+  readonly route: string
+  readonly test: string
+  /** Only in a project without an app. */
+  readonly server: string | undefined
+}
+
+export function pathsOf ({ app, extension, isAutoload, source, tests }: Project): Paths {
+  const server = `${source}server.${extension}`
+  return isAutoload
+    ? {
+        plugin: `${source}plugins/auth.${extension}`,
+        route: `${source}routes/me/index.${extension}`,
+        test: `${tests}routes/me.test.${extension}`,
+        server: undefined
+      }
+    : {
+        plugin: `${source}plugins/auth.${extension}`,
+        route: `${source}routes/me.${extension}`,
+        test: `${tests}me.test.${extension}`,
+        server: app === undefined ? server : undefined
+      }
+}
+
+/** Registers the plugin for the whole application. */
+export function pluginTemplate (project: Project): string {
+  const isImport = usesImport(project)
+  const isTyped = project.language === 'ts' && !project.isAutoload
+  const imports = importLines(isImport, [
+    [isTyped ? 'betterAuthPlugin, { type BetterAuthOptions }' : 'betterAuthPlugin', 'better-auth-fastify'],
+    ['fp', 'fastify-plugin']
+  ])
+  const start = `${isImport ? 'export default' : 'module.exports ='} fp`
+  // What @fastify/autoload passes are options of others.
+  return project.isAutoload
+    ? `${imports}// The environment variable BETTER_AUTH_URL is the URL of the Better Auth server.
+${start}(async fastify => {
+  await fastify.register(betterAuthPlugin)
+}, { name: 'auth' })
+`
+    : `${imports}// Without authUrl, the environment variable BETTER_AUTH_URL is the URL of the Better Auth server.
+${start}${isTyped ? '<BetterAuthOptions>' : ''}(async (fastify, options) => {
+  await fastify.register(betterAuthPlugin, options)
+}, { name: 'auth' })
+`
+}
+
+/** One protected route, `GET /me`. */
+export function routeTemplate (project: Project): string {
+  // @fastify/autoload makes a prefix of the folder's name.
+  const path = project.isAutoload ? '/' : '/me'
+  const body = `  // In an array: Fastify does not start if the hook is undefined, because the plugin is missing.
+  fastify.get('${path}', { onRequest: [fastify.authenticate] }, async request => request.user)
+}
+`
+  if (project.language === 'ts') {
+    return `import type { FastifyPluginAsync } from 'fastify'
+
+const me: FastifyPluginAsync = async fastify => {
+${body}
+export default me
+`
+  }
+  return project.modules === 'esm'
+    ? `export default async function me (fastify) {\n${body}`
+    : `'use strict'\n\nmodule.exports = async function me (fastify) {\n${body}`
+}
+
+/** A small server, for a project without one. */
+export function serverTemplate (project: Project, { plugin, route, server }: Paths): string {
+  const from = (to: string) => pathBetween(project, server!, to)
+  const imports = importLines(usesImport(project), [
+    ['Fastify', 'fastify'], ['auth', from(plugin)], ['me', from(route)]
+  ])
+  const create = 'const app = Fastify({ logger: true })\n\n'
+  const listen = 'app.listen({ port: Number(process.env.PORT ?? 3001) })'
+  return project.modules === 'esm'
+    ? `${imports}${create}await app.register(auth)\nawait app.register(me)\n\nawait ${listen}\n`
+    : `${imports}${create}app.register(auth)\napp.register(me)\n
+${listen}.catch(error => {
+  app.log.error(error)
+  process.exit(1)
+})
+`
+}
+
+/** What an app that is already there lacks: lines to import and to register, or `undefined` if it has them. */
+export function linesForApp (project: Project, { plugin, route }: Paths): string[] | undefined {
+  const { app, isAutoload } = project
+  if (app === undefined || isAutoload || /plugins\/auth\b/.test(app.text)) return undefined
+  const [fromPlugin, fromRoute] = [plugin, route].map(to => quote(pathBetween(project, app.path, to))) as [
+    string, string
+  ]
+  const wait = project.modules === 'esm' || app.isPlugin ? 'await ' : ''
+  if (!usesImport(project)) {
+    return [fromPlugin, fromRoute].map(path => `${wait}${app.name}.register(require(${path}))`)
+  }
+  return [
+    `import auth from ${fromPlugin}`, `import me from ${fromRoute}`, '',
+    `${wait}${app.name}.register(auth)`, `${wait}${app.name}.register(me)`
+  ]
+}

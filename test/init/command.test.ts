@@ -1,0 +1,243 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { main } from '../../lib/init/command.js'
+import { VERSION } from '../../lib/contract/version.js'
+import { createFiles, runInit, snapshot, writeFiles } from '../fixtures/init-project.js'
+
+const MANIFEST = `{
+  "type": "module",
+  "dependencies": {
+    "fastify": "^5.8.4"
+  }
+}
+`
+const APP = "import Fastify from 'fastify'\n\nconst app = Fastify({ logger: true })\nawait app.listen({ port: 4000 })\n"
+const PROJECT = { 'package.json': MANIFEST, 'app.js': APP }
+
+t.test('--help', async t => {
+  const { status, stdout, stderr } = runInit('/', '--help')
+  t.strictSame({ status, stderr }, { status: 0, stderr: '' })
+  for (const word of ['authUrl', '--dry-run', 'never\noverwrites']) t.match(stdout, word)
+  t.ok(stdout.split('\n').every(line => line.length < 100))
+})
+
+t.test('a mistake is one line, a hint and exit status 1, and nothing is written', async t => {
+  const MISTAKES: Array<[args: string[], message: string | RegExp]> = [
+    [['--force'], "Unknown option '--force'"],
+    [['--dry-run=yes'], "Option '--dry-run' does not take an argument"],
+    [['http://a.example', 'b'], 'Too many arguments: init takes one URL'],
+    [['localhost:3000'], 'authUrl must start with http:// or https://'],
+    [['http://a.example/?q'], /^Option "authUrl" must be an absolute http.* got 'http:\/\/a\.example\/\?q'$/],
+    [['https://user:hunter2@a.example'], /^Option "authUrl" must be .* got 'https:\/\/\*\*\*@a\.example'$/],
+    [['https://a.example/api/auth/jwks'], /^Option "authUrl" must be the URL of the auth server, not of its JWKS/],
+    [['http://a.example/\u202e?'], /\\u\{202e\}/]
+  ]
+  const root = createFiles(t, PROJECT)
+  for (const [args, message] of MISTAKES) {
+    const { status, stdout, stderr } = runInit(root, ...args)
+    t.equal(status, 1)
+    t.equal(stdout, '')
+    const [line, ...rest] = stderr.split('\n')
+    t.match(line, message)
+    t.strictSame(rest, ['Try: better-auth-fastify init --help', ''])
+  }
+  t.notMatch(runInit(root, 'eyJhbGciOiJub25lIn0.e30.x').stderr, 'eyJ', 'what may be a token is not shown')
+  t.strictSame(snapshot(root), PROJECT)
+})
+
+t.test('a folder that is no project', async t => {
+  const cases: Array<[files: Record<string, string>, message: RegExp]> = [
+    [{}, /^This folder is empty\. Create a project first: npm init -y\n/],
+    [{ 'notes.txt': '' }, /^There is no package\.json in this folder\. .*npm init -y\n/],
+    [{ 'package.json': '{ "name": ' }, /^package\.json is not valid JSON: .+\n/],
+    [{ 'package.json': '[]' }, /^package\.json must be a JSON object\n/],
+    [{ 'package.json': 'null' }, /^package\.json must be a JSON object\n/],
+    [{ 'package.json': '{ "scripts": [] }' }, /^"scripts" in package\.json must be an object\n/],
+    [
+      { 'package.json': '{ "dependencies": null, "scripts": {} }' },
+      /^"dependencies" in package\.json must be an object\n/
+    ],
+    [{ 'package.json': '{ "dependencies": "none" }' }, /^"dependencies" in package\.json must be an object\n/],
+    [
+      { 'package.json': '{ "dependencies": { "fastify": "^4.29.1" } }' },
+      /^package\.json has fastify \^4\.29\.1, and this plugin needs Fastify 5 \(\^5\.8\.4\)\n/
+    ]
+  ]
+  for (const [files, message] of cases) {
+    const root = createFiles(t, files)
+    t.match(runInit(root), { status: 1, stdout: '', stderr: message })
+    t.strictSame(snapshot(root), files)
+  }
+  const root = createFiles(t, {})
+  mkdirSync(join(root, 'package.json'))
+  t.match(runInit(root), { status: 1, stderr: /^package\.json cannot be read: EISDIR\n/ })
+})
+
+t.test('a version of Fastify that is no number is left to npm', async t => {
+  for (const range of ['*', 'workspace:*', '>=4', '5', 'latest']) {
+    const root = createFiles(t, { 'package.json': JSON.stringify({ dependencies: { fastify: range } }) })
+    t.equal(runInit(root, '--dry-run').status, 0, range)
+  }
+})
+
+t.test('it writes the files, says what is left to do, and changes nothing when it runs again', async t => {
+  const root = createFiles(t, PROJECT)
+  const { status, stdout, stderr } = runInit(root, 'https://id.example.com/base/')
+  t.strictSame({ status, stderr }, { status: 0, stderr: '' })
+  const files = snapshot(root)
+  t.strictSame(Object.keys(files), [
+    '.env.example', 'app.js', 'package.json', 'plugins/auth.js', 'routes/me.js', 'test/me.test.js'
+  ])
+  t.equal(files['app.js'], APP)
+  t.equal(files['package.json'], `{
+  "type": "module",
+  "dependencies": {
+    "better-auth-fastify": "^${VERSION}",
+    "fastify": "^5.8.4",
+    "fastify-plugin": "^6.0.1"
+  }
+}
+`)
+  t.equal(files['.env.example'], '# The Better Auth server whose users may come in: its baseURL.\n' +
+    'BETTER_AUTH_URL=https://id.example.com/base\n')
+  t.equal(stdout, `Found: JavaScript, ES modules, no @fastify/autoload, tests with node:test.
+
+  created    plugins/auth.js
+  created    routes/me.js
+  created    test/me.test.js
+  changed    package.json (better-auth-fastify ^${VERSION}, fastify-plugin ^6.0.1)
+  created    .env.example (BETTER_AUTH_URL)
+
+Add this to app.js; what registers goes after the line that creates "app":
+
+  import auth from './plugins/auth.js'
+  import me from './routes/me.js'
+
+  await app.register(auth)
+  await app.register(me)
+
+To try it:
+
+  npm install && node --test test/me.test.js
+  cp .env.example .env && node --env-file=.env app.js
+
+While it runs, this is refused with 401, because it has no token:
+
+  curl -i http://localhost:4000/me
+`)
+
+  writeFiles(root, { 'app.js': `import auth from './plugins/auth.js'\n${APP}` })
+  const again = runInit(root)
+  t.match(again, { status: 0, stderr: '' })
+  t.equal(again.stdout.match(/^ {2}unchanged {2}/gm)?.length, 5)
+  t.notMatch(again.stdout, 'Add this to', 'the app has it')
+  t.strictSame(snapshot(root), { ...files, 'app.js': `import auth from './plugins/auth.js'\n${APP}` })
+})
+
+t.test('--dry-run prints a diff that makes the same files', async t => {
+  const start = { ...PROJECT, '.env.example': 'PORT=4000' }
+  const [dry, wet] = [createFiles(t, start), createFiles(t, start)]
+  const { status, stdout } = runInit(dry, '--dry-run')
+  t.equal(status, 0)
+  t.strictSame(snapshot(dry), start)
+  t.match(stdout, '  would be created  plugins/auth.js\n')
+  t.match(stdout, '  would be changed  package.json (')
+  t.match(stdout, '\nNothing was written. To try it:\n')
+  const git = spawnSync('git', ['apply', '-'], { cwd: dry, input: stdout, encoding: 'utf8' })
+  t.equal(git.status, 0, git.stderr)
+  runInit(wet)
+  t.strictSame(snapshot(dry), snapshot(wet))
+})
+
+t.test('a file that is there is kept, and what it lacks is printed', async t => {
+  const mine = { 'plugins/auth.js': '// with better-auth-fastify\n', '.env.example': 'BETTER_AUTH_URL=http://b' }
+  const root = createFiles(t, { ...PROJECT, ...mine })
+  const { status, stdout } = runInit(root, 'http://a')
+  t.equal(status, 0)
+  t.match(stdout, '  kept       plugins/auth.js (exists, and is not changed)\n')
+  const wanted = 'It should have this in it:\n\n '
+  t.match(stdout, `\nplugins/auth.js exists, and is not changed. ${wanted} import betterAuthPlugin`)
+  t.match(stdout, `\n.env.example has a BETTER_AUTH_URL, and is not changed. ${wanted} BETTER_AUTH_URL=http://a\n`)
+  const { 'package.json': _, ...files } = snapshot(root)
+  t.match(files, mine)
+  t.ok(files['routes/me.js'], 'the rest is written')
+})
+
+t.test('with another file in the place of the plugin, no route is written that would need it', async t => {
+  const root = createFiles(t, { ...PROJECT, 'plugins/auth.js': 'export default async () => {}\n' })
+  const { stdout } = runInit(root)
+  t.match(stdout, '  kept       routes/me.js (not written, because of plugins/auth.js)\n')
+  t.match(stdout, /^routes\/me\.js not written, because of plugins\/auth\.js\. It should .*\n\n {2}export default/m)
+  t.strictSame(Object.keys(snapshot(root)), ['.env.example', 'app.js', 'package.json', 'plugins/auth.js'])
+})
+
+t.test('nothing is written through a symbolic link that leads out of the project', async t => {
+  const outside = createFiles(t, { 'package.json': MANIFEST, 'env.txt': '' })
+  const links: Array<[link: string, target: string]> = [
+    ['plugins', outside], ['test', outside], ['routes', join(outside, 'missing')],
+    ['.env.example', join(outside, 'env.txt')], ['package.json', join(outside, 'package.json')], ['routes', '..']
+  ]
+  for (const [link, target] of links) {
+    const { [link]: _, ...files } = PROJECT as Record<string, string>
+    const root = createFiles(t, files)
+    symlinkSync(target, join(root, link))
+    t.match(runInit(root), {
+      status: 1, stdout: '', stderr: `${link} is a symbolic link that leads out of the project: nothing was written\n`
+    })
+    t.strictSame(snapshot(root), files)
+  }
+  t.strictSame(snapshot(outside), { 'package.json': MANIFEST, 'env.txt': '' })
+
+  const root = createFiles(t, { ...PROJECT, 'code/plugins/other.js': '' })
+  symlinkSync('code/plugins', join(root, 'plugins'))
+  t.equal(runInit(root).status, 0, 'one that stays inside is followed')
+  t.ok(snapshot(root)['code/plugins/auth.js'])
+})
+
+t.test('the folder itself may be reached by a symbolic link', async t => {
+  const root = createFiles(t, PROJECT)
+  const links = createFiles(t, {})
+  symlinkSync(root, join(links, 'link'))
+  t.equal(runInit(join(links, 'link')).status, 0)
+  t.ok(snapshot(root)['plugins/auth.js'])
+})
+
+t.test('what stands in the way of a folder is named', async t => {
+  const root = createFiles(t, { ...PROJECT, plugins: '' })
+  t.match(runInit(root), { status: 1, stderr: 'plugins is not a folder: nothing was written\n' })
+})
+
+t.test('a folder that cannot be written', { skip: process.getuid?.() === 0 && 'root may write anywhere' }, async t => {
+  const root = createFiles(t, PROJECT)
+  chmodSync(root, 0o555)
+  t.teardown(() => chmodSync(root, 0o755))
+  t.match(runInit(root), { status: 1, stderr: 'plugins/auth.js cannot be written: EACCES\n' })
+})
+
+t.test('the names in a project do not control the terminal', async t => {
+  const root = createFiles(t, {
+    'package.json': '{ "type": "module", "dependencies": { "fastify": "5" } }',
+    'a\u001b[2Jb.js': APP
+  })
+  const { status, stdout } = runInit(root, '--dry-run')
+  t.equal(status, 0)
+  t.match(stdout, 'Add this to a\\u{1b}[2Jb.js')
+  t.notMatch(stdout, /[^\P{Cc}\n]/u)
+})
+
+t.test('an error of the program itself is not hidden', async t => {
+  const write = () => {}
+  const cwd = () => { throw new Error('ENOENT') }
+  t.throws(() => main(['init'], { stdout: { write }, stderr: { write }, cwd }), { message: 'ENOENT' })
+})
+
+t.test('the ranges are those of this package', async t => {
+  const { RANGES } = await import('../../lib/init/plan.js')
+  const { dependencies, devDependencies, peerDependencies } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  ) as Record<string, Record<string, string>>
+  const all: Record<string, string> = { ...devDependencies, ...dependencies, ...peerDependencies }
+  for (const [name, range] of Object.entries(RANGES)) t.equal(range, all[name], name)
+})

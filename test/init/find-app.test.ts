@@ -1,0 +1,58 @@
+import t from 'tap'
+import { findApp } from '../../lib/init/find-app.js'
+import { listFiles } from '../../lib/init/folder.js'
+import { readManifest } from '../../lib/init/manifest.js'
+import { createFiles, type Files } from '../fixtures/init-project.js'
+
+function find (t: Parameters<typeof createFiles>[0], files: Files, manifest: object = {}) {
+  const root = createFiles(t, { ...files, 'package.json': JSON.stringify(manifest) })
+  return findApp(root, listFiles(root), readManifest(root, false))
+}
+
+t.test('the name of the instance, however it is created', async t => {
+  const CASES: Array<[code: string, name: string | undefined]> = [
+    ["import Fastify from 'fastify'\nconst app = Fastify()", 'app'],
+    ["import Fastify, { type FastifyInstance } from 'fastify'\nconst api: FastifyInstance = Fastify({})", 'api'],
+    ["import { fastify } from 'fastify'\nlet server = await fastify()", 'server'],
+    ['import { type FastifyRequest, fastify } from "fastify"\nconst f = fastify<Server>({})', 'f'],
+    ["import { default as make } from 'fastify'\nconst it = make()", 'it'],
+    ["import type { FastifyInstance } from 'fastify'\nimport create from 'fastify'\nexport const x = create()", 'x'],
+    ["const Fastify = require('fastify')\nconst app = Fastify()", 'app'],
+    ["const { fastify } = require('fastify')\nmodule.exports = () => {\n  const a = fastify()\n}", 'a'],
+    ["const fastify = require('fastify')({ logger: true })", 'fastify'],
+    ["const s = require('fastify').default({ logger: true })", 's'],
+    ["import Fastify = require('fastify')\nconst app = Fastify()", 'app'],
+    ["import Fastify from 'fastify'\nexport const build = () => { return Fastify() }", 'app'],
+    ["import type { FastifyPluginAsync } from 'fastify'\nconst x: FastifyPluginAsync = f(1)", undefined],
+    ["import { FastifyPluginAsync } from 'fastify'\nexport default app(1)", undefined],
+    ["import Fastify from 'fastify'\nexport { Fastify }", undefined],
+    ["import path from 'node:path'\nimport x from 'fastify-plugin'\nconst app = x(1)", undefined],
+    ["import express from 'express'\nconst app = express()", undefined]
+  ]
+  for (const [code, name] of CASES) t.equal(find(t, { 'x.ts': code })?.name, name, code)
+})
+
+const APP = "const app = require('fastify')()"
+
+t.test('which file is the app', async t => {
+  const all = { 'lib/app.js': APP, 'src/deep/other.js': APP, 'a.js': APP, 'index.js': APP, 'web/server.mjs': APP }
+  const CASES: Array<[files: Files, manifest: object, path: string | undefined]> = [
+    [all, {}, 'index.js'],
+    [all, { main: './lib/app.js' }, 'lib/app.js'],
+    [all, { main: 'lib/app.js', scripts: { start: 'node --watch "web/server.mjs"' } }, 'web/server.mjs'],
+    [all, { main: '../a.js', scripts: { dev: 'x src/deep/other.js' } }, 'src/deep/other.js'],
+    [all, { main: 'missing.js' }, 'index.js'],
+    [{ 'src/deep/other.js': APP, 'src/main.js': APP }, {}, 'src/main.js'],
+    [{ 'test/app.js': APP, 'app.test.js': APP, 'types.d.ts': APP, 'app.txt': APP, '.x/app.js': APP }, {}, undefined],
+    [{ 'node_modules/x/app.js': APP, 'dist/app.js': APP, 'a/b/c/d/e/f/app.js': APP }, {}, undefined]
+  ]
+  for (const [files, manifest, path] of CASES) t.equal(find(t, files, manifest)?.path, path)
+})
+
+t.test('an app of fastify-cli is a plugin', async t => {
+  const scripts = { start: 'fastify start -l info app.js' }
+  const app = find(t, { 'app.js': 'module.exports = async function (fastify) {}' }, { scripts })
+  t.match(app, { path: 'app.js', name: 'fastify', isPlugin: true })
+  t.match(find(t, { 'app.js': APP }, { scripts }), { name: 'app', isPlugin: false })
+  t.equal(find(t, { 'app.js': '' }, { scripts: { start: 'node app.js' } }), undefined)
+})

@@ -1,0 +1,45 @@
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { isTaken, listFiles, readText, writeText } from '../../lib/init/folder.js'
+import { createFiles, snapshot } from '../fixtures/init-project.js'
+
+t.test('a new file never replaces another, and a failure is named', async t => {
+  const root = createFiles(t, { 'a.js': 'mine', b: '' })
+  t.throws(() => writeText(root, 'a.js', 'theirs', true), { message: 'a.js cannot be written: EEXIST' })
+  t.throws(() => writeText(root, 'b/c.js', '', true), { message: /^b\/c\.js cannot be written: E(?:EXIST|NOTDIR)$/ })
+  symlinkSync('nowhere', join(root, 'd.js'))
+  t.throws(() => writeText(root, 'd.js', '', true), { message: 'd.js cannot be written: EEXIST' })
+  writeText(root, 'a.js', 'more', false)
+  writeText(root, 'e/f/g.js', 'new', true)
+  t.match(snapshot(root), { 'a.js': 'more', 'e/f/g.js': 'new' })
+})
+
+t.test('a path is free, or taken, or leads out', async t => {
+  const root = createFiles(t, { 'a/b.js': '' })
+  symlinkSync('nowhere', join(root, 'c'))
+  symlinkSync('a', join(root, 'd'))
+  t.strictSame(['a/b.js', 'a', 'd/b.js', 'a/c.js', 'x/y/z', 'd/x'].map(path => isTaken(root, path)), [
+    true, true, true, false, false, false
+  ])
+  t.throws(() => isTaken(root, 'c'), { message: /^c is a symbolic link that leads out/ })
+  t.throws(() => isTaken(root, 'a/b.js/c'), { message: 'a/b.js is not a folder: nothing was written' })
+})
+
+t.test('the files of a project are listed up to a number and a depth', async t => {
+  const names = Array.from({ length: 5010 }, (_, index) => [`many/${index}.js`, ''])
+  t.equal(listFiles(createFiles(t, Object.fromEntries(names) as Record<string, string>)).length, 5000)
+  const root = createFiles(t, {
+    '1/2/3/4/5/x': '', '1/2/3/4/5/6/x': '', 'build/x': '', 'coverage/x': '', 'out/x': '', '.env': '', 'outer/x': ''
+  })
+  symlinkSync('.', join(root, 'loop'))
+  t.strictSame(listFiles(root), ['.env', '1/2/3/4/5/x', 'outer/x'])
+})
+
+t.test('a file that is not there has no text', async t => {
+  t.equal(readText(createFiles(t, {}), 'x'), undefined)
+})
+
+t.test('a folder that cannot be read has no files', async t => {
+  t.strictSame(listFiles(join(createFiles(t, {}), 'missing')), [])
+})

@@ -1,0 +1,53 @@
+import t from 'tap'
+import { createFiles, runInit, snapshot, type Files } from '../fixtures/init-project.js'
+
+const MANIFEST = { 'package.json': '{ "type": "module" }\n' }
+
+t.test('BETTER_AUTH_URL in .env.example', async t => {
+  const comment = '# The Better Auth server whose users may come in: its baseURL.'
+  const CASES: Array<[before: string | undefined, args: string[], after: string]> = [
+    [undefined, [], `${comment}\nBETTER_AUTH_URL=http://localhost:3000\n`],
+    ['', [], `${comment}\nBETTER_AUTH_URL=http://localhost:3000\n`],
+    ['A=1\n', ['http://a/'], `A=1\n${comment}\nBETTER_AUTH_URL=http://a\n`],
+    ['A=1', ['http://a'], `A=1\n${comment}\nBETTER_AUTH_URL=http://a\n`],
+    ['A=1\r\n', ['http://[::1]:3000'], `A=1\r\n${comment}\r\nBETTER_AUTH_URL=http://[::1]:3000\r\n`],
+    ['# BETTER_AUTH_URL=x\n', ['http://a'], `# BETTER_AUTH_URL=x\n${comment}\nBETTER_AUTH_URL=http://a\n`],
+    ['MY_BETTER_AUTH_URL=x\n', ['http://a'], `MY_BETTER_AUTH_URL=x\n${comment}\nBETTER_AUTH_URL=http://a\n`],
+    ['export BETTER_AUTH_URL = x\n', [], 'export BETTER_AUTH_URL = x\n'],
+    ['BETTER_AUTH_URL=http://a\n', ['http://b'], 'BETTER_AUTH_URL=http://a\n'],
+    [undefined, ['http://a/$(id)'], `${comment}\nBETTER_AUTH_URL='http://a/$(id)'\n`],
+    [undefined, ["http://a/it's"], `${comment}\nBETTER_AUTH_URL='http://a/it%27s'\n`],
+    [undefined, ['http://a/"`'], `${comment}\nBETTER_AUTH_URL=http://a/%22%60\n`]
+  ]
+  for (const [before, args, after] of CASES) {
+    const root = createFiles(t, { ...MANIFEST, ...before === undefined ? {} : { '.env.example': before } })
+    t.equal(runInit(root, ...args).status, 0)
+    t.equal(snapshot(root)['.env.example'], after)
+  }
+})
+
+t.test('what TypeScript needs for the test is a development dependency', async t => {
+  const CASES: Array<[devDependencies: object, added: string[]]> = [
+    [{ typescript: '6' }, ['@types/node', 'tsx']],
+    [{ typescript: '6', '@types/node': '24', tsx: '4' }, []],
+    [{ typescript: '6', 'ts-node': '10' }, ['@types/node']],
+    [{ typescript: '6', vitest: '4' }, ['@types/node']]
+  ]
+  for (const [devDependencies, added] of CASES) {
+    const root = createFiles(t, { 'package.json': JSON.stringify({ devDependencies }, null, 2) } satisfies Files)
+    runInit(root)
+    const found = JSON.parse(snapshot(root)['package.json']!) as Record<string, Record<string, string>>
+    const names = Object.keys(found.devDependencies!).filter(name => !Object.hasOwn(devDependencies, name))
+    t.strictSame(names.sort(), added)
+    t.strictSame(Object.keys(found.dependencies!), ['better-auth-fastify', 'fastify', 'fastify-plugin'])
+  }
+})
+
+t.test('dependencies of any kind are not added again', async t => {
+  const text = JSON.stringify({
+    peerDependencies: { fastify: '^5.8.4' }, devDependencies: { 'better-auth-fastify': '*', 'fastify-plugin': '^5.1.0' }
+  })
+  const root = createFiles(t, { 'package.json': text })
+  t.match(runInit(root).stdout, '  unchanged  package.json (has the dependencies)\n')
+  t.equal(snapshot(root)['package.json'], text)
+})

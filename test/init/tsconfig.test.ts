@@ -1,0 +1,31 @@
+import t from 'tap'
+import { readTsConfig } from '../../lib/init/tsconfig.js'
+import { createFiles } from '../fixtures/init-project.js'
+
+t.test('a tsconfig.json has comments, trailing commas and a base', async t => {
+  const root = createFiles(t, {
+    'tsconfig.json': `\uFEFF// Ours.
+{
+  /* "module": "amd" */
+  "extends": ["@tsconfig/node20", "./config/base"],
+  "compilerOptions": { "rootDir": "./a//b/", "paths": { "//*": ["/*,]"], }, },
+}`,
+    'config/base.json': '{ "extends": "./more.json", "compilerOptions": { "module": "ESNext", "rootDir": "x" } }',
+    'config/more.json': `{
+      "files": ["a.ts"], "compilerOptions": { "module": "amd", "rewriteRelativeImportExtensions": true }
+    }`
+  })
+  t.strictSame(readTsConfig(root), { module: 'esnext', rootDir: 'a/b/', hasInclude: true, importsTs: true })
+})
+
+t.test('what is not valid is left out', async t => {
+  const CASES = ['', 'null', '{ "compilerOptions": { "module": 1, "rootDir": [] } }', '{ "compilerOptions"', '[]']
+  for (const text of CASES) t.strictSame(readTsConfig(createFiles(t, { 'tsconfig.json': text })), {}, text)
+  t.equal(readTsConfig(createFiles(t, {})), undefined)
+})
+
+t.test('a circle ends, and no path leads out', async t => {
+  const text = '{ "extends": "./tsconfig.json", "compilerOptions": { "module": "x" } }'
+  const root = createFiles(t, { 'tsconfig.json': text })
+  t.strictSame(readTsConfig(root), { module: 'x' })
+})
