@@ -2,7 +2,7 @@ import t from 'tap'
 import { fetchJwks } from '../../lib/auth-server/fetch-jwks.js'
 import { createInProcessTransport, isResponse, type LocalServer } from '../../lib/auth-server/in-process.js'
 import { exchangeToken, type ExchangeResponse } from '../../lib/auth-server/token-exchange.js'
-import { VERSION } from '../../lib/auth-server/version.js'
+import { VERSION } from '../../lib/contract/version.js'
 import { ENTRIES } from '../fixtures/jwks-source.js'
 import { recordLog } from '../fixtures/log.js'
 

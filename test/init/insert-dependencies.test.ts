@@ -28,7 +28,9 @@ const CASES: Array<[title: string, before: string, after: string]> = [
   ['into the last of two: the one that counts',
     '{\n  "dependencies": {},\n  "dependencies": {\n    "a": "1"\n  }\n}',
     '{\n  "dependencies": {},\n  "dependencies": {\n    "a": "1",\n    "m": "^1"\n  }\n}'],
-  ['with spaces around the colon', '{ "dependencies" : { "a" : "1" } }', '{ "dependencies" : { "a" : "1", "m": "^1" } }']
+  ['with spaces around the colon',
+    '{ "dependencies" : { "a" : "1" } }',
+    '{ "dependencies" : { "a" : "1", "m": "^1" } }']
 ]
 
 for (const [title, before, after] of CASES) {

@@ -17,7 +17,9 @@ const CASES: Array<[title: string, manifest: object, files: Files, steps: Steps]
     ['npm install && npx tsx --test test/me.test.ts', `${ENV}npx tsx --env-file=.env server.ts`, '3001']],
   ['ts-node', { devDependencies: { 'ts-node': '10' } }, { 'a.ts': '' },
     [
-      'npm install && node --test -r ts-node/register test/me.test.ts', `${ENV}npx tsx --env-file=.env server.ts`, '3001'
+      'npm install && node --test -r ts-node/register test/me.test.ts',
+      `${ENV}npx tsx --env-file=.env server.ts`,
+      '3001'
     ]],
   ['ts-node and tsx', { devDependencies: { 'ts-node': '10', tsx: '4' } }, { 'a.ts': '', '.env': '' },
     ['npm install && npx tsx --test test/me.test.ts', 'npx tsx --env-file=.env server.ts', '3001']],

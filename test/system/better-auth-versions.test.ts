@@ -127,7 +127,8 @@ const ROWS: ReadonlyArray<readonly [feature: string, tryIt: (world: World) => Pr
 const TABLE = parsePage('docs/reference/compatibility.md').table('Better Auth')
 
 function installedOf (version: Version): string {
-  const { packages } = JSON.parse(readLock(`better-auth-${version}`)) as { packages: Record<string, { version: string }> }
+  const lock = readLock(`better-auth-${version}`)
+  const { packages } = JSON.parse(lock) as { packages: Record<string, { version: string }> }
   return packages['node_modules/better-auth']!.version
 }
 
