@@ -202,9 +202,11 @@ t.test('the program sets the exit status of its process', async t => {
   t.match(written(), [{ args: ["Unknown option '--bogus'\nTry: better-auth-fastify --help\n"] }])
   const [onError, ...others] = added()
   t.equal(others.length, 0)
-  const help = t.capture(process.stdout, 'write', () => true)
-  for (const args of [['--help'], ['init', '--help']]) t.equal(await main(args, process), 0)
-  t.match(help(), [{ args: [/^Usage: .* <command>/] }, { args: [/^Usage: better-auth-fastify init /] }])
+  const help: string[] = []
+  const stdout = { write: (text: string) => help.push(text) }
+  const streams = { cwd: process.cwd, stdout } as unknown as NodeJS.Process
+  for (const args of [['--help'], ['init', '--help']]) t.equal(await main(args, streams), 0)
+  t.match(help, [/^Usage: better-auth-fastify <command>/, /^Usage: better-auth-fastify init /])
   onError!(Object.assign(new Error('write'), { code: 'EPIPE' }))
   t.throws(() => { onError!(Object.assign(new Error('write'), { code: 'EIO' })) }, { code: 'EIO' })
 })
