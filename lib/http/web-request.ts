@@ -9,12 +9,14 @@ const OF_THE_CONNECTION = [
 /** What a proxy says about the client. Fastify reads it as `trustProxy` allows; anybody else must not believe it. */
 const OF_PROXIES = ['forwarded', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-proto']
 const HOST = /^[^\s/?#\\@]+$/
+/** What a URL parser removes or replaces, and a router does not: then Better Auth would see another path. */
+const REWRITTEN = /[\0-\x20\\]|\/(?:\.|%2e){1,2}(?=\/|$)/i
 
 /**
  * A request as Better Auth expects it. Where it comes from is what Fastify says: `request.ip`, `request.protocol` and
  * `request.host`, and no header of the client.
  *
- * @throws TypeError for a host that no URL can have.
+ * @throws TypeError for a host that no URL can have, or a path that is another one as a URL.
  */
 export function toWebRequest (
   request: FastifyRequest, { url: base, isDynamic, ipHeaders }: ResolvedAuth, signal: AbortSignal
@@ -25,6 +27,7 @@ export function toWebRequest (
   const origin = isDynamic ? `${protocol}://${host}` : new URL(base).origin
   // The target of a request may be an absolute URL (RFC 9112 §3.2.2).
   const path = request.url.replace(/^https?:\/\/[^/?#]*/i, '')
+  if (REWRITTEN.test(path.replace(/[?#].*$/s, ''))) throw new TypeError('invalid path')
   const body = method === 'GET' || method === 'HEAD' ? null : bodyOf(request)
   return new Request(origin + path, { method, headers: headersOf(request, ipHeaders), body, signal })
 }

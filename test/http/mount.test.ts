@@ -356,3 +356,42 @@ t.test('what cannot be mounted fails the boot', async t => {
     message: /base path "\/v1\/auth", and cannot be mounted below the prefix "\/v2"/
   })
 })
+
+t.test('Better Auth sees the path that the router saw', async t => {
+  const { app, requests } = await start(t)
+  // A route of the application in the place of one of Better Auth.
+  app.post('/api/auth/sign-up/email', async () => 'closed')
+  await app.listen()
+  const { port } = app.server.address() as AddressInfo
+  const post = async (path: string): Promise<number | undefined> => {
+    const request = httpRequest({ port, path, method: 'POST' }).end()
+    const [response] = await once(request, 'response')
+    response.resume()
+    return response.statusCode
+  }
+  for (const path of ['x/../sign-up/email', './sign-up/email', '%2e/sign-up/email', 'x/.%2E/sign-up/email',
+    'x/%2e%2e/sign-up/email', 'x\\..\\sign-up/email', 'sign-up\\email', 'sign-up/email/.', 'sign-up/email/x/..?a']) {
+    t.equal(await post(`/api/auth/${path}`), 400, path)
+  }
+  t.equal(requests.length, 0)
+  for (const path of ['.well-known/x', 'a..b/c.', '.../x', 'x?callbackURL=/../a\\b', 'x/%2E%2E%2E']) {
+    t.equal(await post(`/api/auth/${path}`), 200, path)
+  }
+})
+
+t.test('a response whose body was read is an error, without its headers', async t => {
+  const reads: Array<(response: Response) => unknown> = [
+    response => response.text(), response => response.body!.getReader()
+  ]
+  for (const read of reads) {
+    const { app } = await start(t, async () => {
+      const response = new Response('x', { headers: { 'Set-Cookie': 'session=secret' } })
+      await read(response)
+      return response
+    })
+    const response = await app.inject('/api/auth/x')
+    t.equal(response.statusCode, 500)
+    t.equal(response.headers['set-cookie'], undefined)
+    t.strictSame(response.json(), { statusCode: 500, error: 'Internal Server Error', message: 'Internal Server Error' })
+  }
+})
