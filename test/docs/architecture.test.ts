@@ -132,7 +132,6 @@ const WITHOUT_TEST = [
   'init/code.ts', 'init/diff.ts', 'init/init-error.ts', 'init/manifest.ts', 'init/project.ts', 'init/report.ts',
   'init/templates.ts', 'instance.ts',
   // connections/ends.test.ts has all of its tests, too.
-  'keys/key-watch.ts',
   // proof.test.ts and system/dpop.test.ts have all of their tests.
   'schemes/dpop/proof-key.ts', 'schemes/dpop/replay.ts', 'schemes/dpop/scheme.ts', 'schemes/dpop/target-uri.ts',
   'schemes/exchange-status.ts', 'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts',

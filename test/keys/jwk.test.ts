@@ -347,3 +347,18 @@ t.test('an RSA exponent of more than four bytes is weak: each check with it woul
   }
   t.equal(faultOf({ ...RSA_JWK, e: RSA_JWK.n }), 'weak', 'as long as n')
 })
+
+t.test('a modulus of 16,384 bits is accepted, also behind a zero byte', async t => {
+  const n = Buffer.alloc(2049, 0xff)
+  n[0] = 0
+  t.equal(n.toString('base64url').length, 2732)
+  t.equal(faultOf({ ...RSA_JWK, n: n.toString('base64url') }), 'ok')
+})
+
+t.test('alg may be the name of the Edwards curve (RFC 9864)', async t => {
+  for (const { jwk } of KINDS.slice(6)) {
+    const key = importJwk({ ...jwk, alg: jwk.crv })
+    t.equal(key.alg, 'EdDSA')
+    t.strictSame(key.algorithms, ['EdDSA'])
+  }
+})

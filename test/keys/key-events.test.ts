@@ -1,9 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
+import { JwksFetchError } from '../../lib/auth-server/find-jwks.js'
 import { CHANNELS } from '../../lib/contract/channels.js'
 import { MAX_ENTRIES } from '../../lib/keys/key-set.js'
 import {
-  ask, createTestStore, createWarmStore, DOWN, k1, k1Replaced, k2, settle, staleAfter, type TestStore
+  ask, AUTH_URL, createTestStore, createWarmStore, DOWN, k1, k1Replaced, k2, settle, staleAfter, type TestStore
 } from '../fixtures/key-store.js'
 import { createSigningKey } from '../fixtures/signing.js'
 
@@ -205,4 +206,57 @@ t.test('the log never holds a JWK or what a source failed with', async t => {
   const text = JSON.stringify(lines)
   t.equal(lines.length, 3)
   for (const secret of [k1.jwk.x, k2.jwk.x, jwk.d, 'said by the server']) t.notOk(text.includes(secret!))
+})
+
+t.test('a key that left is not called unusable because another entry is', async t => {
+  const setup = await createWarmStore({}, [k1, k2])
+  const lines = await fetchThrice(setup, [k1.jwk, { ...createSigningKey('ES256', 'k3').jwk, use: 'enc' }])
+  t.strictSame(lines, [['warn', LEFT, { kid: 'k2' }], ['warn', UNUSABLE, { kid: 'k3', fault: 'use' }]])
+})
+
+t.test('a second key under a known kid is a replaced key', async t => {
+  const setup = await createWarmStore()
+  t.strictSame(await fetchThrice(setup, [k1.jwk, k1Replaced.jwk]), [['warn', REPLACED, { kid: 'k1' }]])
+})
+
+t.test('20 unusable entries get a line each, and no line counts the others', async t => {
+  const setup = await createWarmStore()
+  const entries = Array.from({ length: 20 }, (_, i) => ({ ...k2.jwk, kid: `e${i}`, use: 'enc' }))
+  const lines = await fetchThrice(setup, [k1.jwk, ...entries])
+  t.strictSame(lines, entries.map(({ kid }) => ['warn', UNUSABLE, { kid, fault: 'use' }]))
+})
+
+t.test('an unusable entry in front of a known one is the only new one', async t => {
+  const setup = await createWarmStore()
+  const [one, two] = ['one', 'two'].map(kid => ({ ...k2.jwk, kid, use: 'enc' }))
+  await fetchThrice(setup, [k1.jwk, one])
+  t.strictSame(await fetchThrice(setup, [k1.jwk, two, one]), [['warn', UNUSABLE, { kid: 'two', fault: 'use' }]])
+})
+
+t.test('the line of a failure without a code of the system has none', async t => {
+  const setup = await createWarmStore()
+  setup.source.fault = new JwksFetchError('timeout')
+  setup.clock.advance(60_000)
+  await t.rejects(setup.store.ready())
+  const [[, , fields] = []] = newLines(setup)
+  t.strictSame(fields, { code: 'timeout', jwksUrl: setup.source.url, keys: 1 })
+})
+
+t.test('subscribers of the channels get each fetch and each change', async t => {
+  const messages: unknown[] = []
+  const listen = (message: unknown) => { messages.push(message) }
+  for (const name of [CHANNELS.jwksFetch, CHANNELS.keyChange]) {
+    subscribe(name, listen)
+    t.teardown(() => unsubscribe(name, listen))
+  }
+  const { store, source, clock } = createTestStore([k1.jwk])
+  const fetch = { authUrl: AUTH_URL, url: source.url, duration: 0 }
+  await store.ready()
+  t.strictSame(messages.splice(0), [
+    { ...fetch, outcome: 'ok', code: null }, { authUrl: AUTH_URL, kid: 'k1', change: 'found' }
+  ])
+  source.fault = DOWN
+  clock.advance(60_000)
+  await t.rejects(store.ready())
+  t.strictSame(messages, [{ ...fetch, outcome: 'error', code: 'connection_refused' }])
 })

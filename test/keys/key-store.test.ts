@@ -982,3 +982,46 @@ t.test('a clock that is set back', async t => {
     })
   }
 })
+
+t.test('a token with an unknown kid does not keep out one with a known kid, whose key is stale', async t => {
+  const { store, clock } = await createWarmStore({ maxAge: 1000, staleWhileRevalidate: 0, requestsPerMinute: 1 })
+  t.match(await ask(store, 'unknown'), UNKNOWN)
+  clock.advance(2000)
+  t.match(await ask(store), WAITED)
+})
+
+t.test('the error of an unknown kid has the URL of the JWKS and the first ten kids, for the log', async t => {
+  const keys = Array.from({ length: 12 }, (_, i) => ({ ...k1.jwk, kid: `k${i}` }))
+  const { store, source } = createTestStore(keys)
+  const kids = keys.slice(0, 10).map(({ kid }) => kid)
+  await t.rejects(async () => store.get('unknown', 'EdDSA'), { details: { kids, jwksUrl: source.url } })
+})
+
+t.test('what a connection that lasts needs to know of the keys', async t => {
+  const { store: { watched, ...store }, source, clock } = await createWarmStore()
+  const { key } = await ask(store)
+  let replaced = 0
+  watched.onReplaced(() => { replaced++ })
+
+  t.equal(watched.lossOf(key!), null)
+  t.equal(watched.refreshIn(), maxAge)
+  clock.advance(1000)
+  t.equal(watched.refreshIn(), maxAge - 1000)
+  clock.advance(staleIfError - 1001)
+  t.equal(watched.refreshIn(), 0)
+  t.equal(watched.lossOf(key!), null)
+  clock.advance(1)
+  t.equal(watched.lossOf(key!), 'jwks_unavailable')
+
+  source.fault = DOWN
+  await t.rejects(watched.refresh())
+  t.equal(watched.refreshIn(), 500, 'the pause after a failure')
+  t.equal(replaced, 0)
+  source.fault = undefined
+  await watched.refresh()
+  t.equal(watched.lossOf(key!), null)
+  source.keys = [k2.jwk]
+  await watched.refresh()
+  t.equal(watched.lossOf(key!), 'key_removed')
+  t.equal(replaced, 2)
+})
