@@ -39,13 +39,13 @@ export function decorateErrorResponses (fastify: FastifyInstance, settings: Chal
  * Logs a refusal of a hook that Fastify runs, or that code calls by hand. That code may catch the error, and something
  * else may write the response: if the response has the status of the latest refusal, it gets the headers nevertheless.
  *
- * @param reply - `undefined` if a caller by hand, in JavaScript, passed none.
+ * @param reply - a caller by hand may have passed none, or something else.
  */
 export function refuse (
   request: FastifyRequest, reply: FastifyReply | undefined, error: BetterAuthError, refusal: Refusal, isByHand = false
 ): void {
   const refusals = logRefusal(request, error, refusal)
-  if ((!isByHand && refusals.isInScope) || reply === undefined) return
+  if ((!isByHand && refusals.isInScope) || reply?.raw === undefined) return
   refusals.latest = error
   if (refusals.isWatched) return
   refusals.isWatched = true
