@@ -1,6 +1,6 @@
+import { VERSION } from '../contract/version.js'
 import { describeFailure, failureOf } from './failure.js'
 import { recordResponse, type Recording } from './record-response.js'
-import { VERSION } from '../contract/version.js'
 
 /** How something is fetched from the auth server. */
 export interface AuthServerRequest {

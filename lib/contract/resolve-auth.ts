@@ -153,7 +153,7 @@ function resolveMount (given: boolean | MountOptions = true, basePath: string): 
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** The fields of something that the application made, and that has any shape. */
+/** The fields of a value that the application passes, whatever its type is: all of them are `unknown`. */
 function fieldsOf (value: unknown): Fields {
   return Object(value) as Fields
 }

@@ -36,7 +36,7 @@ t.test('the files of a project are listed up to a number and a depth', async t =
   t.strictSame(listFiles(root), ['.env', '1/2/3/4/5/x', 'outer/x'])
 })
 
-t.test('a file that is not there has no text', async t => {
+t.test('readText() returns undefined for a file that does not exist', async t => {
   t.equal(readText(createFiles(t, {}), 'x'), undefined)
 })
 
