@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { chromium, type Locator, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { stops } from '../fixtures/examples.js'
-import { copyProject, freePorts, ROOT, start, TSX, type Running } from '../fixtures/program.js'
+import { copyProject, freePorts, ROOT, NODE, start, type Running } from '../fixtures/program.js'
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const isMissing = existsSync(CHROMIUM)
@@ -149,7 +149,7 @@ interface Demo extends Browser {
 async function startDemo (t: Test): Promise<Demo> {
   const [authPort, apiPort] = takesScreenshot ? [3000, 3001] as const : await freePorts(t)
   const apiUrl = `http://localhost:${apiPort}`
-  const example = start(t, copyProject(t), [...TSX, 'examples/demo/server.ts'], {
+  const example = start(t, copyProject(t), [...NODE, 'examples/demo/server.js'], {
     AUTH_PORT: String(authPort), PORT: String(apiPort)
   })
   const browser = await openBrowser(t)
