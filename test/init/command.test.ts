@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { main } from '../../lib/init/command.js'
+import { init } from '../../lib/init/command.js'
 import { VERSION } from '../../lib/contract/version.js'
 import { createFiles, runInit, snapshot, writeFiles } from '../fixtures/init-project.js'
 
@@ -230,7 +230,7 @@ t.test('the names in a project do not control the terminal', async t => {
 t.test('an error of the program itself is not hidden', async t => {
   const write = () => {}
   const cwd = () => { throw new Error('ENOENT') }
-  t.throws(() => main(['init'], { stdout: { write }, stderr: { write }, cwd }), { message: 'ENOENT' })
+  t.throws(() => init(['init'], { stdout: { write }, stderr: { write }, cwd }), { message: 'ENOENT' })
 })
 
 t.test('the ranges are those of this package', async t => {
