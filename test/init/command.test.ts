@@ -19,7 +19,7 @@ const PROJECT = { 'package.json': MANIFEST, 'app.js': APP }
 t.test('--help', async t => {
   const { status, stdout, stderr } = runInit('/', '--help')
   t.strictSame({ status, stderr }, { status: 0, stderr: '' })
-  for (const word of ['authUrl', '--dry-run', 'never\noverwrites']) t.match(stdout, word)
+  for (const word of ['authUrl', '--same-app', '--dry-run', 'never\noverwrites']) t.match(stdout, word)
   t.ok(stdout.split('\n').every(line => line.length < 100))
 })
 
