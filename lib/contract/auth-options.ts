@@ -4,7 +4,9 @@
 export interface AuthInstance {
   /** Responds to the requests below the base path. */
   readonly handler: (request: Request) => Promise<Response>
-  /** The options of `betterAuth()`: the plugin reads `baseURL`, `basePath`, `plugins`, `advanced` and `user`. */
+  /**
+   * The options of `betterAuth()`: the plugin reads `baseURL`, `basePath`, `plugins`, `advanced`, `user` and `session`.
+   */
   readonly options: object
   /** The server-side calls. Keys and sessions are read through them where they exist. */
   readonly api?: object | undefined

@@ -110,7 +110,7 @@ export interface BetterAuthOptions extends RoleOptions {
    * A TypeBox object with all properties of `UserSchema`, and with your own. Claims that it declares are validated, all
    * others are dropped, and a missing claim gets the `default` of its property. See `docs/guides/users.md`.
    *
-   * Default: `UserSchema`.
+   * Default: `UserSchema`; with `auth`, also the fields that its options and plugins add to the user.
    */
   userSchema?: TObject | undefined
   /**

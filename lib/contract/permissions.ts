@@ -1,3 +1,4 @@
+import type { RolesOf } from './auth-types.js'
 import type { Register } from './identity.js'
 
 /**
@@ -22,7 +23,9 @@ export type Actions<Action extends string = string> = readonly Action[] | {
   readonly connector?: 'AND' | 'OR' | undefined
 }
 
-type DeclaredRole = Register extends { roles: infer Roles } ? Roles[keyof Roles] : AccessRole
+type AuthRoles = Register extends { auth: infer Auth } ? RolesOf<Auth> : object
+type DeclaredRole = Register extends { roles: infer Roles } ? Roles[keyof Roles]
+  : keyof AuthRoles extends never ? AccessRole : AuthRoles[keyof AuthRoles]
 type StatementsOf<Role> = Role extends { readonly statements: infer Statements }
   ? Statements
   : Readonly<Record<string, readonly string[]>>
@@ -35,8 +38,14 @@ type ActionOf<Statements, Resource> = Statements extends unknown
   : never
 
 /**
+ * The name of a role. With {@link Register}'s `auth`, it is one of `admin({ roles })`, unless its `roles` are set.
+ */
+export type RoleName = Register extends { roles: unknown } ? string
+  : keyof AuthRoles extends never ? string : keyof AuthRoles & string
+
+/**
  * What a guard requires, as Better Auth's `hasPermission` takes it: actions by resource. One role must have all of it.
- * If {@link Register} declares the `roles` of the application, only their resources and actions are accepted.
+ * If {@link Register} declares the roles of the application, only their resources and actions are accepted.
  *
  * @example
  * app.authorize({ permissions: { project: ['create'], member: { actions: ['create', 'update'], connector: 'OR' } } })

@@ -1,7 +1,10 @@
 import * as Type from '@sinclair/typebox'
+import { readAuthFields, SESSION_FIELDS, USER_FIELDS, type AuthField } from './auth-fields.js'
 import { parseUrl } from './auth-server-urls.js'
 import type { AuthInstance, MountOptions } from './auth-options.js'
 import { invalid, option, readOptions, type OptionSchema } from './check-options.js'
+import type { AccessRole } from './permissions.js'
+import { pluginOf, recordOf, type UnknownRecord } from './record.js'
 import { InvalidOptionError } from './setup-errors.js'
 
 /** The option `auth`, resolved: what follows from the options of Better Auth itself. */
@@ -26,6 +29,10 @@ export interface ResolvedAuth {
   readonly exchanges: { readonly sessionToken: boolean, readonly apiKey: boolean }
   /** The headers from which it reads the IP address of a client. */
   readonly ipHeaders: readonly string[]
+  /** What a user and a session have beyond Better Auth's own columns. */
+  readonly fields: { readonly user: readonly AuthField[], readonly session: readonly AuthField[] }
+  /** The role objects of its `admin()`. */
+  readonly roles: Readonly<Record<string, AccessRole>> | undefined
   readonly mount: { readonly openapi: boolean } | false
 }
 
@@ -53,11 +60,11 @@ export function resolveAuth (server: AuthInstance, { authUrl, publicUrl, mount, 
     throw new InvalidOptionError('Option "authUrl" must not be set with "auth": the URL is the baseURL of ' +
       'betterAuth(). "authUrl" is for a Better Auth server in another process')
   }
-  const options = fieldsOf(server.options)
+  const options = recordOf(server.options)
   const base = readBaseUrl(options, publicUrl, env)
-  const jwt = fieldsOf(pluginOf(options, 'jwt'))
-  const { issuer, audience } = fieldsOf(fieldsOf(jwt.options).jwt)
-  const { jwksPath = '/jwks', remoteUrl } = fieldsOf(fieldsOf(jwt.options).jwks)
+  const jwt = recordOf(pluginOf(options, 'jwt'))
+  const { issuer, audience } = recordOf(recordOf(jwt.options).jwt)
+  const { jwksPath = '/jwks', remoteUrl } = recordOf(recordOf(jwt.options).jwks)
   if (jwt.id === undefined) {
     throw new InvalidOptionError('Option "auth" needs the plugin jwt(): betterAuth({ plugins: [jwt()] }), and the ' +
       'table for its keys')
@@ -66,8 +73,8 @@ export function resolveAuth (server: AuthInstance, { authUrl, publicUrl, mount, 
     throw new InvalidOptionError('Option "auth" must have its own keys, and not jwt({ jwks: { remoteUrl } }): set ' +
       '"authUrl" and "jwksPath" instead')
   }
-  const advanced = fieldsOf(options.advanced)
-  const cookies = fieldsOf(advanced.cookies)
+  const advanced = recordOf(options.advanced)
+  const cookies = recordOf(advanced.cookies)
   return {
     server,
     ...base,
@@ -76,25 +83,29 @@ export function resolveAuth (server: AuthInstance, { authUrl, publicUrl, mount, 
     jwksPath: jwksPath as string,
     cookiePrefix: textOf(advanced.cookiePrefix) ?? 'better-auth',
     cookieNames: {
-      sessionToken: textOf(fieldsOf(cookies.session_token).name),
-      sessionData: textOf(fieldsOf(cookies.session_data).name)
+      sessionToken: textOf(recordOf(cookies.session_token).name),
+      sessionData: textOf(recordOf(cookies.session_data).name)
     },
     isSecure: typeof advanced.useSecureCookies === 'boolean' ? advanced.useSecureCookies : isHttps(options, base, env),
     exchanges: {
       sessionToken: pluginOf(options, 'bearer') !== undefined, apiKey: pluginOf(options, 'api-key') !== undefined
     },
-    ipHeaders: ipHeadersOf(fieldsOf(advanced.ipAddress).ipAddressHeaders),
+    fields: {
+      user: readAuthFields(options, 'user', USER_FIELDS), session: readAuthFields(options, 'session', SESSION_FIELDS)
+    },
+    roles: rolesOf(recordOf(recordOf(pluginOf(options, 'admin')).options).roles),
+    ipHeaders: ipHeadersOf(recordOf(advanced.ipAddress).ipAddressHeaders),
     mount: resolveMount(mount, base.basePath)
   }
 }
 
 /** As Better Auth itself finds its URL, except that it also takes it from requests, where a client can forge it. */
 function readBaseUrl (
-  { baseURL, basePath = DEFAULT_BASE_PATH }: Fields, publicUrl: string | undefined, env: NodeJS.ProcessEnv
+  { baseURL, basePath = DEFAULT_BASE_PATH }: UnknownRecord, publicUrl: string | undefined, env: NodeJS.ProcessEnv
 ): Pick<ResolvedAuth, 'url' | 'basePath' | 'isDynamic'> {
   if (typeof basePath !== 'string') throw invalid('auth.options.basePath', 'a string', basePath)
   if (typeof baseURL === 'object' && baseURL !== null) {
-    const { fallback } = fieldsOf(baseURL)
+    const { fallback } = recordOf(baseURL)
     const url = publicUrl ?? fallback
     if (typeof url !== 'string') {
       throw new InvalidOptionError(`Option "${BASE_URL}" depends on each request, so that the issuer of the tokens ` +
@@ -129,10 +140,10 @@ function locate (origin: string, path: string): Pick<ResolvedAuth, 'url' | 'base
 }
 
 /** As Better Auth decides it. */
-function isHttps ({ baseURL }: Fields, { url, isDynamic }: Pick<ResolvedAuth, 'url' | 'isDynamic'>,
+function isHttps ({ baseURL }: UnknownRecord, { url, isDynamic }: Pick<ResolvedAuth, 'url' | 'isDynamic'>,
   { NODE_ENV }: NodeJS.ProcessEnv
 ): boolean {
-  const { protocol } = fieldsOf(baseURL)
+  const { protocol } = recordOf(baseURL)
   if (!isDynamic) return url.startsWith('https:')
   return protocol === 'https' || (protocol !== 'http' && NODE_ENV === 'production')
 }
@@ -142,6 +153,10 @@ function ipHeadersOf (headers: unknown): readonly string[] {
   return [...new Set(['x-forwarded-for', ...names.map(name => name.toLowerCase())])]
 }
 
+function rolesOf (roles: unknown): ResolvedAuth['roles'] {
+  return Object.keys(recordOf(roles)).length > 0 ? roles as Record<string, AccessRole> : undefined
+}
+
 function resolveMount (given: boolean | MountOptions = true, basePath: string): ResolvedAuth['mount'] {
   if (given === false) return false
   if (basePath === '') {
@@ -149,17 +164,6 @@ function resolveMount (given: boolean | MountOptions = true, basePath: string): 
       'that no route takes. Set its basePath, or mount it yourself with "mount: false"')
   }
   return readOptions(MOUNT_OPTIONS, given === true ? {} : given, 'mount.')
-}
-
-type Fields = Readonly<Record<string, unknown>>
-
-/** The fields of a value that the application passes, whatever its type is: all of them are `unknown`. */
-function fieldsOf (value: unknown): Fields {
-  return Object(value) as Fields
-}
-
-function pluginOf ({ plugins }: Fields, id: string): unknown {
-  return Array.isArray(plugins) ? plugins.find(plugin => fieldsOf(plugin).id === id) : undefined
 }
 
 function textOf (value: unknown): string | undefined {

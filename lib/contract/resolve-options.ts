@@ -105,7 +105,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     }),
     resource,
     dpop: resolveDpop(options.dpop, resource),
-    roles: resolveRoles(options.roles),
+    roles: options.roles === undefined ? rolesOfAuth(auth, options) : resolveRoles(options.roles),
     auth,
     rolesFrom: options.rolesFrom,
     organizationFrom: options.organizationFrom,
@@ -161,6 +161,11 @@ function resolveUserId ({ userId, sessionCookie }: AsRead): ResolvedOptions['use
       'cookie has the id of the user only')
   }
   return userId ?? 'equal'
+}
+
+/** With `rolesFrom`, roles may be those of an organization, which any user can name like those of `admin()`. */
+function rolesOfAuth (auth: ResolvedAuth | undefined, { rolesFrom }: AsRead): ResolvedRoles | undefined {
+  return rolesFrom === undefined ? resolveRoles(auth?.roles, 'auth.options.plugins.admin.roles') : undefined
 }
 
 function resolveSessionCookie (

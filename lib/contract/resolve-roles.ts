@@ -14,21 +14,23 @@ export interface ResolvedRole {
 const EXPECTS = 'a non-empty object with role objects of Better Auth by name, such as { editor: ac.newRole({ … }) }'
 
 /** Copies the roles once: later changes to the object have no effect. @throws InvalidOptionError */
-export function resolveRoles (given: Readonly<Record<string, AccessRole>> | undefined): ResolvedRoles | undefined {
+export function resolveRoles (
+  given: Readonly<Record<string, AccessRole>> | undefined, option = 'roles'
+): ResolvedRoles | undefined {
   if (given === undefined) return undefined
-  const roles = new Map(Object.entries(given).map(([name, role]) => [name, resolveRole(name, role)]))
-  if (roles.size === 0) throw invalid('roles', EXPECTS, given)
+  const roles = new Map(Object.entries(given).map(([name, role]) => [name, resolveRole(name, role, option)]))
+  if (roles.size === 0) throw invalid(option, EXPECTS, given)
   return roles
 }
 
-function resolveRole (name: string, role: unknown): ResolvedRole {
+function resolveRole (name: string, role: unknown, option: string): ResolvedRole {
   // The name of a role in a token ends at a comma.
   if (!/^(?!\s)[^,]+(?<!\s)$/.test(name)) {
-    throw invalid('roles', 'an object with names of roles, without commas or surrounding spaces', name)
+    throw invalid(option, 'an object with names of roles, without commas or surrounding spaces', name)
   }
   const { authorize, statements } = Object(role) as Record<'authorize' | 'statements', unknown>
   if (typeof authorize !== 'function') {
-    throw invalid(`roles.${name}`, 'a role object of Better Auth, made with newRole()', role)
+    throw invalid(`${option}.${name}`, 'a role object of Better Auth, made with newRole()', role)
   }
   return { authorize: request => authorize.call(role, request) as unknown, actions: readActions(statements) }
 }

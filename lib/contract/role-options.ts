@@ -9,7 +9,8 @@ export interface RoleOptions {
    * `createAccessControl().newRole()` made. The plugin reads the object once, at registration. See
    * `docs/guides/permissions.md`.
    *
-   * Default: unset; no guard can ask for permissions.
+   * Default: with `auth`, those of `admin({ roles })`, unless `rolesFrom` is set; else unset, and no guard can ask for
+   * permissions.
    */
   roles?: Readonly<Record<string, AccessRole>> | undefined
   /**

@@ -2,7 +2,7 @@ import * as Type from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { CheckUnavailableError, ForbiddenError } from '../contract/errors.js'
 import type { Claims, User } from '../contract/identity.js'
-import type { Permissions } from '../contract/permissions.js'
+import type { Permissions, RoleName } from '../contract/permissions.js'
 import { Scope } from '../contract/schema-parts.js'
 import type { Principal } from '../contract/principal.js'
 import { CallbackTimeoutError, isPending, settle } from '../contract/settle.js'
@@ -25,10 +25,10 @@ export interface Guard {
    * One of these roles, in the claim `role` as Better Auth's admin plugin writes it (separated by commas), or in an
    * array. The option `rolesFrom` replaces the claim.
    */
-  roles?: readonly string[] | undefined
+  roles?: readonly RoleName[] | undefined
   /**
    * Actions by resource, as Better Auth's `hasPermission` takes them: one role of the user must have them all. It needs
-   * the option `roles`.
+   * the option `roles`, or `auth` with `admin({ roles })`.
    */
   permissions?: Permissions | undefined
   /**

@@ -1,16 +1,21 @@
 import { posix } from 'node:path'
 import { findApp, sourcesOf, type App } from './find-app.js'
+import { AUTH_PLACES, findAuth, type AuthFile } from './find-auth.js'
+import { findRoute } from './find-route.js'
 import { listFiles, readText } from './folder.js'
+import { InitError } from './init-error.js'
 import { readManifest, type Manifest } from './manifest.js'
 import type { PackageManager, Project, Runner } from './project.js'
+import { pathsOf } from './templates.js'
 import { readTsConfig, type TsConfig } from './tsconfig.js'
 
 /**
  * Finds out what a project is. Reads files, and runs none of them.
  *
- * @throws InitError if there is no valid package.json.
+ * @param isSameApp - whether Better Auth runs in the app.
+ * @throws InitError if there is no valid package.json, or no Better Auth in the app.
  */
-export function findProject (root: string): Project {
+export function findProject (root: string, isSameApp = false): Project {
   const files = listFiles(root)
   const manifest = readManifest(root, files.length === 0)
   const tsConfig = readTsConfig(root)
@@ -20,11 +25,12 @@ export function findProject (root: string): Project {
   const extension = findExtension(files, manifest, tsConfig, source, isAutoload ? undefined : app)
   const language = /^[cm]?ts$/.test(extension) ? 'ts' : 'js'
   const tests = findTests(files, language === 'ts' ? tsConfig : undefined)
-  return {
+  const project: Omit<Project, 'ownRoute'> = {
     manifest,
     language,
     extension,
     modules: findModules(extension, manifest, tsConfig, app),
+    isVerbatim: tsConfig?.isVerbatim === true,
     importsTs: tsConfig?.importsTs === true,
     isAutoload,
     source: source ?? findSource(files, app, tsConfig),
@@ -32,9 +38,19 @@ export function findProject (root: string): Project {
     helper: isAutoload ? findHelper(root, files, tests) : undefined,
     runner: findRunner(manifest),
     app,
+    auth: isSameApp ? requireAuth(root, files) : undefined,
     packageManager: findPackageManager(files, manifest),
     hasEnv: files.includes('.env')
   }
+  return { ...project, ownRoute: findRoute(root, files, project, pathsOf(project)) }
+}
+
+/** An instance needs a database and a secret, which only the user can choose. */
+function requireAuth (root: string, files: readonly string[]): AuthFile {
+  const auth = findAuth(root, files)
+  if (auth !== undefined) return auth
+  throw new InitError('No file exports a Better Auth instance. Create one first, with your database: ' +
+    `https://www.better-auth.com/docs/installation (looked for ${AUTH_PLACES.join(', ')} and the like)`)
 }
 
 /** The folder with the `plugins/` and `routes/` of fastify-cli's projects; `undefined` without @fastify/autoload. */

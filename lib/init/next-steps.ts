@@ -1,3 +1,4 @@
+import { shellWord } from './code.js'
 import type { PackageManager, Project } from './project.js'
 import type { Paths } from './templates.js'
 
@@ -7,9 +8,9 @@ const EXEC: Record<PackageManager, string> = { npm: 'npx', pnpm: 'pnpm exec', ya
 /** The commands to try what init has written: one installs and tests, the others start the API and call it. */
 export function nextSteps (project: Project, paths: Paths): string[] {
   const { app, hasEnv, isAutoload, manifest: { scripts }, packageManager } = project
-  const server = paths.server ?? app?.path
-  const isFastifyStart = scripts.start !== undefined && /\bfastify start\b/.test(scripts.start)
-  const port = isFastifyStart || app === undefined ? '3001' : portOf(app.text)
+  const server = shellWord(paths.server ?? app?.path ?? '')
+  const isFastifyStart = runsFastifyStart(project)
+  const port = portOf(project)
   const dashes = packageManager === 'npm' ? '-- ' : ''
   const script = (['start', 'dev'] as const).find(name => scripts[name] !== undefined)
   const start = isFastifyStart
@@ -34,13 +35,14 @@ function runCommand ({ language, packageManager }: Project, args: string): strin
   return language === 'js' ? `node ${args}` : `${EXEC[packageManager]} tsx ${args}`
 }
 
-function testCommand (project: Project, { test }: Paths): string {
+function testCommand (project: Project, paths: Paths): string {
   const { language, manifest: { dependencies, scripts }, packageManager, runner } = project
   // What `npm init` writes is no test.
   if (scripts.test !== undefined && !scripts.test.includes('no test specified')) {
     return runScript(packageManager, 'test')
   }
   const exec = EXEC[packageManager]
+  const test = shellWord(paths.test)
   if (runner === 'vitest') return `${exec} vitest run ${test}`
   if (runner !== 'node:test') return `${exec} ${runner} ${test}`
   if (language === 'ts' && !dependencies.has('tsx') && dependencies.has('ts-node')) {
@@ -49,7 +51,13 @@ function testCommand (project: Project, { test }: Paths): string {
   return runCommand(project, `--test ${test}`)
 }
 
+function runsFastifyStart ({ manifest: { scripts: { start = '' } } }: Project): boolean {
+  return /\bfastify start\b/.test(start)
+}
+
 /** The port that the app listens on, as far as its text says so. */
-function portOf (text: string): string {
-  return /\bport\b[^\n]*?\b(\d{4,5})\b/i.exec(text)?.[1] ?? '3000'
+export function portOf (project: Project): string {
+  const { app } = project
+  if (app === undefined || runsFastifyStart(project)) return '3001'
+  return /\bport\b[^\n]*?\b(\d{4,5})\b/i.exec(app.text)?.[1] ?? '3000'
 }

@@ -1,6 +1,8 @@
 import { isTaken, readText } from './folder.js'
 import { InitError } from './init-error.js'
 import { insertDependencies } from './insert-dependencies.js'
+import { portOf } from './next-steps.js'
+import { notesOn } from './notes.js'
 import type { Project } from './project.js'
 import { linesForApp, pathsOf, pluginTemplate, routeTemplate, serverTemplate, type Paths } from './templates.js'
 import { testTemplate } from './test-template.js'
@@ -25,6 +27,8 @@ export interface Plan {
   readonly changes: readonly Change[]
   /** What the user adds to the app. */
   readonly lines: readonly string[] | undefined
+  /** What else the user has to know. */
+  readonly notes: readonly string[]
 }
 
 /** What the generated code needs, by name. */
@@ -48,7 +52,7 @@ const DEFAULT_AUTH_URL = 'http://localhost:3000'
 export function makePlan (root: string, project: Project, version: string, authUrl?: string): Plan {
   checkFastify(project)
   const paths = pathsOf(project)
-  const plugin = planFile(root, paths.plugin, pluginTemplate(project))
+  const plugin = planFile(root, paths.plugin, pluginTemplate(project, paths.plugin))
   // A route without the plugin would keep the app from starting.
   const isMissing = plugin.kind === 'keep' && !plugin.before.includes('better-auth-fastify')
   const others = [
@@ -62,8 +66,9 @@ export function makePlan (root: string, project: Project, version: string, authU
   })
   return {
     paths,
-    changes: [plugin, ...others, planManifest(root, project, version), planEnv(root, authUrl)],
-    lines: linesForApp(project, paths)
+    changes: [plugin, ...others, planManifest(root, project, version), planEnv(root, project, authUrl)],
+    lines: linesForApp(project, paths),
+    notes: notesOn(project, paths)
   }
 }
 
@@ -102,21 +107,23 @@ function planManifest (root: string, project: Project, version: string): Change 
   return { path, kind: note === '' ? 'same' : 'edit', before: text, after, note: note || 'has the dependencies' }
 }
 
-const ENV_COMMENT = '# The Better Auth server whose users may come in: its baseURL.\n'
-
-/** The line for the plugin's environment variable in the example that people copy. */
-function planEnv (root: string, authUrl: string | undefined): Change {
+/** The line for the environment variable in the example that people copy. */
+function planEnv (root: string, project: Project, authUrl: string | undefined): Change {
   const path = '.env.example'
-  const line = `BETTER_AUTH_URL=${envValue(authUrl ?? DEFAULT_AUTH_URL)}`
+  const [comment, url] = project.auth === undefined
+    ? ['# The Better Auth server whose users may come in: its baseURL.\n', authUrl ?? DEFAULT_AUTH_URL]
+    : ['# The URL of this app: the baseURL of Better Auth, unless the code sets one.\n',
+        `http://localhost:${portOf(project)}`]
+  const line = `BETTER_AUTH_URL=${envValue(url)}`
   if (!isTaken(root, path)) {
-    return { path, kind: 'create', before: '', after: `${ENV_COMMENT}${line}\n`, note: 'BETTER_AUTH_URL' }
+    return { path, kind: 'create', before: '', after: `${comment}${line}\n`, note: 'BETTER_AUTH_URL' }
   }
   const before = readText(root, path)!
   const [found] = /^[ \t]*(?:export[ \t]+)?BETTER_AUTH_URL[ \t]*=.*$/m.exec(before) ?? []
   if (found === undefined) {
     const eol = before.includes('\r\n') ? '\r\n' : '\n'
     const start = before === '' || before.endsWith('\n') ? before : before + eol
-    const after = `${start}${ENV_COMMENT}${line}\n`.replace(/\r?\n/g, eol)
+    const after = `${start}${comment}${line}\n`.replace(/\r?\n/g, eol)
     return { path, kind: 'edit', before, after, note: 'BETTER_AUTH_URL' }
   }
   const isOther = authUrl !== undefined && found.trim() !== line

@@ -1,4 +1,5 @@
 import type { App } from './find-app.js'
+import type { AuthFile } from './find-auth.js'
 import type { Manifest } from './manifest.js'
 
 export type Runner = 'node:test' | 'tap' | 'vitest' | 'jest'
@@ -8,8 +9,10 @@ export type PackageManager = 'npm' | 'pnpm' | 'yarn' | 'bun'
 export interface Project {
   readonly manifest: Manifest
   readonly language: 'ts' | 'js'
-  /** What the files are when they run. TypeScript is always written with `import`. */
+  /** What the files are when they run. */
   readonly modules: 'esm' | 'cjs'
+  /** Whether TypeScript compiles imports and exports as they are written (`verbatimModuleSyntax`). */
+  readonly isVerbatim: boolean
   /** Of new files: `ts`, `js`, `mjs` and so on. */
   readonly extension: string
   /** Whether imports name `.ts` files. */
@@ -24,6 +27,10 @@ export interface Project {
   readonly helper: string | undefined
   readonly runner: Runner
   readonly app: App | undefined
+  /** The Better Auth instance for the plugin; `undefined` if it runs in a server of its own. */
+  readonly auth: AuthFile | undefined
+  /** A file that may have a route `GET /me` already. */
+  readonly ownRoute: string | undefined
   readonly packageManager: PackageManager
   /** Whether there is a `.env`. */
   readonly hasEnv: boolean

@@ -7,7 +7,7 @@ const WORDS = { create: 'created', edit: 'changed', same: 'unchanged', keep: 'ke
 
 /** What init prints: what it found, what it did, what is left to do, and the commands to try it. */
 export function formatReport (project: Project, plan: Plan, isDryRun: boolean): string {
-  const { changes, lines, paths } = plan
+  const { changes, lines, notes, paths } = plan
   const kept = changes.filter(({ kind }) => kind === 'keep')
   const [test, start, call] = nextSteps(project, paths)
   return escapeControls([
@@ -16,6 +16,7 @@ export function formatReport (project: Project, plan: Plan, isDryRun: boolean): 
     changes.map(formatChange(isDryRun)).join(''),
     ...kept.map(({ path, after, note }) => `${path} ${note}. It should have this in it:\n\n${indent(after)}`),
     ...lines === undefined ? [] : [formatLines(project, lines)],
+    ...notes,
     ...project.runner === 'jest' ? [`${JEST}\n`] : [],
     `${isDryRun ? 'Nothing was written. ' : ''}To try it:\n\n${indent(`${test}\n${start}`)}`,
     `While it runs, this is refused with 401, because it has no token:\n\n${indent(call!)}`
@@ -29,12 +30,13 @@ export function isWritten ({ kind }: Change): boolean {
 const JEST = `Jest does not load ES modules by itself. If the test fails with "Cannot use import statement", read
 "Jest" in node_modules/better-auth-fastify/docs/guides/tooling.md.`
 
-function describe ({ isAutoload, language, modules, runner }: Project): string {
+function describe ({ auth, isAutoload, language, modules, runner }: Project): string {
   return [
     language === 'ts' ? 'TypeScript' : 'JavaScript',
     modules === 'esm' ? 'ES modules' : 'CommonJS',
     isAutoload ? 'plugins and routes loaded by @fastify/autoload' : 'no @fastify/autoload',
-    `tests with ${runner}`
+    `tests with ${runner}`,
+    ...auth === undefined ? [] : [`Better Auth in ${auth.path}`]
   ].join(', ')
 }
 

@@ -1,5 +1,6 @@
-import { importLines, pathBetween, quote, usesImport } from './code.js'
+import { exportStart, importLines, pathBetween, quote, syntaxOf } from './code.js'
 import type { Project } from './project.js'
+import { sameAppTemplate } from './same-app.js'
 
 /** The files that init writes. */
 export interface Paths {
@@ -10,7 +11,10 @@ export interface Paths {
   readonly server: string | undefined
 }
 
-export function pathsOf ({ app, extension, isAutoload, source, tests }: Project): Paths {
+export function pathsOf (
+  { app, extension, isAutoload, source, tests }:
+  Pick<Project, 'app' | 'extension' | 'isAutoload' | 'source' | 'tests'>
+): Paths {
   const server = `${source}server.${extension}`
   return isAutoload
     ? {
@@ -28,14 +32,17 @@ export function pathsOf ({ app, extension, isAutoload, source, tests }: Project)
 }
 
 /** Registers the plugin for the whole application. */
-export function pluginTemplate (project: Project): string {
-  const isImport = usesImport(project)
+export function pluginTemplate (project: Project, plugin: string): string {
+  if (project.auth !== undefined) return sameAppTemplate(project, project.auth, plugin)
+  const syntax = syntaxOf(project)
+  const isVerbatim = syntax === 'import-require'
   const isTyped = project.language === 'ts' && !project.isAutoload
-  const imports = importLines(isImport, [
-    [isTyped ? 'betterAuthPlugin, { type BetterAuthOptions }' : 'betterAuthPlugin', 'better-auth-fastify'],
-    ['fp', 'fastify-plugin']
+  const what = isTyped ? 'betterAuthPlugin, { type BetterAuthOptions }' : 'betterAuthPlugin'
+  const imports = importLines(syntax, [
+    [isVerbatim ? '{ betterAuthPlugin }' : what, 'better-auth-fastify'], ['fp', 'fastify-plugin']
   ])
-  const start = `${isImport ? 'export default' : 'module.exports ='} fp`
+  const type = isVerbatim ? "import('better-auth-fastify').BetterAuthOptions" : 'BetterAuthOptions'
+  const start = `${exportStart(syntax)} fp${isTyped ? `<${type}>` : ''}`
   // What @fastify/autoload passes are options of others.
   return project.isAutoload
     ? `${imports}// The environment variable BETTER_AUTH_URL is the URL of the Better Auth server.
@@ -44,7 +51,7 @@ ${start}(async fastify => {
 }, { name: 'auth' })
 `
     : `${imports}// Without authUrl, the environment variable BETTER_AUTH_URL is the URL of the Better Auth server.
-${start}${isTyped ? '<BetterAuthOptions>' : ''}(async (fastify, options) => {
+${start}(async (fastify, options) => {
   await fastify.register(betterAuthPlugin, options)
 }, { name: 'auth' })
 `
@@ -63,7 +70,7 @@ export function routeTemplate (project: Project): string {
 
 const me: FastifyPluginAsync = async fastify => {
 ${body}
-export default me
+${exportStart(syntaxOf(project))} me
 `
   }
   return project.modules === 'esm'
@@ -74,7 +81,7 @@ export default me
 /** A small server, for a project without one. */
 export function serverTemplate (project: Project, { plugin, route, server }: Paths): string {
   const from = (to: string) => pathBetween(project, server!, to)
-  const imports = importLines(usesImport(project), [
+  const imports = importLines(syntaxOf(project), [
     ['Fastify', 'fastify'], ['auth', from(plugin)], ['me', from(route)]
   ])
   const create = 'const app = Fastify({ logger: true })\n\n'
@@ -93,15 +100,14 @@ ${listen}.catch(error => {
 export function linesForApp (project: Project, { plugin, route }: Paths): string[] | undefined {
   const { app, isAutoload } = project
   if (app === undefined || isAutoload || /plugins\/auth\b/.test(app.text)) return undefined
-  const [fromPlugin, fromRoute] = [plugin, route].map(to => quote(pathBetween(project, app.path, to))) as [
-    string, string
-  ]
+  const from = (to: string) => pathBetween(project, app.path, to)
   const wait = project.modules === 'esm' || app.isPlugin ? 'await ' : ''
-  if (!usesImport(project)) {
-    return [fromPlugin, fromRoute].map(path => `${wait}${app.name}.register(require(${path}))`)
+  const syntax = syntaxOf(project)
+  if (syntax === 'require') {
+    return [plugin, route].map(path => `${wait}${app.name}.register(require(${quote(from(path))}))`)
   }
   return [
-    `import auth from ${fromPlugin}`, `import me from ${fromRoute}`, '',
+    ...importLines(syntax, [['auth', from(plugin)], ['me', from(route)]]).trimEnd().split('\n'), '',
     `${wait}${app.name}.register(auth)`, `${wait}${app.name}.register(me)`
   ]
 }

@@ -1,4 +1,4 @@
-import { importLines, pathBetween, usesImport } from './code.js'
+import { importLines, pathBetween, syntaxOf, type Syntax } from './code.js'
 import type { Project, Runner } from './project.js'
 import type { Paths } from './templates.js'
 
@@ -16,16 +16,21 @@ interface Dialect {
 
 const expectEqual = (found: string, expected: string) => `expect(${found}).toBe(${expected})`
 
-function dialectOf (runner: Runner, language: Project['language']): Dialect {
+function dialectOf (runner: Runner, language: Project['language'], syntax: Syntax): Dialect {
+  const isPlain = syntax !== 'import-require'
   switch (runner) {
     case 'node:test': return {
-      imports: [['{ test }', 'node:test'], ['{ strict as assert }', 'node:assert']],
+      imports: [
+        ['{ test }', 'node:test'],
+        // An assertion that narrows types needs a type of its own.
+        isPlain ? ['{ strict as assert }', 'node:assert'] : ['assert', 'node:assert/strict']
+      ],
       test: title => `test(${title}, async t => {`,
       after: call => `t.after(() => ${call})`,
       equal: (found, expected) => `assert.equal(${found}, ${expected})`
     }
     case 'tap': return {
-      imports: [['t', 'tap']],
+      imports: [[isPlain ? 't' : '{ t }', 'tap']],
       test: title => `t.test(${title}, async t => {`,
       after: call => `t.teardown(() => ${call})`,
       equal: (found, expected) => `t.equal(${found}, ${expected})`
@@ -51,11 +56,13 @@ afterAll(async () => { for (const close of closing) await close() })
 
 /** A test of the plugin and the route, with real tokens. */
 export function testTemplate (project: Project, { plugin, route, test }: Paths): string {
-  const { helper, isAutoload, language, runner } = project
-  const { imports, head = '', test: begin, after, equal } = dialectOf(runner, language)
+  const { auth, helper, isAutoload, language, runner } = project
+  const syntax = syntaxOf(project, true)
+  const { imports, head = '', test: begin, after, equal } = dialectOf(runner, language, syntax)
   const from = (to: string) => pathBetween(project, test, to)
-  const withHelper = helper !== undefined && (runner === 'node:test' || runner === 'tap')
-  const lines = importLines(usesImport(project, true), [
+  // Its app would have the Better Auth of the project, and the database of that.
+  const withHelper = auth === undefined && helper !== undefined && (runner === 'node:test' || runner === 'tap')
+  const lines = importLines(syntax, [
     ...imports,
     ['{ createTestIssuer }', 'better-auth-fastify/testing'],
     ...withHelper
@@ -64,11 +71,12 @@ export function testTemplate (project: Project, { plugin, route, test }: Paths):
   ])
   const environment = '  process.env.BETTER_AUTH_URL = issuer.authUrl\n'
   const app = `  const app = Fastify()\n  ${after('app.close()')}\n`
+  const register = isAutoload && auth === undefined
+    ? `${environment}${app}  await app.register(auth)\n`
+    : `${app}  await app.register(auth, { authUrl: issuer.authUrl })\n`
   const build = withHelper
     ? `${environment}  const app = await build(t)\n`
-    : isAutoload
-      ? `${environment}${app}  await app.register(auth)\n  await app.register(me, { prefix: '/me' })\n`
-      : `${app}  await app.register(auth, { authUrl: issuer.authUrl })\n  await app.register(me)\n`
+    : `${register}  await app.register(me${isAutoload ? ", { prefix: '/me' }" : ''})\n`
   return `${lines}${head}${begin("'GET /me needs a token of the auth server'")}
   // It signs tokens as a Better Auth server does.
   const issuer = await createTestIssuer()

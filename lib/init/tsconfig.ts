@@ -9,6 +9,7 @@ export interface TsConfig {
   readonly hasInclude?: boolean
   /** Whether imports name `.ts` files. */
   readonly importsTs?: boolean
+  readonly isVerbatim?: boolean
 }
 
 const MAX_EXTENDS = 5
@@ -23,12 +24,15 @@ export function readTsConfig (root: string, path = 'tsconfig.json', depth = 0): 
     .filter(base => typeof base === 'string' && base.startsWith('./') && depth < MAX_EXTENDS)
     .map(base => posix.join(posix.dirname(path), (base as string).replace(/(?:\.json)?$/, '.json')))
     .map(base => readTsConfig(root, base, depth + 1))
-  const { module, rootDir, allowImportingTsExtensions, rewriteRelativeImportExtensions } = options
+  const {
+    module, rootDir, allowImportingTsExtensions, rewriteRelativeImportExtensions, verbatimModuleSyntax
+  } = options
   return Object.assign({}, ...bases, {
     ...typeof module === 'string' && { module: module.toLowerCase() },
     ...typeof rootDir === 'string' && { rootDir: posix.normalize(rootDir) },
     ...(json.include ?? json.files) !== undefined && { hasInclude: true },
-    ...(allowImportingTsExtensions ?? rewriteRelativeImportExtensions) === true && { importsTs: true }
+    ...(allowImportingTsExtensions ?? rewriteRelativeImportExtensions) === true && { importsTs: true },
+    ...typeof verbatimModuleSyntax === 'boolean' && { isVerbatim: verbatimModuleSyntax }
   }) as TsConfig
 }
 

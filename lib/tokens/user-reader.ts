@@ -2,6 +2,7 @@ import type { Static } from '@sinclair/typebox'
 import { TokenInvalidError } from '../contract/errors.js'
 import { UserSchema, type User } from '../contract/identity.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
+import { readFields } from './auth-fields.js'
 import { readFlag } from './columns.js'
 import type { JsonObject } from './jws.js'
 
@@ -23,8 +24,13 @@ export function createUserReader (userId: ResolvedOptions['userId'] = 'either'):
  * @throws InvalidOptionError for a `userSchema` with a format that nobody knows.
  */
 export async function loadUserReader (
-  { userSchema: schema, userId }: Pick<ResolvedOptions, 'userSchema' | 'userId'>
+  { userSchema: schema, userId, auth }:
+  Pick<ResolvedOptions, 'userSchema' | 'userId'> & Partial<Pick<ResolvedOptions, 'auth'>>
 ): Promise<UserReader> {
+  const fields = auth?.fields.user ?? []
+  if (schema === undefined && fields.length > 0) {
+    return record => ({ ...toUser(record, userId), ...readFields(record, fields) }) as User
+  }
   if (schema === undefined || schema === UserSchema) return createUserReader(userId)
   const { createSchemaReader } = await import('./schema-reader.js')
   const readUser = createSchemaReader(schema)

@@ -151,3 +151,19 @@ t.test('the headers with the IP address of the client', async t => {
   const advanced = { ipAddress: { ipAddressHeaders: ['CF-Connecting-IP', 'x-forwarded-for', 5] } }
   t.strictSame(resolve({ baseURL, advanced }).auth!.ipHeaders, ['x-forwarded-for', 'cf-connecting-ip'])
 })
+
+t.test('the roles are those of admin(), unless the option or `rolesFrom` says otherwise', async t => {
+  const baseURL = 'https://app.example.com'
+  const authorize = () => ({ success: true })
+  const withRoles = (roles: unknown) => ({ baseURL, plugins: [JWT, { id: 'admin', options: { roles } }] })
+  const namesOf = (...args: Parameters<typeof resolve>) => [...resolve(...args).roles?.keys() ?? []]
+  t.strictSame(namesOf(withRoles({ admin: { authorize }, editor: { authorize } })), ['admin', 'editor'])
+  t.strictSame(namesOf(withRoles({ admin: { authorize } }), { roles: { clerk: { authorize } } }), ['clerk'])
+  t.strictSame(namesOf(withRoles({ admin: { authorize } }), { rolesFrom: () => 'admin' }), [])
+  for (const none of [undefined, null, {}, 5]) t.strictSame(namesOf(withRoles(none)), [])
+  const organization = { id: 'organization', options: { roles: { owner: { authorize } } } }
+  t.strictSame(namesOf({ baseURL, plugins: [JWT, organization] }), [])
+  const option = 'Option "auth.options.plugins.admin.roles'
+  t.match(messageOf(withRoles({ admin: 5 })), `${option}.admin" must be a role object`)
+  t.match(messageOf(withRoles({ 'a,b': { authorize } })), `${option}" must be an object`)
+})

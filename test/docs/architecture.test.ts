@@ -110,11 +110,13 @@ const WITHOUT_TEST = [
   // fetch-jwks.test.ts and token-exchange.test.ts have all of their tests.
   'auth-server/http-transport.ts', 'auth-server/transport.ts', 'cli.ts', 'contract/algorithms.ts',
   'contract/auth-options.ts',
-  'contract/auth-server-urls.ts', 'contract/credential-reasons.ts', 'contract/dpop-errors.ts',
+  'contract/auth-server-urls.ts', 'contract/auth-types.ts', 'contract/credential-reasons.ts', 'contract/dpop-errors.ts',
   'contract/dpop-options.ts', 'contract/dpop-reasons.ts', 'contract/error-codes.ts', 'contract/exchange-options.ts',
   'contract/exchange-schemas.ts', 'contract/fetch-failures.ts', 'contract/identity.ts', 'contract/jwks-options.ts',
   'contract/option-schemas.ts', 'contract/options.ts', 'contract/permissions.ts', 'contract/principal.ts',
-  'contract/reasons.ts', 'contract/refusal-details.ts',
+  'contract/reasons.ts',
+  // auth-fields.test.ts and resolve-auth.test.ts have all of its tests.
+  'contract/record.ts', 'contract/refusal-details.ts',
   // resolve-options.test.ts has its tests.
   'contract/resolve-dpop.ts',
   // guards/permissions.test.ts has its tests.

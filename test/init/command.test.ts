@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { main } from '../../lib/init/command.js'
+import { init } from '../../lib/init/command.js'
 import { VERSION } from '../../lib/contract/version.js'
 import { createFiles, runInit, snapshot, writeFiles } from '../fixtures/init-project.js'
 
@@ -19,7 +19,7 @@ const PROJECT = { 'package.json': MANIFEST, 'app.js': APP }
 t.test('--help', async t => {
   const { status, stdout, stderr } = runInit('/', '--help')
   t.strictSame({ status, stderr }, { status: 0, stderr: '' })
-  for (const word of ['authUrl', '--dry-run', 'never\noverwrites']) t.match(stdout, word)
+  for (const word of ['authUrl', '--same-app', '--dry-run', 'never\noverwrites']) t.match(stdout, word)
   t.ok(stdout.split('\n').every(line => line.length < 100))
 })
 
@@ -230,7 +230,7 @@ t.test('the names in a project do not control the terminal', async t => {
 t.test('an error of the program itself is not hidden', async t => {
   const write = () => {}
   const cwd = () => { throw new Error('ENOENT') }
-  t.throws(() => main(['init'], { stdout: { write }, stderr: { write }, cwd }), { message: 'ENOENT' })
+  t.throws(() => init(['init'], { stdout: { write }, stderr: { write }, cwd }), { message: 'ENOENT' })
 })
 
 t.test('the ranges are those of this package', async t => {

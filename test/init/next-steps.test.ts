@@ -40,6 +40,13 @@ const CASES: Array<[title: string, manifest: object, files: Files, steps: Steps]
     ['yarn install && yarn tap test/me.test.js', `${ENV}node --env-file=.env server.js`, '3001']],
   ['Jest with Bun', { devDependencies: { jest: '30' } }, { 'bun.lock': '' },
     ['bun install && bunx jest test/me.test.js', `${ENV}node --env-file=.env server.js`, '3001']],
+  ['folders with spaces', {}, { 'my app/app.js': APP, 'my app/test/a.js': '' },
+    ['npm install && node --test test/me.test.js', `${ENV}node --env-file=.env "my app/app.js"`, '3000']],
+  ['folders with characters of the shell', {}, { '$(x)`it\'s/app.js': APP },
+    ['npm install && node --test test/me.test.js', `${ENV}node --env-file=.env '$(x)\`it'\\''s/app.js'`, '3000']],
+  ['tests in a folder with spaces', { devDependencies: { jest: '30' } },
+    { 'tsconfig.json': '{ "compilerOptions": { "rootDir": "my src" } }' },
+    ['npm install && npx jest "my src/test/me.test.ts"', `${ENV}npx tsx --env-file=.env server.ts`, '3001']],
   ['scripts with Bun', { scripts: { test: 'x', start: 'y' } }, { 'bun.lock': '', 'app.js': APP },
     ['bun install && bun run test', 'bun run start', '3000']]
 ]

@@ -14,7 +14,7 @@ function templates (t: T, manifest: object, files: Files = {}) {
     project,
     paths,
     test: testTemplate(project, paths),
-    plugin: pluginTemplate(project),
+    plugin: pluginTemplate(project, paths.plugin),
     route: routeTemplate(project),
     server: paths.server === undefined ? undefined : serverTemplate(project, paths),
     lines: linesForApp(project, paths)

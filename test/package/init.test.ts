@@ -35,10 +35,22 @@ interface Project {
   readonly checks?: readonly string[]
   /** Instead of the command that init prints. */
   readonly test?: string
+  /** Whether Better Auth runs in the app. */
+  readonly isSameApp?: boolean
   readonly written: readonly string[]
 }
 
 const APP = "app.get('/', async () => ({ hello: 'world' }))\n"
+
+const AUTH = `betterAuth({
+  baseURL: 'http://localhost:3000',
+  secret: randomBytes(32).toString('hex'),
+  database: memoryAdapter({ user: [], session: [], account: [], verification: [], jwks: [] }),
+  emailAndPassword: { enabled: true },
+  user: { additionalFields: { plan: { type: ['free', 'pro'], defaultValue: 'free' } } },
+  plugins: [jwt()]
+})
+`
 
 const PROJECTS: readonly Project[] = [
   {
@@ -62,7 +74,49 @@ await app.listen({ port: 0 })
     written: ['src/plugins/auth.ts', 'src/routes/me.ts', 'test/me.test.ts']
   },
   {
-    title: 'JavaScript, ES modules, Vitest',
+    title: 'TypeScript, CommonJS with verbatimModuleSyntax, Better Auth in the app',
+    isSameApp: true,
+    files: {
+      'package.json': json({ dependencies: { fastify: '^5' }, devDependencies: { typescript: '^5', tsx: '^4' } }),
+      'tsconfig.json': json({
+        compilerOptions: {
+          module: 'nodenext',
+          target: 'es2022',
+          strict: true,
+          skipLibCheck: true,
+          noEmit: true,
+          verbatimModuleSyntax: true,
+          exactOptionalPropertyTypes: true
+        },
+        include: ['src', 'test']
+      }),
+      'src/app.ts': `import Fastify = require('fastify')
+
+const app = Fastify({ logger: true })
+${APP}
+app.get('/plan', { onRequest: [async (request, reply) => app.authenticate(request, reply)] }, async ({ user }) => {
+  return user.plan satisfies 'free' | 'pro' | null
+})
+void app.listen({ port: 0 })
+`,
+      'src/lib/auth.ts': `import crypto = require('node:crypto')
+import core = require('better-auth')
+import memory = require('better-auth/adapters/memory')
+import plugins = require('better-auth/plugins')
+
+const { randomBytes } = crypto
+const { memoryAdapter } = memory
+const { jwt } = plugins
+const auth = core.${AUTH}
+export = { auth }
+`
+    },
+    checks: ['npx tsc'],
+    written: ['src/plugins/auth.ts', 'src/routes/me.ts', 'test/me.test.ts']
+  },
+  {
+    title: 'JavaScript, ES modules, Vitest, Better Auth in the app',
+    isSameApp: true,
     files: {
       'package.json': json({ type: 'module', dependencies: { fastify: '^5' }, devDependencies: { vitest: '^4' } }),
       'index.js': `import Fastify from 'fastify'
@@ -70,7 +124,13 @@ await app.listen({ port: 0 })
 const app = Fastify({ logger: true })
 ${APP}
 await app.listen({ port: 0 })
-`
+`,
+      'auth.js': `import { randomBytes } from 'node:crypto'
+import { betterAuth } from 'better-auth'
+import { memoryAdapter } from 'better-auth/adapters/memory'
+import { jwt } from 'better-auth/plugins'
+
+export default ${AUTH}`
     },
     written: ['plugins/auth.js', 'routes/me.js', 'test/me.test.js']
   },
@@ -115,7 +175,8 @@ app.listen({ port: 0 })
 
 for (const project of PROJECTS) {
   t.test(project.title, { buffered: true }, async t => {
-    const { checks = [], generate, files, test, written } = project
+    const { checks = [], generate, files, isSameApp = false, test, written } = project
+    const where = isSameApp ? '--same-app' : server.origin
     const root = join(base, project.title.toLowerCase().replaceAll(/\W+/g, '-'))
     if (generate !== undefined) {
       // It refuses a folder that is there.
@@ -124,20 +185,22 @@ for (const project of PROJECTS) {
     }
     writeFiles(root, files ?? {})
     symlinkSync(join(base, 'node_modules'), join(root, 'node_modules'))
-    const sh = (command: string): Promise<Result> => run(root, ['sh', '-c', command])
+    const sh = (command: string): Promise<Result> => run(root, ['sh', '-c', withoutNpx(command)])
     const before = snapshot(root)
 
-    t.match(runInit(root, server.origin, '--dry-run'), { status: 0, stderr: '' })
+    t.match(runInit(root, where, '--dry-run'), { status: 0, stderr: '' })
     t.strictSame(snapshot(root), before, 'a dry run writes nothing')
 
-    const result = await run(root, [NODE, CLI, 'init', server.origin])
+    const result = project === PROJECTS[0]
+      ? await run(root, [NODE, CLI, 'init', where])
+      : runHere(root, where)
     t.match(result, { code: 0, stderr: '' })
     const after = snapshot(root)
     const added = Object.keys(after).filter(path => !Object.hasOwn(before, path))
     t.strictSame(added, [...written, '.env.example'].sort())
     const changed = Object.keys(before).filter(path => after[path] !== before[path])
     t.strictSame(changed, ['package.json'])
-    t.match(runInit(root, server.origin), { status: 0, stderr: '', stdout: /unchanged +package\.json/ })
+    t.match(runInit(root, where), { status: 0, stderr: '', stdout: /unchanged +package\.json/ })
     t.strictSame(snapshot(root), after, 'a second run changes nothing')
 
     addLines(root, result.stdout)
@@ -146,8 +209,18 @@ for (const project of PROJECTS) {
       const { code, stdout, stderr } = await sh(command)
       t.equal(code, 0, `${command}\n${stdout}${stderr}`)
     }
-    await request(t, root, startCommand!)
+    await request(t, root, startCommand!, isSameApp)
   })
+}
+
+function runHere (root: string, where: string): Result {
+  const { status, ...output } = runInit(root, where)
+  return { code: status, ...output }
+}
+
+/** npx runs the same program, after half a second of its own. */
+function withoutNpx (command: string): string {
+  return command.replace(/\bnpx (?=\w)/, 'node_modules/.bin/')
 }
 
 /** Does what init says: adds the lines to the app. */
@@ -163,17 +236,28 @@ function addLines (root: string, printed: string): void {
 }
 
 /** Starts the API with the command that init prints, and calls it. */
-async function request (t: Test, root: string, command: string): Promise<void> {
+async function request (t: Test, root: string, command: string, isSameApp: boolean): Promise<void> {
   t.notOk(existsSync(join(root, '.env')))
   const [copy, startCommand] = command.split(' && ') as [string, string]
   t.equal(copy, 'cp .env.example .env')
   copyFileSync(join(root, '.env.example'), join(root, '.env'))
-  const program = start(t, root, ['sh', '-c', startCommand.replace('--port 3001', '--port 0')], { PORT: '0' })
+  const anyPort = withoutNpx(startCommand).replace('--port 3001', '--port 0')
+  const program = start(t, root, ['sh', '-c', anyPort], { PORT: '0' })
   await program.printed('Server listening at http')
   const [origin] = /http:\/\/(?:127\.0\.0\.1|\[::1\]):\d+/.exec(program.stdout)!
   const refused = await fetch(`${origin}/me`)
   t.equal(refused.status, 401)
-  const accepted = await fetch(`${origin}/me`, { headers: { authorization: `Bearer ${token}` } })
+  const headers = isSameApp ? { cookie: await signUp(origin!) } : { authorization: `Bearer ${token}` }
+  const accepted = await fetch(`${origin}/me`, { headers })
   t.equal(accepted.status, 200)
   t.match(await accepted.json(), { name: 'Ada' })
+}
+
+async function signUp (origin: string): Promise<string> {
+  const response = await fetch(`${origin}/api/auth/sign-up/email`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', origin: 'http://localhost:3000' },
+    body: JSON.stringify({ name: 'Ada', email: 'ada@example.com', password: 'correct horse battery staple' })
+  })
+  return response.headers.getSetCookie().map(cookie => cookie.split(';')[0]).join('; ')
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
+import { createAccessControl } from 'better-auth/plugins/access'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type AuthInstance, type BetterAuthOptions } from '../../lib/index.js'
@@ -12,7 +13,7 @@ interface Packages {
   betterAuth (options: object): AuthInstance
   memoryAdapter (db: Database): unknown
   toNodeHandler (auth: unknown): Parameters<typeof createServer>[1]
-  admin (): object
+  admin (options?: object): object
   bearer (): object
   jwt (options?: object): object
 }
@@ -27,7 +28,16 @@ interface World {
   me (headers: Record<string, string>): Promise<number>
 }
 
-interface Settings { options?: BetterAuthOptions, rateLimit?: object, jwt?: object, server?: object }
+interface Settings {
+  options?: BetterAuthOptions
+  rateLimit?: object
+  jwt?: object
+  server?: object
+  /** Options of Better Auth beyond those that all tests have. */
+  own?: object
+  admin?: object
+  secret?: string
+}
 
 const PASSWORD = 'correct horse battery staple'
 
@@ -38,7 +48,8 @@ const TRANSPORTS: Record<string, (t: Test, version: Version, settings?: Settings
 }
 
 async function startWorld (
-  t: Test, version: Version, isLocal: boolean, { options = {}, rateLimit, jwt, server = {} }: Settings = {}
+  t: Test, version: Version, isLocal: boolean,
+  { options = {}, rateLimit, jwt, server = {}, own, admin, secret }: Settings = {}
 ): Promise<World> {
   const packages = await loadPackages(version) as unknown as Packages
   const db: Database = { user: [], session: [], account: [], verification: [], jwks: [] }
@@ -48,13 +59,14 @@ async function startWorld (
   const origin = isLocal ? 'http://localhost:3000' : `http://localhost:${await listen(remote)}`
   const auth = packages.betterAuth({
     baseURL: origin,
-    secret: randomBytes(32).toString('hex'),
+    secret: secret ?? randomBytes(32).toString('hex'),
     database: packages.memoryAdapter(db),
     emailAndPassword: { enabled: true, password: PLAIN_PASSWORDS },
     telemetry: { enabled: false },
     rateLimit: rateLimit ?? { enabled: false },
     logger: { disabled: true },
-    plugins: [packages.jwt(jwt), packages.admin(), packages.bearer()]
+    plugins: [packages.jwt(jwt), packages.admin(admin), packages.bearer()],
+    ...own
   })
   if (!isLocal) handlers.push(packages.toNodeHandler(auth)!)
   const log = captureLog()
@@ -88,12 +100,13 @@ async function startWorld (
   }
 }
 
-async function signUp ({ call }: World) {
+async function signUp ({ call }: World, fields: object = {}) {
   const email = `${randomBytes(6).toString('hex')}@example.com`
-  const response = await call('/sign-up/email', { name: 'Ada', email, password: PASSWORD })
+  const response = await call('/sign-up/email', { name: 'Ada', email, password: PASSWORD, ...fields })
   const { token, user } = await response.json() as { token: string, user: { id: string } }
   const cookies = response.headers.getSetCookie().map(cookie => cookie.split(';')[0]!)
-  return { id: user.id, email, token, cookie: cookies.find(text => text.startsWith('better-auth.session_token='))! }
+  const cookieOf = (name: string) => cookies.find(text => text.startsWith(`better-auth.${name}=`))!
+  return { id: user.id, email, token, cookie: cookieOf('session_token'), data: cookieOf('session_data') }
 }
 
 for (const version of VERSIONS.filter(version => version !== '1.5')) {
@@ -187,3 +200,70 @@ t.test('the rate limiter counts clients, and not the plugin', async t => {
   t.equal(await ask('203.0.113.8', '203.0.113.7'), 200, 'each client has its own limit')
   t.equal(await world.me({ cookie: ada.cookie }), 200, 'and the API still works')
 })
+
+const FIELDS = {
+  plan: { type: ['free', 'pro'], defaultValue: 'free' },
+  tenant: { type: 'string', required: false },
+  seats: { type: 'number' },
+  isBeta: { type: 'boolean', required: false },
+  bornAt: { type: 'date', required: false },
+  tags: { type: 'string[]', required: false },
+  settings: { type: 'json', required: false },
+  secretNote: { type: 'string', required: false, returned: false }
+}
+const BORN_AT = '1815-12-10T00:00:00.000Z'
+
+for (const version of ['1.7', '1.6'] as const) {
+  t.test(`request.user and request.session have what the options of Better Auth ${version} add`, async t => {
+    const secret = randomBytes(32).toString('hex')
+    const world = await startWorld(t, version, true, {
+      secret,
+      options: { sessionCookie: { secret } },
+      own: {
+        user: { additionalFields: FIELDS },
+        session: {
+          additionalFields: { device: { type: 'string', defaultValue: 'phone' } }, cookieCache: { enabled: true }
+        }
+      }
+    })
+    world.app.get('/session', async request => (request as unknown as { session: object | null }).session)
+    const given = { plan: 'pro', seats: 3, isBeta: true, bornAt: BORN_AT, tags: ['x'], settings: { a: 1 } }
+    const ada = await signUp(world, { ...given, secretNote: 'psst' })
+    t.match(world.db.user![0], { secretNote: 'psst', bornAt: new Date(BORN_AT) })
+    const response = await world.call('/token', undefined, { cookie: ada.cookie })
+    const { token } = await response.json() as { token: string }
+    const base = { id: ada.id, email: ada.email, name: 'Ada', emailVerified: false, image: null }
+    const user = {
+      ...base, ...given, tenant: null, role: 'user', banned: false, banReason: null, banExpires: null
+    }
+    for (const [what, headers] of Object.entries({
+      'the session token': { authorization: `Bearer ${ada.token}` },
+      'the JWT': { authorization: `Bearer ${token}` },
+      'the session cookie': { cookie: ada.cookie },
+      'its cache': { cookie: ada.data }
+    })) {
+      t.strictSame((await world.app.inject({ url: '/me', headers })).json(), user, what)
+    }
+    const session = (await world.app.inject({ url: '/session', headers: { cookie: ada.data } })).json()
+    t.match(session, { userId: ada.id, device: 'phone', impersonatedBy: null })
+
+    Object.assign(world.db.user![0]!, { seats: 'many' })
+    t.equal(await world.me({ cookie: ada.cookie }), 401)
+    t.ok(world.log.refusals().some(line => line.reason === 'claim_invalid' && line.claim === 'seats'))
+  })
+
+  t.test(`guards ask for the permissions of admin({ roles }) of Better Auth ${version}`, async t => {
+    const ac = createAccessControl({ project: ['create', 'delete'] })
+    const roles = { admin: ac.newRole({ project: ['create', 'delete'] }), user: ac.newRole({ project: ['create'] }) }
+    const world = await startWorld(t, version, true, { admin: { ac, roles } })
+    const { app } = world
+    app.get('/create', { onRequest: app.authorize({ permissions: { project: ['create'] } }) }, async () => 'ok')
+    app.get('/delete', { onRequest: app.authorize({ permissions: { project: ['delete'] } }) }, async () => 'ok')
+    t.throws(() => app.authorize({ permissions: { project: ['remove'] } }), { message: /the action "remove"/ })
+    const ada = await signUp(world)
+    const ask = async (url: string) => (await app.inject({ url, headers: { cookie: ada.cookie } })).statusCode
+    t.strictSame([await ask('/create'), await ask('/delete')], [200, 403])
+    Object.assign(world.db.user![0]!, { role: 'user,admin' })
+    t.equal(await ask('/delete'), 200)
+  })
+}

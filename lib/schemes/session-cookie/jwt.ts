@@ -2,6 +2,7 @@ import { TokenInvalidError } from '../../contract/errors.js'
 import type { Session } from '../../contract/identity.js'
 import type { ResolvedOptions, ResolvedSessionCookie } from '../../contract/resolve-options.js'
 import { readAuthorizationClaims, readOrganization } from '../../tokens/authorization-claims.js'
+import { readFields } from '../../tokens/auth-fields.js'
 import { alsoIssuer, checkIssuer, SESSION_COOKIE_AUDIENCE } from '../../tokens/claims.js'
 import type { JsonObject } from '../../tokens/jws.js'
 import { USER } from '../../tokens/principal.js'
@@ -26,6 +27,7 @@ export function sessionCookieProfile (
   readUser: UserReader
 ): TokenProfile {
   const { algorithms } = options
+  const fields = options.auth?.fields.session ?? []
   // Better Auth signs the cookie as the origin of its `baseURL`, whatever issuer its access tokens have.
   const issuer = alsoIssuer(options.issuer, options.publicUrl)
 
@@ -52,7 +54,7 @@ export function sessionCookieProfile (
         principal: USER,
         // The verified id: a custom field of the user named `sub` must not replace it.
         user: readUser({ ...user, sub: user.id }),
-        session: session as unknown as Session,
+        session: { ...session, ...readFields(session, fields, 'session_invalid') } as unknown as Session,
         authorization: readAuthorizationClaims(user, readOrganization({ id: session.activeOrganizationId })),
         endsAt
       }
