@@ -7,6 +7,7 @@ import { captureLog, type LogCapture } from '../fixtures/api.js'
 import { createClock, useClock, type Clock } from '../fixtures/clock.js'
 import { startSessionServer, type Person, type SessionServer } from '../fixtures/exchange.js'
 import { VIAS, type Via } from '../fixtures/local-server.js'
+import { loadPackages } from '../fixtures/oauth-packages.js'
 
 interface Api { readonly app: FastifyInstance, readonly log: LogCapture }
 interface Reply { status: number, body: Record<string, unknown>, headers: Record<string, unknown> }
@@ -133,6 +134,27 @@ test('a banned user', async (t, via) => {
   server.ban(ada)
   clock.advance(60_000)
   t.match(await ask(api, bySessionToken(ada)), { status: 403, body: { code: 'FST_BETTER_AUTH_FORBIDDEN' } })
+})
+
+test('whoever a hook of Better Auth refuses', async (t, via) => {
+  const { APIError, createAuthMiddleware } = await loadPackages('1.7') as unknown as {
+    APIError: new (status: string, body?: object) => Error
+    createAuthMiddleware (hook: (context: { path: string }) => Promise<void>): unknown
+  }
+  let refuse: (() => Error) | undefined
+  const before = createAuthMiddleware(async ({ path }) => {
+    if (refuse !== undefined && ['/token', '/get-session'].includes(path)) throw refuse()
+  })
+  const server = await startSessionServer(t, { via, hooks: { before } })
+  for (const error of [() => new APIError('UNAUTHORIZED'), () => new APIError('FORBIDDEN', { code: 'BLOCKED' })]) {
+    const api = await startApi(t, server, { exchange: { maxAge: 0 } })
+    const ada = await server.signUp()
+    t.equal(await statusOf(api, byCookie(ada)), 200)
+    refuse = error
+    t.equal(await statusOf(api, byCookie(ada)), 401)
+    t.equal(api.log.refusals().at(-1)!.reason, 'credential_refused')
+    refuse = undefined
+  }
 })
 
 test('guards judge the JWT behind a credential as any other', async (t, via) => {
