@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { transformSync } from 'esbuild'
 import t, { type Test } from 'tap'
 import { startAuthServer } from '../fixtures/auth-server.js'
 import { BLOCKS as ALL, read, TESTED_ELSEWHERE, toProgram, type PageBlock } from '../fixtures/docs.js'
@@ -54,11 +55,11 @@ t.test('all blocks compile, those of JavaScript too', async t => {
       extends: '../tsconfig.json', compilerOptions: { rootDir: '..' }, include: ['*.ts']
     }))
   }
-  // One process for all: the compiler is faster once it is warm.
+  // The newest compiler is by far the fastest.
   const names = programs.map((_, index) => `compiled-${index}`)
-  const tsc = start(t, project, [process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', ...names])
-  t.match(await tsc.exit, { code: 0 })
-  t.equal(tsc.stdout, '')
+  const tsc = start(t, project, [process.execPath, join(ROOT, 'node_modules/typescript-7/bin/tsc'), '-b', ...names])
+  const { code } = await tsc.exit
+  t.strictSame([tsc.stdout, tsc.stderr, code], ['', '', 0])
 })
 
 /** Whether a block must be a whole program: it makes an app, listens or is a test. */
@@ -85,8 +86,7 @@ async function checkPrograms (t: Test, blocks: readonly PageBlock[]): Promise<vo
       t.ok(verbs.includes(verb!), command)
       if (!program.isTest) t.match(code, /\.listen\(/)
       if (language === 'js') return
-      const { status } = spawnSync(process.execPath, ['--check', '--input-type=module'], { input: code })
-      t.not(status, 0, 'what Node.js can run is JavaScript')
+      t.throws(() => transformSync(code, { loader: 'js', logLevel: 'silent' }), 'it is not JavaScript')
     })
   }
 }

@@ -7,7 +7,8 @@ import { startIssuer } from '../fixtures/test-issuer.js'
 // The blocks that are whole programs, each started as its first line says. code-blocks.test.ts has the others, and
 // realtime.test.ts those with sockets.
 
-const startProgram = createProgramStarter(copyProject(t))
+const project = copyProject(t)
+const startProgram = createProgramStarter(project)
 
 t.setTimeout(600_000)
 
@@ -262,6 +263,7 @@ t.test('the quick start', async t => {
     const [authPort, apiPort] = await freePorts(t)
     const moved = (code: string) => code.replaceAll(':3000', `:${authPort}`)
       .replace('listen(3000,', `listen(${authPort},`).replaceAll('3001', String(apiPort))
+    const startProgram = createProgramStarter(project, true)
     const authServer = startProgram(t, auth!, {}, moved(auth!.code))
     await authServer.printed(`Listening at http://localhost:${authPort}\n`)
     await startProgram(t, api!, {}, moved(api!.code)).printed('Server listening at')

@@ -230,7 +230,9 @@ t.test('the compiled program', async t => {
   interface Output { code: number | null, stdout: string, stderr: string }
 
   function run (args: readonly string[], input: string, isRead = true): Promise<Output> {
-    const child = spawn(process.execPath, [program, ...args], { env: {}, timeout: 60_000 })
+    // Without what tap preloads into programs.
+    const command = ['-u', 'NODE_OPTIONS', process.execPath, program, ...args]
+    const child = spawn('env', command, { env: { PATH: process.env.PATH }, timeout: 60_000 })
     const output = { stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (text: string) => { output.stdout += text })
     child.stderr.setEncoding('utf8').on('data', (text: string) => { output.stderr += text })

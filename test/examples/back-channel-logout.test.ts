@@ -13,7 +13,7 @@ import { parsePage, read } from '../fixtures/docs.js'
 import type { Fields } from '../fixtures/oauth-packages.js'
 import type { SignedIn } from '../fixtures/oauth-protocol.js'
 import { RESOURCE, startOAuthServer, type OAuthServer } from '../fixtures/oauth-server.js'
-import { copyProject, freePorts, start, TSX } from '../fixtures/program.js'
+import { copyProject, freePorts, NODE, start } from '../fixtures/program.js'
 import { createSigningKey, encode, signHmac, signJws, type SigningKey } from '../fixtures/signing.js'
 
 const GUIDE = 'docs/guides/revocation.md'
@@ -86,10 +86,10 @@ t.test('examples/back-channel-logout.ts, with a real Better Auth server', async 
   const recorder = await startRecorder(t, api + PATH)
   // Better Auth registers public host names only.
   Object.assign(server.db.oauthClient![0]!, { backchannelLogoutUri: recorder.url })
-  const example = start(t, project, [...TSX, 'examples/back-channel-logout.ts'], {
+  const example = start(t, project, [...NODE, 'examples/back-channel-logout.js'], {
     BETTER_AUTH_URL: server.origin, CLIENT_ID: client.clientId, PORT: String(port)
   })
-  const nameless = start(t, project, [...TSX, 'examples/back-channel-logout.ts'], { CLIENT_ID: '' })
+  const nameless = start(t, project, [...NODE, 'examples/back-channel-logout.js'], { CLIENT_ID: '' })
   await example.printed('Server listening at')
 
   const post = (body: string | URLSearchParams | undefined, headers: Record<string, string> = FORM) =>

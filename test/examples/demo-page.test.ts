@@ -4,7 +4,7 @@ import { build } from 'esbuild'
 import { chromium, type Locator, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { stops } from '../fixtures/examples.js'
-import { copyProject, freePorts, ROOT, start, TSX, type Running } from '../fixtures/program.js'
+import { copyProject, freePorts, ROOT, NODE, start, type Running } from '../fixtures/program.js'
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const isMissing = existsSync(CHROMIUM)
@@ -150,7 +150,7 @@ interface Demo extends Browser {
 async function startDemo (t: Test, project: string, browser: Browser, ...flags: string[]): Promise<Demo> {
   const [authPort, apiPort] = takesScreenshot ? [3000, 3001] as const : await freePorts(t)
   const apiUrl = `http://localhost:${apiPort}`
-  const example = start(t, project, [...TSX, 'examples/demo/server.ts', ...flags], {
+  const example = start(t, project, [...NODE, 'examples/demo/server.js', ...flags], {
     AUTH_PORT: String(authPort), PORT: String(apiPort)
   })
   await example.printed(`-i ${apiUrl}/me\n`)

@@ -4,7 +4,9 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { withoutCurl } from '../fixtures/examples.js'
-import { copyProject, freePorts, get, isFree, paste, start, take, TSX, type Running } from '../fixtures/program.js'
+import {
+  copyProject, freePorts, get, isFree, NODE, paste, start, take, toJavaScript, type Running
+} from '../fixtures/program.js'
 
 const project = copyProject(t)
 
@@ -167,7 +169,7 @@ t.test('an unusable port is one line on stderr', async t => {
     t.test(`${name} is taken`, async t => {
       const [free] = await freePorts(t)
       const { port } = await take(t)
-      const example = start(t, project, [...TSX, 'examples/demo/server.ts'], {
+      const example = start(t, project, [...NODE, 'examples/demo/server.js'], {
         AUTH_PORT: String(free), PORT: String(free), [name]: String(port)
       })
       t.strictSame(await example.exit, { code: 1, signal: null })
@@ -179,7 +181,7 @@ t.test('an unusable port is one line on stderr', async t => {
 
   t.test('it is not a port', async t => {
     // All in one process: `exit` throws, so that it does not end.
-    writeFileSync(join(project, 'ports.ts'), `
+    writeFileSync(join(project, 'ports.js'), toJavaScript(`
       import { readPort } from './examples/support.js'
       const said: string[] = []
       console.error = line => { said.push(line) }
@@ -189,9 +191,9 @@ t.test('an unusable port is one line on stderr', async t => {
         try { said.push(String(readPort('PORT', 3001))) } catch (error) { said.push((error as Error).message) }
       }
       console.log(JSON.stringify(said))
-    `)
+    `))
     const invalid = ['0', '65536', '3e3', '-1', '0x1', ' 1', 'http']
-    const program = start(t, project, [...TSX, 'ports.ts', ...invalid, '1', '65535', ''])
+    const program = start(t, project, [...NODE, 'ports.js', ...invalid, '1', '65535', ''])
     t.match(await program.exit, { code: 0 }, program.stderr)
     t.strictSame(JSON.parse(program.stdout), [
       ...invalid.flatMap(text => [`PORT must be a port from 1 to 65535, got "${text}"`, 'exit 1']), '1', '65535', '3001'

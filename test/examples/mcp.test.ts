@@ -7,7 +7,7 @@ import { createAgent, LOOPBACK_URI } from '../fixtures/mcp-agent.js'
 import type { Fields } from '../fixtures/oauth-packages.js'
 import { startOAuthServer, type OAuthServer } from '../fixtures/oauth-server.js'
 import { OTHER_RESOURCE } from '../fixtures/oauth-tokens.js'
-import { copyProject, freePorts, start, TSX, type Running } from '../fixtures/program.js'
+import { copyProject, freePorts, NODE, start, toJavaScript, type Running } from '../fixtures/program.js'
 
 const project = copyProject(t)
 const { blocks } = parsePage('docs/guides/mcp.md')
@@ -31,7 +31,7 @@ t.test('the guide shows the program as it is, but for the first line', async t =
 interface Started { example: Running, url: string, server: OAuthServer }
 
 /** A real Better Auth server with the options of `mcp()` that the guide shows, and the example beside it. */
-async function startBoth (t: Test, file = 'examples/mcp.ts', more: Fields = {}): Promise<Started> {
+async function startBoth (t: Test, file = 'examples/mcp.js', more: Fields = {}): Promise<Started> {
   const [port] = await freePorts(t)
   const url = RESOURCE.replace('3001', String(port))
   const [, options] = /mcp\((.*)\)/s.exec(blockWith('loginPage'))!
@@ -40,7 +40,7 @@ async function startBoth (t: Test, file = 'examples/mcp.ts', more: Fields = {}):
   const server = await startOAuthServer(t, {
     plugin: 'mcp', resources: [url, OTHER_RESOURCE], provider: { ...provider, resource: url, ...more }
   })
-  const example = start(t, project, [...TSX, file], { BETTER_AUTH_URL: server.origin, PORT: String(port) })
+  const example = start(t, project, [...NODE, file], { BETTER_AUTH_URL: server.origin, PORT: String(port) })
   await example.printed('Server listening at')
   return { example, url, server }
 }
@@ -219,8 +219,8 @@ t.test('what the guide says beside the program', async t => {
     .replace('() => result(own)', "() => { throw new Error('no') }")
     .replace('() => result(principal)', '({ requestInfo }) => result(requestInfo!.headers)')
     .replace('origins: readonly string[] = []', `origins = ['${PAGE}']\n${blockWith('fastifyCors')}`)
-  writeFileSync(join(project, 'examples/mcp-pages.ts'), code)
-  const { url, server } = await startBoth(t, 'examples/mcp-pages.ts', { scopes: ['offline_access', 'notes:read'] })
+  writeFileSync(join(project, 'examples/mcp-pages.js'), toJavaScript(code))
+  const { url, server } = await startBoth(t, 'examples/mcp-pages.js', { scopes: ['offline_access', 'notes:read'] })
 
   t.test('a page of a known origin can read responses and challenges, and no other page can', async t => {
     const preflight = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { linesOf, refusesPort, stops, withoutCurl } from '../fixtures/examples.js'
-import { copyProject, freePorts, get, paste, start, TSX } from '../fixtures/program.js'
+import { copyProject, freePorts, get, paste, NODE, start } from '../fixtures/program.js'
 
 const project = copyProject(t)
 
@@ -8,7 +8,7 @@ t.setTimeout(300_000)
 
 t.test('examples/metrics.ts counts requests, fetches and key changes, and reports its health', async t => {
   const [authPort, apiPort] = await freePorts(t)
-  const example = start(t, project, [...TSX, 'examples/metrics.ts'], {
+  const example = start(t, project, [...NODE, 'examples/metrics.js'], {
     AUTH_PORT: String(authPort), PORT: String(apiPort)
   })
   await example.printed(`curl -sS -w '\\n' http://localhost:${apiPort}/health\n`)
@@ -36,4 +36,4 @@ t.test('examples/metrics.ts counts requests, fetches and key changes, and report
   await stops(t, example, 'SIGTERM', [authPort, apiPort])
 })
 
-t.test('an invalid port is one line on stderr', t => refusesPort(t, project, 'examples/metrics.ts'))
+t.test('an invalid port is one line on stderr', t => refusesPort(t, project, 'examples/metrics.js'))

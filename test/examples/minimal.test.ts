@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startAuthServer } from '../fixtures/auth-server.js'
-import { copyProject, freePorts, get, start, TSX } from '../fixtures/program.js'
+import { copyProject, freePorts, get, NODE, start } from '../fixtures/program.js'
 
 const project = copyProject(t)
 
@@ -10,7 +10,7 @@ t.test('examples/minimal.ts verifies tokens of the server at BETTER_AUTH_URL', a
   const auth = await startAuthServer()
   t.teardown(() => auth.close())
   const [port] = await freePorts(t)
-  const example = start(t, project, [...TSX, 'examples/minimal.ts'], {
+  const example = start(t, project, [...NODE, 'examples/minimal.js'], {
     BETTER_AUTH_URL: auth.origin, PORT: String(port)
   })
   await example.printed('Server listening at')

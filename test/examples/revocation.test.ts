@@ -1,7 +1,7 @@
 import t from 'tap'
 import { fetchToken } from '../fixtures/auth-server.js'
 import { linesOf, refusesPort, signUp, stops, withoutCurl } from '../fixtures/examples.js'
-import { copyProject, freePorts, get, paste, start, take, TSX } from '../fixtures/program.js'
+import { copyProject, freePorts, get, paste, NODE, start, take } from '../fixtures/program.js'
 import { askRedis, startRedis, withoutRedis } from '../fixtures/redis.js'
 
 const project = copyProject(t)
@@ -13,7 +13,7 @@ t.test('examples/revocation.ts', { skip: withoutRedis }, async t => {
   const [authUrl, apiUrl] = [`http://localhost:${authPort}`, `http://localhost:${apiPort}`]
   const startRedisHere = () => startRedis(t, redisPort)
   const ask = (...command: string[]) => askRedis(t, redisPort, ...command)
-  const example = start(t, project, [...TSX, 'examples/revocation.ts'], {
+  const example = start(t, project, [...NODE, 'examples/revocation.js'], {
     AUTH_PORT: String(authPort), PORT: String(apiPort), REDIS_URL: `redis://127.0.0.1:${redisPort}`
   })
   await example.printed(`-i ${apiUrl}/me`)
@@ -84,14 +84,14 @@ t.test('examples/revocation.ts', { skip: withoutRedis }, async t => {
   t.test('ends with 0 on SIGTERM', t => stops(t, example, 'SIGTERM', [authPort, apiPort]))
 })
 
-t.test('an invalid port is one line on stderr', t => refusesPort(t, project, 'examples/revocation.ts'))
+t.test('an invalid port is one line on stderr', t => refusesPort(t, project, 'examples/revocation.js'))
 
 t.test('examples/shared-exchange.ts', { skip: withoutRedis || withoutCurl }, async t => {
   const [authPort, apiPort, redisPort] = await freePorts(t)
   const second = await take(t)
   await second.free()
   await startRedis(t, redisPort)
-  const example = start(t, project, [...TSX, 'examples/shared-exchange.ts'], {
+  const example = start(t, project, [...NODE, 'examples/shared-exchange.js'], {
     AUTH_PORT: String(authPort),
     PORT: String(apiPort),
     SECOND_PORT: String(second.port),
@@ -116,5 +116,5 @@ t.test('examples/shared-exchange.ts', { skip: withoutRedis || withoutCurl }, asy
 })
 
 t.test('an invalid port of shared-exchange is one line on stderr', t => {
-  return refusesPort(t, project, 'examples/shared-exchange.ts')
+  return refusesPort(t, project, 'examples/shared-exchange.js')
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { refusesPort, stops } from '../fixtures/examples.js'
-import { copyProject, freePorts, start, TSX } from '../fixtures/program.js'
+import { copyProject, freePorts, NODE, start } from '../fixtures/program.js'
 
 const project = copyProject(t)
 
@@ -8,7 +8,7 @@ t.setTimeout(300_000)
 
 t.test('examples/same-app.ts serves Better Auth and the API', async t => {
   const [port] = await freePorts(t)
-  const example = start(t, project, [...TSX, 'examples/same-app.ts'], { PORT: String(port) })
+  const example = start(t, project, [...NODE, 'examples/same-app.js'], { PORT: String(port) })
   await example.printed('Paste this into another terminal')
   const url = `http://localhost:${port}`
   const post = async (path: string, body: object, headers = {}) => fetch(`${url}/api/auth${path}`, {
@@ -31,4 +31,4 @@ t.test('examples/same-app.ts serves Better Auth and the API', async t => {
   await stops(t, example, 'SIGINT', [port!])
 })
 
-t.test('an invalid port', t => refusesPort(t, project, 'examples/same-app.ts'))
+t.test('an invalid port', t => refusesPort(t, project, 'examples/same-app.js'))

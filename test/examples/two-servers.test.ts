@@ -1,6 +1,6 @@
 import t from 'tap'
 import { linesOf, refusesPort, signUp, stops, withoutCurl } from '../fixtures/examples.js'
-import { copyProject, freePorts, get, paste, start, TSX } from '../fixtures/program.js'
+import { copyProject, freePorts, get, paste, NODE, start } from '../fixtures/program.js'
 
 const project = copyProject(t)
 
@@ -8,7 +8,7 @@ t.setTimeout(300_000)
 
 t.test('examples/two-servers.ts', async t => {
   const [staffPort, shopPort, apiPort] = await freePorts(t)
-  const example = start(t, project, [...TSX, 'examples/two-servers.ts'], {
+  const example = start(t, project, [...NODE, 'examples/two-servers.js'], {
     STAFF_AUTH_PORT: String(staffPort), SHOP_AUTH_PORT: String(shopPort), PORT: String(apiPort)
   })
   const apiUrl = `http://localhost:${apiPort}`
@@ -43,4 +43,4 @@ t.test('examples/two-servers.ts', async t => {
   t.test('ends with 0 on Ctrl-C', t => stops(t, example, 'SIGINT', [staffPort, shopPort, apiPort]))
 })
 
-t.test('an invalid port is one line on stderr', t => refusesPort(t, project, 'examples/two-servers.ts'))
+t.test('an invalid port is one line on stderr', t => refusesPort(t, project, 'examples/two-servers.js'))

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import WebSocket from 'ws'
 import { linesOf, refusesPort, signUp, stops, withoutCurl } from '../fixtures/examples.js'
-import { copyProject, freePorts, paste, start, TSX } from '../fixtures/program.js'
+import { copyProject, freePorts, paste, NODE, start } from '../fixtures/program.js'
 
 const project = copyProject(t)
 
@@ -10,7 +10,7 @@ t.setTimeout(300_000)
 
 t.test('examples/websocket.ts', async t => {
   const [authPort, apiPort] = await freePorts(t)
-  const example = start(t, project, [...TSX, 'examples/websocket.ts'], {
+  const example = start(t, project, [...NODE, 'examples/websocket.js'], {
     AUTH_PORT: String(authPort), PORT: String(apiPort)
   })
   await example.printed("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='\n")
@@ -80,4 +80,4 @@ t.test('examples/websocket.ts', async t => {
   })
 })
 
-t.test('an invalid port is one line on stderr', t => refusesPort(t, project, 'examples/websocket.ts'))
+t.test('an invalid port is one line on stderr', t => refusesPort(t, project, 'examples/websocket.js'))

@@ -68,7 +68,9 @@ t.test('a release needs its version in package.json and, with a date, in CHANGEL
   const [, indented] = /same version\n {8}run: \|\n((?: {10}.*\n)+)/.exec(RELEASE)!
   // GitHub starts bash with -e.
   const script = indented!.replaceAll(/^ {10}/gm, '')
-  const statusOf = (tag: string, changelog: string, version = '1.2.3') => spawnSync('bash', ['-e', '-c', script], {
+  // Without what tap preloads into programs, and without a .bashrc: bash reads it if its input is a socket.
+  const bash = ['-u', 'NODE_OPTIONS', 'bash', '--norc', '-e', '-c', script]
+  const statusOf = (tag: string, changelog: string, version = '1.2.3') => spawnSync('env', bash, {
     cwd: t.testdir({ 'package.json': JSON.stringify({ version }), 'CHANGELOG.md': `# Changelog\n\n${changelog}\n` }),
     env: { PATH: process.env.PATH, GITHUB_REF_NAME: tag }
   }).status
