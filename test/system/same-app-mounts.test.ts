@@ -272,15 +272,21 @@ const ROWS: Record<string, (t: Test, mount: Mount) => Promise<string>> = {
     return signIns(world, [1, 2, 3, 4].map(i => `1.1.1.${i}, ${client}`))
   },
   async 'behind a proxy, a `baseURL` with `allowedHosts`' (t, mount) {
-    const { post } = await mount(t, {
-      server: { trustProxy: '127.0.0.1' },
-      auth: { baseURL: { allowedHosts: ['*.example.com'], fallback: ORIGIN } }
-    })
-    const { body } = await post('/api/auth/sign-in/social', { provider: 'github' }, {
-      host: 'internal:3000', 'x-forwarded-host': 'shop.example.com', 'x-forwarded-proto': 'https'
-    })
-    const { searchParams } = new URL((JSON.parse(body) as { url: string }).url)
-    return new URL(searchParams.get('redirect_uri')!).host === 'shop.example.com'
+    const isTheClients = async (trustedProxyHeaders: boolean) => {
+      const { post } = await mount(t, {
+        server: { trustProxy: '127.0.0.1' },
+        auth: {
+          baseURL: { allowedHosts: ['*.example.com'], fallback: ORIGIN }, advanced: { trustedProxyHeaders }
+        }
+      })
+      const { body } = await post('/api/auth/sign-in/social', { provider: 'github' }, {
+        host: 'internal:3000', 'x-forwarded-host': 'shop.example.com', 'x-forwarded-proto': 'https'
+      })
+      const { searchParams } = new URL((JSON.parse(body) as { url: string }).url)
+      return new URL(searchParams.get('redirect_uri')!).host === 'shop.example.com'
+    }
+    t.ok(await isTheClients(true))
+    return await isTheClients(false)
       ? 'the host that the client used'
       : 'the `fallback`, unless `advanced.trustedProxyHeaders` is on'
   },
