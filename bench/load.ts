@@ -9,15 +9,19 @@ export interface Timing { rps: number, p50: number, p99: number }
 /** How many requests are sent at the same time, unless a scenario says otherwise. */
 export const CONNECTIONS = 32
 
+/** How the tokens are sent. */
+const BEARER = 'Authorization: Bearer '
+
 /**
  * Sends a number of requests with the tokens in turn.
  *
+ * @param header - what stands before a token, such as `Cookie: `.
  * @throws Error if a response is not 200.
  */
 export async function sendLoad (
-  url: string, tokens: readonly string[], amount: number, connections = CONNECTIONS
+  url: string, tokens: readonly string[], amount: number, connections = CONNECTIONS, header = BEARER
 ): Promise<Timing> {
-  const options = { url, amount, connections: Math.min(connections, amount) }
+  const options = { url, amount, connections: Math.min(connections, amount), header }
   const { statuses, ...timing } = await send(options, inTurn(tokens))
   if (statuses['200'] !== amount) throw new Error(`not all ${amount} were 200: ${JSON.stringify(statuses)}`)
   return timing
@@ -42,13 +46,14 @@ interface LoadOptions {
   /** How many requests to send; or for how many seconds to send them. */
   readonly amount?: number
   readonly duration?: number
+  readonly header?: string
 }
 
 async function send (
-  { url, connections, amount = Infinity, duration = Infinity }: LoadOptions, nextToken: () => string
+  { url, connections, amount = Infinity, duration = Infinity, header = BEARER }: LoadOptions, nextToken: () => string
 ): Promise<Timing & { statuses: Record<string, number> }> {
   const { hostname, port, pathname } = new URL(url)
-  const head = `GET ${pathname} HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer `
+  const head = `GET ${pathname} HTTP/1.1\r\nHost: ${hostname}\r\n${header}`
   const statuses: Record<string, number> = {}
   const times: number[] = []
   const start = performance.now()

@@ -11,11 +11,12 @@ import { features } from './scenarios/features.js'
 import { flood } from './scenarios/flood.js'
 import { manyKeys } from './scenarios/many-keys.js'
 import { million } from './scenarios/million.js'
+import { sameApp } from './scenarios/same-app.js'
 import { slowRefresh } from './scenarios/slow-refresh.js'
 import { startup } from './scenarios/startup.js'
 
 const SCENARIOS: Record<string, (settings: Settings) => Promise<Section>> = {
-  compare, flood, 'slow-refresh': slowRefresh, 'many-keys': manyKeys, features, startup, million
+  compare, flood, 'slow-refresh': slowRefresh, 'many-keys': manyKeys, features, 'same-app': sameApp, startup, million
 }
 
 const { values: args } = parseArgs({

@@ -15,10 +15,10 @@ const FILES = {
   '/page/icon.svg': ['icon.svg', 'image/svg+xml']
 } as const
 
-interface Options { readonly apiUrl: string, readonly auth: AuthServer }
+interface Options { readonly apiUrl: string, readonly auth: AuthServer, readonly isSameApp: boolean }
 
 /** Serves the page, and the controls with which it breaks the auth server. For the demo alone: do not copy this. */
-export async function controls (api: FastifyInstance, { apiUrl, auth }: Options): Promise<void> {
+export async function controls (api: FastifyInstance, { apiUrl, auth, isSameApp }: Options): Promise<void> {
   const headers = {
     'cache-control': 'no-cache',
     'content-security-policy': [
@@ -39,7 +39,9 @@ export async function controls (api: FastifyInstance, { apiUrl, auth }: Options)
     })
   }
 
-  api.get('/demo/state', quiet, async () => ({ authUrl: auth.url, isUp: auth.isUp, keys: api.betterAuth.status() }))
+  api.get('/demo/state', quiet, async () => ({
+    authUrl: auth.url, isSameApp, isUp: auth.isUp || isSameApp, keys: api.betterAuth.status()
+  }))
 
   // A protected route that writes no log lines: the page calls it every second with each key.
   api.get('/demo/pulse', { ...quiet, onRequest: [api.authenticate] }, async () => ({ alive: true }))
@@ -49,15 +51,17 @@ export async function controls (api: FastifyInstance, { apiUrl, auth }: Options)
       if (!isFromPage(request, apiUrl)) return refuse(reply)
     })
 
-    scope.post('/up', quiet, async (_request, reply) => {
-      await auth.up()
-      return reply.code(204).send()
-    })
+    if (!isSameApp) {
+      scope.post('/up', quiet, async (_request, reply) => {
+        await auth.up()
+        return reply.code(204).send()
+      })
 
-    scope.post('/down', quiet, async (_request, reply) => {
-      await auth.down()
-      return reply.code(204).send()
-    })
+      scope.post('/down', quiet, async (_request, reply) => {
+        await auth.down()
+        return reply.code(204).send()
+      })
+    }
 
     // As if `rotationInterval` had passed: a new key signs the next token, and the old key stays published.
     scope.post('/rotate', quiet, async (_request, reply) => {

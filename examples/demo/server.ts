@@ -1,4 +1,5 @@
 // In a clone, after `npm install`: npm run example
+// With Better Auth in the app of the API: npm run example -- --same-app
 import cors from '@fastify/cors'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
@@ -12,14 +13,15 @@ import { listen, readPort, signUpLines, stopOnSignal } from '../support.js'
 
 const authPort = readPort('AUTH_PORT', 3000)
 const apiPort = readPort('PORT', 3001)
+const isSameApp = process.argv.includes('--same-app')
 const apiUrl = `http://localhost:${apiPort}`
 /** Origins of the pages that may call both servers: the demo page, and a page of your own from Vite's dev server. */
 const pages = [apiUrl, 'http://localhost:5173']
 
-const auth = createAuthServer(authPort, pages)
-await listen('AUTH_PORT', authPort, auth.up)
+const auth = createAuthServer(isSameApp ? apiPort : authPort, pages)
+if (!isSameApp) await listen('AUTH_PORT', authPort, auth.up)
 
-// The API knows nothing of passwords and sessions, only the URL of the auth server that it trusts.
+// With a server of its own, the API knows nothing of passwords and sessions, only the URL of the one that it trusts.
 const api = Fastify({ logger: true, forceCloseConnections: true })
 
 await api.register(cors, { origin: pages, credentials: true, exposedHeaders: ['WWW-Authenticate', 'Retry-After'] })
@@ -36,7 +38,8 @@ await api.register(swaggerUi, {
 })
 
 await api.register(betterAuthPlugin, {
-  authUrl: auth.url,
+  // The difference between the two set-ups.
+  ...isSameApp ? { auth: auth.auth } : { authUrl: auth.url },
   sessionCookie: { trustedOrigins: pages },
   // Session tokens, API keys and the plain session cookie, too.
   exchange: true,
@@ -84,7 +87,7 @@ api.post('/notes', { onRequest: [api.authenticate] }, async ({ user, principal }
 }))
 
 // The demo page, at `/`.
-await api.register(controls, { apiUrl, auth })
+await api.register(controls, { apiUrl, auth, isSameApp })
 
 await listen('PORT', apiPort, () => api.listen({ port: apiPort, host: 'localhost' }))
 
@@ -94,7 +97,7 @@ stopOnSignal(async () => {
 })
 
 console.log(`
-Better Auth runs at ${auth.url}, the API at ${apiUrl}. Ctrl-C stops both.
+Better Auth runs at ${auth.url}, the API at ${apiUrl}. Ctrl-C stops ${isSameApp ? 'the app' : 'both'}.
 
 To see it work, open ${apiUrl} in a browser. The API docs are at ${apiUrl}/docs.
 

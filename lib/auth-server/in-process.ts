@@ -33,11 +33,16 @@ export function createInProcessTransport (
   const endpoints = endpointsOf(server.api ?? {})
   let reported: string | undefined
 
-  function call (request: Request): unknown {
+  async function call (request: Request): Promise<unknown> {
     const { pathname, searchParams } = new URL(request.url)
     const endpoint = endpoints.get(pathname.slice(basePath.length))
     if (endpoint === undefined) return server.handler(request)
-    return endpoint({ request, headers: request.headers, query: Object.fromEntries(searchParams), asResponse: true })
+    const query = Object.fromEntries(searchParams)
+    try {
+      return await endpoint({ request, headers: request.headers, query, asResponse: true })
+    } catch (error) {
+      return refusalOf(error)
+    }
   }
 
   async function respond (url: string, headers: Headers, signal: AbortSignal): Promise<Response> {
@@ -81,6 +86,21 @@ function endpointsOf (api: object): ReadonlyMap<string, Endpoint> {
     if (isGet && typeof path === 'string') endpoints.set(path, endpoint as Endpoint)
   }
   return endpoints
+}
+
+/**
+ * What `auth.handler` returns where a hook of Better Auth has refused a request, as for an API key that has reached its
+ * limit: `auth.api` throws the refusal, even with `asResponse`.
+ *
+ * @throws the error itself, if it is none.
+ */
+function refusalOf (error: unknown): Response {
+  const { name, statusCode, body, headers } = Object(error) as {
+    name?: unknown, statusCode?: unknown, body?: unknown, headers?: Record<string, string>
+  }
+  const isRefusal = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
+  if (name !== 'APIError' || !isRefusal) throw error
+  return Response.json(body ?? null, { status: statusCode, ...headers && { headers } })
 }
 
 /** A `Response` of this realm, of another one or of a polyfill. */

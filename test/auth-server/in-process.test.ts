@@ -121,13 +121,14 @@ t.test('an endless body is read no further than its bound', async t => {
 })
 
 t.test('a handler that hangs, or whose body hangs, ends with the timeout', async t => {
-  const signals: AbortSignal[] = []
+  // The signal alone would not be enough: Node.js forgets what it follows together with its request.
+  const requests: Request[] = []
   // Timeouts do not keep a process alive, and here is no server that does.
   const alive = setInterval(() => {}, 1000)
   t.teardown(() => { clearInterval(alive) })
   for (const handler of [
-    async ({ signal }: Request) => {
-      signals.push(signal)
+    async (request: Request) => {
+      requests.push(request)
       return new Promise<Response>(() => {})
     },
     async () => new Response(new ReadableStream())
@@ -136,7 +137,7 @@ t.test('a handler that hangs, or whose body hangs, ends with the timeout', async
     t.match(jwks, { code: 'timeout', isTrouble: true, status: null })
     t.equal(failure(exchanged), 'timeout')
   }
-  t.ok(signals.every(({ aborted }) => aborted), 'and is told to stop')
+  t.ok(requests.every(({ signal }) => signal.aborted), 'and is told to stop')
 })
 
 t.test('a handler that throws is a status of 500, and is logged once without its message', async t => {
@@ -152,6 +153,33 @@ t.test('a handler that throws is a status of 500, and is logged once without its
     t.equal(lines.length, 1)
     t.match(lines[0], { level: 'error', msg: /Better Auth threw/, fields: { thrown: { name: /^(?:Type)?Error$/ } } })
     t.notMatch(JSON.stringify(lines), 'secret-token')
+  }
+})
+
+t.test('a refusal that auth.api throws is the response of the handler, and no failure', async t => {
+  const refuse = (statusCode: number, fields: object) => {
+    const error = Object.assign(new Error('secret-token'), { name: 'APIError', statusCode, ...fields })
+    const endpoint = () => { throw error }
+    const options = { method: 'GET' }
+    return ask({
+      handler: () => { throw new Error('not called') },
+      api: { token: Object.assign(endpoint, { path: '/token', options }), jwks: Object.assign(() => {}, { options }) }
+    })
+  }
+  const kindOf = async (statusCode: number, fields: object) => {
+    const { exchanged, lines } = await refuse(statusCode, fields)
+    return [failure(exchanged), lines.length]
+  }
+  // One line is that of the handler, which fails for the keys.
+  t.strictSame(await kindOf(401, {}), ['refused', 1])
+  t.strictSame(await kindOf(403, { body: { code: 'BLOCKED' } }), ['refused', 1])
+  t.strictSame(await kindOf(401, { body: { code: 'RATE_LIMITED', details: { tryAgainIn: 7 } } }), ['limited', 1])
+  const { exchanged } = await refuse(429, { headers: { 'retry-after': '7' } })
+  t.match(exchanged, { kind: 'failed', code: 'rate_limited', retryAfter: 7000 })
+  for (const [statusCode, fields] of [
+    [500, {}], [302, {}], ['401', {}], [Number.NaN, {}], [401, { name: 'Error' }]
+  ] as Array<[number, object]>) {
+    t.strictSame(await kindOf(statusCode, fields), ['http_5xx', 2], `${statusCode}`)
   }
 })
 

@@ -1,5 +1,6 @@
 import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { build } from 'esbuild'
 import { chromium, type Locator, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { stops } from '../fixtures/examples.js'
@@ -146,13 +147,12 @@ interface Demo extends Browser {
   openPage: () => Promise<Page>
 }
 
-async function startDemo (t: Test): Promise<Demo> {
+async function startDemo (t: Test, project: string, browser: Browser, ...flags: string[]): Promise<Demo> {
   const [authPort, apiPort] = takesScreenshot ? [3000, 3001] as const : await freePorts(t)
   const apiUrl = `http://localhost:${apiPort}`
-  const example = start(t, copyProject(t), [...NODE, 'examples/demo/server.js'], {
+  const example = start(t, project, [...NODE, 'examples/demo/server.js', ...flags], {
     AUTH_PORT: String(authPort), PORT: String(apiPort)
   })
-  const browser = await openBrowser(t)
   await example.printed(`-i ${apiUrl}/me\n`)
   async function openPage () {
     const page = await browser.newPage()
@@ -164,7 +164,8 @@ async function startDemo (t: Test): Promise<Demo> {
 }
 
 t.test('the demo page, in Chromium', { skip: isMissing }, async t => {
-  const demo = await startDemo(t)
+  const [project, browser] = [copyProject(t), await openBrowser(t)]
+  const demo = await startDemo(t, project, browser)
   await t.test('with a mouse', t => testPage(t, demo))
   await t.test('with a keyboard, with a screen reader, without a token', t => testAccess(t, demo))
 
@@ -172,7 +173,61 @@ t.test('the demo page, in Chromium', { skip: isMissing }, async t => {
   await t.test('the example ends with 0 on SIGTERM, even with open connections', t => {
     return stops(t, example, 'SIGTERM', [authPort, apiPort])
   })
+  await t.test('with Better Auth in the same app', async t => {
+    await testSameApp(t, await startDemo(t, project, browser, '--same-app'))
+  })
 })
+
+/** With Better Auth's own client in the page. */
+async function testSameApp (t: Test, demo: Demo): Promise<void> {
+  const { example, authPort, apiPort, apiUrl, openPage, complaints } = demo
+  const before = complaints.length
+  const page = await openPage()
+  const { button, call, claim, description, pulse, rotate } = handle(page)
+  const { outputFiles: [bundle] } = await build({
+    stdin: { contents: "export { createAuthClient } from 'better-auth/client'", resolveDir: ROOT },
+    bundle: true,
+    format: 'iife',
+    globalName: 'betterAuth',
+    write: false
+  })
+  await page.evaluate(`${bundle!.text}; globalThis.client = betterAuth.createAuthClient(); null`)
+  const me = () => page.evaluate("fetch('/me').then(({ status }) => status)")
+  const person = "email: 'grace@example.com', password: 'correct horse battery staple'"
+
+  await t.test('the client of Better Auth signs up, out and in, and each counts at once', async t => {
+    const signUp = `client.signUp.email({ name: 'Grace', ${person} })`
+    t.equal(await page.evaluate(`${signUp}.then(({ data }) => data.user.email)`), 'grace@example.com')
+    t.equal(await page.evaluate('client.getSession().then(({ data }) => data.user.name)'), 'Grace')
+    t.equal(await me(), 200)
+    const token = await page.evaluate('client.getSession().then(({ data }) => data.session.token)') as string
+    const byToken = async () => (await fetch(`${apiUrl}/me`, { headers: { authorization: `Bearer ${token}` } })).status
+    t.equal(await byToken(), 200)
+    t.equal(await page.evaluate('client.signOut().then(({ data }) => data.success)'), true)
+    t.equal(await me(), 401)
+    t.equal(await byToken(), 401)
+    t.equal(await page.evaluate(`client.signIn.email({ ${person} }).then(({ error }) => error)`), null)
+    t.equal(await me(), 200)
+  })
+
+  await t.test('so does the page, by each credential, and after a rotation', async t => {
+    await page.reload()
+    await claim('email').getByText('grace@example.com').waitFor()
+    t.match(await page.locator('#set-up').textContent(), 'in the Fastify app of the API')
+    t.equal(await claim('iss').textContent(), apiUrl)
+    for (const [credential, via] of CREDENTIALS) {
+      t.match(await call('POST /notes', credential), { status: '201', body: { by: via } })
+    }
+    await rotate()
+    await t.resolves(pulse({ 'Old key': '200', 'New key': '200' }))
+    t.ok(await button('Take auth server down').isDisabled())
+    t.equal(await description('Take auth server down'), 'It runs in the app of the API.')
+    t.equal((await fetch(`${apiUrl}/demo/down`, { method: 'POST', headers: { origin: apiUrl } })).status, 404)
+  })
+
+  t.strictSame(complaints.slice(before), [])
+  await stops(t, example, 'SIGTERM', [authPort, apiPort])
+}
 
 async function testPage (t: Test, { authPort, apiUrl, openPage, newPage, complaints }: Demo): Promise<void> {
   const page = await openPage()

@@ -2,12 +2,19 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type JwksOptions } from '../../lib/index.js'
 import { fetchToken, startAuthServer, type AuthServer } from '../fixtures/auth-server.js'
+import { VIAS, type Via } from '../fixtures/local-server.js'
 
 /** Real Better Auth servers, real keys: only their clocks and tables are moved by hand. */
 
-async function startApi (t: Test, auth: AuthServer, jwks: JwksOptions = {}) {
+/** The same test over both transports. */
+function test (title: string, run: (t: Test, via: Via) => Promise<unknown>): void {
+  for (const via of VIAS) t.test(`${title}, ${via}`, t => run(t, via))
+}
+
+async function startApi (t: Test, auth: AuthServer, via: Via, jwks: JwksOptions = {}) {
   const app = Fastify()
-  await app.register(betterAuthPlugin, { authUrl: auth.origin, jwks })
+  const where = via === 'in process' ? { auth: auth.instance, mount: false } : { authUrl: auth.origin }
+  await app.register(betterAuthPlugin, { ...where, jwks })
   app.get('/me', { onRequest: [app.authenticate] }, async request => request.user)
   t.teardown(() => app.close())
   const status = async (token: string) =>
@@ -30,9 +37,9 @@ const kidOf = (token: string) =>
   (JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString()) as { kid: string }).kid
 const jwksHits = (auth: AuthServer) => auth.hits.get('/api/auth/jwks') ?? 0
 
-t.test('a rotated key is accepted at its first request, after one fetch, and the old one keeps working', async t => {
+test('a rotated key is accepted at once, after one fetch, and the old one keeps working', async (t, via) => {
   const auth = await startAuth(t)
-  const { app, status } = await startApi(t, auth)
+  const { app, status } = await startApi(t, auth, via)
   const { token: before, cookie } = await auth.signUp()
   t.equal(await status(before), 200)
   const hits = jwksHits(auth)
@@ -48,9 +55,9 @@ t.test('a rotated key is accepted at its first request, after one fetch, and the
   t.same(app.betterAuth.status().keys.map(({ kid }) => kid).sort(), [kidOf(before), kidOf(after)].sort())
 })
 
-t.test('a key deleted from the database ends after maxAge + staleWhileRevalidate, its cached tokens too', async t => {
+test('a key deleted from the database ends after maxAge + staleWhileRevalidate, with its tokens', async (t, via) => {
   const auth = await startAuth(t)
-  const { status } = await startApi(t, auth, { maxAge: 50, staleWhileRevalidate: 50 })
+  const { status } = await startApi(t, auth, via, { maxAge: 50, staleWhileRevalidate: 50 })
   const { token: before, cookie } = await auth.signUp()
   expireKeys(auth)
   const after = await fetchToken(auth.origin, cookie)
@@ -64,9 +71,9 @@ t.test('a key deleted from the database ends after maxAge + staleWhileRevalidate
   t.equal(await status(after), 200)
 })
 
-t.test('the auth server is stopped and started again under load: every response is 200', async t => {
+test('the auth server is stopped and started again under load: every response is 200', async (t, via) => {
   const auth = await startAuth(t)
-  const { app } = await startApi(t, auth, { maxAge: 20, staleWhileRevalidate: 20, timeout: 500 })
+  const { app } = await startApi(t, auth, via, { maxAge: 20, staleWhileRevalidate: 20, timeout: 500 })
   const { token } = await auth.signUp()
   const address = await app.listen({ port: 0, host: '127.0.0.1' })
   const answers = new Map<number, number>()
@@ -85,22 +92,20 @@ t.test('the auth server is stopped and started again under load: every response 
   await until(() => answers.has(200))
   await auth.close()
   await until(() => app.betterAuth.status().lastError !== null)
-  const back = await startAuthServer({ port: auth.port, db: auth.db, secret: auth.secret })
-  t.teardown(() => back.close())
+  await auth.reopen()
   await until(() => app.betterAuth.status().lastError === null)
   stop.abort()
   await Promise.all(load)
   t.same([...answers.keys()], [200])
 })
 
-t.test('an API that starts while its auth server is down responds with 503, and with 200 once it is back', async t => {
+test('an API that starts while its auth server is down responds with 503, and with 200 later', async (t, via) => {
   const auth = await startAuth(t)
   const { token } = await auth.signUp()
   await auth.close()
-  const { app, status } = await startApi(t, auth)
+  const { app, status } = await startApi(t, auth, via)
   t.equal(await status(token), 503)
-  const back = await startAuthServer({ port: auth.port, db: auth.db, secret: auth.secret })
-  t.teardown(() => back.close())
+  await auth.reopen()
   const nextTryAt = Date.parse(app.betterAuth.status().nextTryAt!)
   while (Date.now() <= nextTryAt) await new Promise(resolve => { setTimeout(resolve, 5) })
   t.equal(await status(token), 200)

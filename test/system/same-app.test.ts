@@ -4,10 +4,9 @@ import { createAccessControl } from 'better-auth/plugins/access'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type AuthInstance, type BetterAuthOptions } from '../../lib/index.js'
-import { close, listen } from '../fixtures/auth-server.js'
+import { close, listen, PLAIN_PASSWORDS } from '../fixtures/auth-server.js'
 import { captureLog } from '../fixtures/api.js'
 import { loadPackages, VERSIONS, type Database, type Version } from '../fixtures/oauth-packages.js'
-import { PLAIN_PASSWORDS } from '../fixtures/oauth-server.js'
 
 interface Packages {
   betterAuth (options: object): AuthInstance

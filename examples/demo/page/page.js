@@ -9,7 +9,7 @@ const RENEW_BEFORE = 30
 /** How long a message stays, in milliseconds. */
 const READING_TIME = 8000
 
-const { authUrl } = await readState()
+const { authUrl, isSameApp } = await readState()
 const auth = createAuthClient(authUrl)
 const lanes = createLanes()
 const calls = createCalls({
@@ -194,6 +194,10 @@ on('outage', async () => {
   await showServers()
 })
 
+if (isSameApp) {
+  write('set-up', 'Better Auth signs tokens in the Fastify app of the API that trusts them.')
+  explain('outage', 'It runs in the app of the API.')
+}
 write('auth-url', new URL(authUrl).host)
 write('api-url', window.location.host)
 await enter(await auth.session().catch(() => null)).catch(() => {})
