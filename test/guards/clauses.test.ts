@@ -317,3 +317,26 @@ t.test('all that is given must hold', async t => {
     }
   }
 })
+
+t.test('each clause says what it requires', t => {
+  const either = { actions: ['read', 'pay'], connector: 'OR' } as const
+  const rows: Array<[name: keyof Guard, value: unknown, text: string]> = [
+    ['roles', ['admin'], 'Needs the role admin'],
+    ['roles', ['admin', 'support'], 'Needs one of the roles admin, support'],
+    ['permissions', { project: ['create', 'update'], invoice: either },
+      'Needs a role with the permissions project: create and update; invoice: read or pay'],
+    ['permissions', { project: { ...either, connector: 'AND' } },
+      'Needs a role with the permissions project: read and pay'],
+    ['organization', true, 'Needs an active organization'],
+    ['organization', () => 'org_1', 'Needs the organization of the request to be active'],
+    ['scopes', ['read'], 'Needs the scope read'],
+    ['scopes', ['read', 'write'], 'Needs the scopes read, write'],
+    ['check', () => true, 'Needs to pass a check of the application'],
+    ['delegated', ['read'], 'OAuth clients that act for a user need the scope read'],
+    ['clients', ['read', 'write'], 'OAuth clients that act for themselves need the scopes read, write'],
+    ['users', true, 'For users'],
+    ['users', false, 'For OAuth clients only']
+  ]
+  for (const [name, value, text] of rows) t.equal(CLAUSES[name].describe(value as never), text)
+  t.end()
+})

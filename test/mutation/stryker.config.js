@@ -2,14 +2,9 @@
 const room = process.env.ROOM
 
 export default {
-  testRunner: 'tap',
-  plugins: ['@stryker-mutator/tap-runner'],
+  testRunner: 'room',
+  plugins: ['./test/mutation/room-runner.js'],
   mutate: [`lib/${room}/**/*.ts`],
-  tap: {
-    testFiles: [`test/${room}/**/*.test.ts`],
-    nodeArgs: ['-r', '{{hookFile}}', '--import=./test/fixtures/typescript-loader.js', '{{testFile}}'],
-    forceBail: true
-  },
   coverageAnalysis: 'perTest',
   // The words of messages are checked by the tests of docs/, and a message with other words is no wrong verdict.
   mutator: { excludedMutations: ['StringLiteral'] },
@@ -17,9 +12,11 @@ export default {
   tempDirName: '.stryker/tmp',
   incremental: true,
   incrementalFile: `.stryker/${room}.json`,
-  reporters: ['clear-text'],
+  reporters: ['clear-text', 'progress-append-only'],
   clearTextReporter: { allowColor: false, logTests: false, reportTests: false, reportScoreTable: true },
   disableTypeChecks: false,
   concurrency: Number(process.env.CONCURRENCY ?? 2),
-  timeoutMS: 20_000
+  // Copies of modules stay in memory.
+  maxTestRunnerReuse: 100,
+  timeoutMS: 3_000
 }
