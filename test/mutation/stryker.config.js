@@ -1,9 +1,10 @@
 // One room of lib against its own tests: `ROOM=keys npx stryker run test/mutation/stryker.config.js`.
-const room = process.env.ROOM
+const { ROOM: room, REPORT: report = room, SAMPLE: sample = '100' } = process.env
 
 export default {
   testRunner: 'room',
-  plugins: ['./test/mutation/room-runner.js'],
+  plugins: ['./test/mutation/room-runner.js', './test/mutation/sample.js'],
+  checkers: sample !== '100' ? ['sample'] : [],
   mutate: [`lib/${room}/**/*.ts`],
   coverageAnalysis: 'perTest',
   // The words of messages are checked by the tests of docs/, and a message with other words is no wrong verdict.
@@ -11,7 +12,7 @@ export default {
   ignorePatterns: ['/bench', '/dist', '/docs', '/examples', '/.tap', '/.stryker', '/test/fixtures/*/node_modules'],
   tempDirName: '.stryker/tmp',
   incremental: true,
-  incrementalFile: `.stryker/${room}.json`,
+  incrementalFile: `.stryker/${report}.json`,
   reporters: ['clear-text', 'progress-append-only'],
   clearTextReporter: { allowColor: false, logTests: false, reportTests: false, reportScoreTable: true },
   disableTypeChecks: false,

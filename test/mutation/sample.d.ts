@@ -1,0 +1,1 @@
+export function isInSample (id: string, percent: string, seed: string): boolean
