@@ -1,6 +1,6 @@
 // Changes the code of each room of lib in one place at a time, and runs the tests of that room: a change that no test
 // notices is a gap. `npm run test:mutation -- keys guards` mutates these rooms, and without a name all of them, which
-// takes hours. `--sample=20` tries 20 % of the changes, chosen at random; `--seed=2` chooses others. It keeps results in
+// takes hours. `--sample=20` tries 20 % of the changes, chosen at random; `--seed=2` chooses others. Results are in
 // `.stryker/`: the next run tries only what has changed.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
