@@ -7,6 +7,7 @@ import type { VerifiedToken } from '../../lib/tokens/verified-token.js'
 import { bearer, captureLog, startApi, TRANSPORTS } from '../fixtures/api.js'
 import { isForbidden } from '../fixtures/expected.js'
 import { startJwks } from '../fixtures/jwks-server.js'
+import { refusalOf } from '../fixtures/refusals.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
 
 const KEY = createSigningKey()
@@ -339,4 +340,31 @@ t.test('each clause says what it requires', t => {
   ]
   for (const [name, value, text] of rows) t.equal(CLAUSES[name].describe(value as never), text)
   t.end()
+})
+
+t.test('a clause that cannot judge refuses, with the cause, and no scope would help', async t => {
+  const cause = new Error('down')
+  const raise = () => { throw cause }
+  const brokenRole = (authorize: () => unknown) => ({ roles: new Map([['editor', { authorize }]]) })
+  const organization = { id: 'org_1' }
+  const rows: Array<[name: keyof Guard, value: unknown, verified: object, reason: string, cause: unknown]> = [
+    ['roles', ['editor'], { authorization: { roles: [], rolesFailure: cause } }, 'roles_from_failed', cause],
+    ['permissions', {}, { authorization: { roles: ['editor'], rolesFailure: cause } }, 'roles_from_failed', cause],
+    ['permissions', {}, { options: brokenRole(raise) }, 'role_failed', cause],
+    ['permissions', {}, { options: brokenRole(() => true) }, 'role_failed', { message: /must return/ }],
+    ['organization', true, { authorization: { organization, organizationFailure: cause } },
+      'organization_from_failed', cause],
+    ['organization', raise, { authorization: { organization } }, 'organization_mismatch', cause],
+    ['organization', () => 1, { authorization: { organization } }, 'organization_mismatch', { message: /got number/ }],
+    ['check', raise, {}, 'check_failed', cause]
+  ]
+  for (const [name, value, verified, reason, expected] of rows) {
+    const known = {
+      principal: USER_TOKEN, user: {}, session: null, hasOnlyPrimitives: true, token: 'e30.e30.AA', options: {}
+    }
+    const all = { ...known, authorization: { roles: ['editor'] }, ...verified } as unknown as VerifiedToken
+    const refusal = await refusalOf(() => CLAUSES[name].judge!(value as never, all, {} as FastifyRequest))
+    t.match(refusal, { statusCode: 403, reason, cause: expected })
+    t.strictSame(refusal.scopes, [], reason)
+  }
 })

@@ -1,6 +1,8 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import fastifyAuth from '@fastify/auth'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import t from 'tap'
+import { CHANNELS } from '../../lib/contract/channels.js'
 import { assertIsNoRequest } from '../../lib/guards/guard.js'
 import betterAuthPlugin, { InvalidOptionError, type Claims, type Guard } from '../../lib/index.js'
 import { bearer, startApi, TRANSPORTS } from '../fixtures/api.js'
@@ -412,6 +414,20 @@ t.test('the challenge of a later guard has the scopes of the guards that a clien
   t.equal(await challengeOf('/', issuer.clientToken({ clientId: 'app_1', resource, scopes: ['z'] })), 'a')
   t.equal(await challengeOf('/', issuer.clientToken({ clientId: 'app_1', resource, scopes: ['a'] })), 'a b c')
   t.equal(await challengeOf('/users', issuer.token({ role: 'x' })), 'd', 'a user has passed none')
+})
+
+t.test('a guard after another hook does not authenticate again', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startApi(t, { authUrl: jwks.origin })
+  const guard = app.authorize({ roles: ['admin'] })
+  app.get('/', { onRequest: [app.authenticate, guard, guard] }, async () => 'in')
+  let verifications = 0
+  const count = () => { verifications++ }
+  subscribe(CHANNELS.verification, count)
+  t.teardown(() => unsubscribe(CHANNELS.verification, count))
+  const headers = bearer(signJws(KEY, createClaims(jwks.origin, { role: 'admin' })))
+  t.equal((await app.inject({ url: '/', headers })).statusCode, 200)
+  t.equal(verifications, 1)
 })
 
 t.test('authorize as a hook, not called, is refused and logged; anything else is not a request', async t => {
