@@ -5,7 +5,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { isInSample } from './sample.js'
 
 interface Mutant {
   readonly id: string
@@ -16,6 +15,10 @@ interface Mutant {
 }
 interface Report { readonly files: Readonly<Record<string, { readonly mutants: readonly Mutant[] }>> }
 
+// Stryker loads it as well, and cannot load TypeScript.
+const { isInSample } = await import(new URL('sample.js', import.meta.url).href) as {
+  isInSample (id: string, percent: string, seed: string): boolean
+}
 const { values: { sample = '100', seed = '1' }, positionals: given } = parseArgs({
   allowPositionals: true, options: { sample: { type: 'string' }, seed: { type: 'string' } }
 })

@@ -1,1 +1,0 @@
-export function isInSample (id: string, percent: string, seed: string): boolean
