@@ -9,7 +9,7 @@ export default {
   coverageAnalysis: 'perTest',
   // The words of messages are checked by the tests of docs/, and a message with other words is no wrong verdict.
   mutator: { excludedMutations: ['StringLiteral'] },
-  ignorePatterns: ['/bench', '/dist', '/docs', '/examples', '/.tap', '/.stryker', '/test/fixtures/*/node_modules'],
+  ignorePatterns: ['/bench', '/dist', '/examples', '/.tap', '/.stryker', '/test/fixtures/*/node_modules'],
   tempDirName: '.stryker/tmp',
   incremental: true,
   incrementalFile: `.stryker/${report}.json`,
