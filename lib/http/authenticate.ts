@@ -24,7 +24,7 @@ export interface AuthenticatorContext {
   /** The auth server of the registration, for subscribers of the diagnostics channel. */
   readonly authUrl: string
   /** Whether `request.session` is this plugin's. */
-  readonly withSession?: boolean
+  readonly withSession: boolean
 }
 
 /** Whether a route is for whom a token stands for. @throws ForbiddenError if it is not. */
@@ -41,7 +41,7 @@ export const admitUsers: Admission = ({ principal }) => {
  * @param isOptional - accepts a request without any credential, but never one with an invalid credential.
  */
 export function createAuthenticator (
-  { schemes, checkStatus, authUrl, withSession = false }: AuthenticatorContext, admit: Admission, isOptional = false
+  { schemes, checkStatus, authUrl, withSession }: AuthenticatorContext, admit: Admission, isOptional = false
 ): Authenticator {
   function authenticate (request: FastifyRequest, trace?: VerificationTrace): void | Promise<void> {
     for (const scheme of schemes) {

@@ -65,8 +65,18 @@ export function createHook (
       next(refused(request, reply, error, refusal))
       return
     }
-    if (pending === undefined) next()
-    else pending.then(() => { next() }, (error: unknown) => { next(refused(request, reply, error, refusal)) })
+    if (pending === undefined) {
+      accepted(request, next)
+      return
+    }
+    pending.then(
+      () => { accepted(request, next) }, (error: unknown) => { next(refused(request, reply, error, refusal)) }
+    )
+  }
+
+  function accepted (request: FastifyRequest, next: Done): void {
+    forgetRefusal(request)
+    next()
   }
 
   async function byHand (request: FastifyRequest, reply: FastifyReply | undefined): Promise<void> {

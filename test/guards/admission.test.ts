@@ -1,6 +1,6 @@
 import t from 'tap'
 import { resolveResource } from '../../lib/contract/resolve-resource.js'
-import { checkAdmission, createAdmission, neededScopes } from '../../lib/guards/admission.js'
+import { challengeScopes, checkAdmission, createAdmission, neededScopes } from '../../lib/guards/admission.js'
 import { InvalidOptionError, type Guard } from '../../lib/index.js'
 import { USER, type TokenPrincipal } from '../../lib/tokens/principal.js'
 import { refusalOf } from '../fixtures/refusals.js'
@@ -98,4 +98,12 @@ t.test('a guard that nobody can pass, or that needs the option "resource", is re
   t.throws(() => { checkAdmission({ delegated: ['a'], clients: ['a'] }, { resource: undefined }) }, {
     message: needsResource('delegated')
   })
+})
+
+t.test('the challenge without a token has the scopes of the first kind of client that may come', async t => {
+  for (const [guard, scopes] of [
+    [{ scopes: ['a'] }, []],
+    [{ delegated: ['a'], clients: ['b'], scopes: ['a', 'c'] }, ['a', 'c']],
+    [{ clients: ['b'], scopes: ['c'] }, ['b', 'c']]
+  ] as Array<[Guard, string[]]>) t.strictSame(challengeScopes(guard), scopes, JSON.stringify(guard))
 })

@@ -7,6 +7,7 @@ import type { VerifiedToken } from '../../lib/tokens/verified-token.js'
 import { bearer, captureLog, startApi, TRANSPORTS } from '../fixtures/api.js'
 import { isForbidden } from '../fixtures/expected.js'
 import { startJwks } from '../fixtures/jwks-server.js'
+import { refusalOf } from '../fixtures/refusals.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
 
 const KEY = createSigningKey()
@@ -315,5 +316,55 @@ t.test('all that is given must hold', async t => {
         t.equal(asked, role === 'admin' && scope === 'write' ? 1 : 0, 'check is only asked when the rest holds')
       }
     }
+  }
+})
+
+t.test('each clause says what it requires', t => {
+  const either = { actions: ['read', 'pay'], connector: 'OR' } as const
+  const rows: Array<[name: keyof Guard, value: unknown, text: string]> = [
+    ['roles', ['admin'], 'Needs the role admin'],
+    ['roles', ['admin', 'support'], 'Needs one of the roles admin, support'],
+    ['permissions', { project: ['create', 'update'], invoice: either },
+      'Needs a role with the permissions project: create and update; invoice: read or pay'],
+    ['permissions', { project: { ...either, connector: 'AND' } },
+      'Needs a role with the permissions project: read and pay'],
+    ['organization', true, 'Needs an active organization'],
+    ['organization', () => 'org_1', 'Needs the organization of the request to be active'],
+    ['scopes', ['read'], 'Needs the scope read'],
+    ['scopes', ['read', 'write'], 'Needs the scopes read, write'],
+    ['check', () => true, 'Needs to pass a check of the application'],
+    ['delegated', ['read'], 'OAuth clients that act for a user need the scope read'],
+    ['clients', ['read', 'write'], 'OAuth clients that act for themselves need the scopes read, write'],
+    ['users', true, 'For users'],
+    ['users', false, 'For OAuth clients only']
+  ]
+  for (const [name, value, text] of rows) t.equal(CLAUSES[name].describe(value as never), text)
+  t.end()
+})
+
+t.test('a clause that cannot judge refuses, with the cause, and no scope would help', async t => {
+  const cause = new Error('down')
+  const raise = () => { throw cause }
+  const brokenRole = (authorize: () => unknown) => ({ roles: new Map([['editor', { authorize }]]) })
+  const organization = { id: 'org_1' }
+  const rows: Array<[name: keyof Guard, value: unknown, verified: object, reason: string, cause: unknown]> = [
+    ['roles', ['editor'], { authorization: { roles: [], rolesFailure: cause } }, 'roles_from_failed', cause],
+    ['permissions', {}, { authorization: { roles: ['editor'], rolesFailure: cause } }, 'roles_from_failed', cause],
+    ['permissions', {}, { options: brokenRole(raise) }, 'role_failed', cause],
+    ['permissions', {}, { options: brokenRole(() => true) }, 'role_failed', { message: /must return/ }],
+    ['organization', true, { authorization: { organization, organizationFailure: cause } },
+      'organization_from_failed', cause],
+    ['organization', raise, { authorization: { organization } }, 'organization_mismatch', cause],
+    ['organization', () => 1, { authorization: { organization } }, 'organization_mismatch', { message: /got number/ }],
+    ['check', raise, {}, 'check_failed', cause]
+  ]
+  for (const [name, value, verified, reason, expected] of rows) {
+    const known = {
+      principal: USER_TOKEN, user: {}, session: null, hasOnlyPrimitives: true, token: 'e30.e30.AA', options: {}
+    }
+    const all = { ...known, authorization: { roles: ['editor'] }, ...verified } as unknown as VerifiedToken
+    const refusal = await refusalOf(() => CLAUSES[name].judge!(value as never, all, {} as FastifyRequest))
+    t.match(refusal, { statusCode: 403, reason, cause: expected })
+    t.strictSame(refusal.scopes, [], reason)
   }
 })

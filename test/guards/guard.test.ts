@@ -1,11 +1,15 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import fastifyAuth from '@fastify/auth'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import t from 'tap'
+import { CHANNELS } from '../../lib/contract/channels.js'
+import { assertIsNoRequest } from '../../lib/guards/guard.js'
 import betterAuthPlugin, { InvalidOptionError, type Claims, type Guard } from '../../lib/index.js'
 import { bearer, startApi, TRANSPORTS } from '../fixtures/api.js'
 import { isForbidden } from '../fixtures/expected.js'
 import { startJwks } from '../fixtures/jwks-server.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
+import { startIssuer } from '../fixtures/test-issuer.js'
 
 const KEY = createSigningKey()
 const ALL_CLAUSES =
@@ -391,4 +395,48 @@ t.test('nothing that somebody adds to Object.prototype is a condition', async t 
   app.get('/', { onRequest: [app.authorize({ roles: ['admin'] })] }, async () => 'in')
   const headers = bearer(signJws(KEY, createClaims(jwks.origin, { role: 'admin' })))
   t.equal((await app.inject({ url: '/', headers })).statusCode, 200)
+})
+
+t.test('the challenge of a later guard has the scopes of the guards that a client has passed', async t => {
+  const issuer = await startIssuer(t, { algorithm: 'HS256' })
+  const resource = 'https://api.example.com'
+  const app = await startApi(t, { authUrl: issuer.authUrl, secret: issuer.secret!, resource })
+  app.get('/', {
+    onRequest: [app.authorize({ clients: ['a'] }), app.authorize({ clients: ['b'], scopes: ['c'] })]
+  }, async () => 'in')
+  app.get('/users', {
+    onRequest: [app.authorize({ roles: ['x'] }), app.authorize({ scopes: ['d'] })]
+  }, async () => 'in')
+  const challengeOf = async (url: string, token: string) => {
+    const { headers } = await app.inject({ url, headers: bearer(token) })
+    return /scope="(.*?)"/.exec(String(headers['www-authenticate']))?.[1]
+  }
+  t.equal(await challengeOf('/', issuer.clientToken({ clientId: 'app_1', resource, scopes: ['z'] })), 'a')
+  t.equal(await challengeOf('/', issuer.clientToken({ clientId: 'app_1', resource, scopes: ['a'] })), 'a b c')
+  t.equal(await challengeOf('/users', issuer.token({ role: 'x' })), 'd', 'a user has passed none')
+})
+
+t.test('a guard after another hook does not authenticate again', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startApi(t, { authUrl: jwks.origin })
+  const guard = app.authorize({ roles: ['admin'] })
+  app.get('/', { onRequest: [app.authenticate, guard, guard] }, async () => 'in')
+  let verifications = 0
+  const count = () => { verifications++ }
+  subscribe(CHANNELS.verification, count)
+  t.teardown(() => unsubscribe(CHANNELS.verification, count))
+  const headers = bearer(signJws(KEY, createClaims(jwks.origin, { role: 'admin' })))
+  t.equal((await app.inject({ url: '/', headers })).statusCode, 200)
+  t.equal(verifications, 1)
+})
+
+t.test('authorize as a hook, not called, is refused and logged; anything else is not a request', async t => {
+  const lines: string[] = []
+  const log = { error: (line: string) => { lines.push(line) } }
+  for (const given of [undefined, null, 'routeOptions', 1, {}, { log }]) {
+    t.doesNotThrow(() => { assertIsNoRequest(given) })
+  }
+  t.strictSame(lines, [])
+  t.throws(() => { assertIsNoRequest({ routeOptions: {}, log }) }, { message: 'Internal Server Error' })
+  t.strictSame(lines, ["A hook is app.authorize itself. Call it: onRequest: [app.authorize({ roles: ['admin'] })]"])
 })

@@ -257,3 +257,21 @@ t.test('an error that is no refusal is published without a reason', async t => {
   t.throws(() => publishVerification('http://localhost:3000', () => { throw broken }), broken)
   t.match(published, [{ outcome: 'refused', reason: null }])
 })
+
+t.test('each outcome is published, whether it is known at once or later', async t => {
+  const issuer = await startIssuer(t)
+  const app = await createApi(t, { authUrl: issuer.authUrl })
+  const published: unknown[] = []
+  const onMessage = (message: unknown) => { published.push(message) }
+  subscribe(CHANNELS.verification, onMessage)
+  t.teardown(() => unsubscribe(CHANNELS.verification, onMessage))
+  const token = bearer(issuer.token())
+  for (const headers of [{}, token, token, bearer('abc')]) await app.inject({ url: '/onRequest', headers })
+  const authUrl = issuer.authUrl
+  t.strictSame(published, [
+    { authUrl, credential: null, cached: false, outcome: 'anonymous', reason: null },
+    { authUrl, credential: 'bearer', cached: false, outcome: 'accepted', reason: null },
+    { authUrl, credential: 'bearer', cached: true, outcome: 'accepted', reason: null },
+    { authUrl, credential: 'bearer', cached: false, outcome: 'refused', reason: 'token_malformed' }
+  ])
+})

@@ -104,11 +104,19 @@ t.test('a response of another kind has no header of a refusal', async t => {
     }
   }
   for (const [url, handler] of Object.entries(routes)) app.get(url, handler)
+  // A hook that succeeds later counts as well, at once and after a wait.
+  const caughtHook = async (request: FastifyRequest, reply: FastifyReply) => {
+    await caught(app.authenticate(request, reply))
+  }
+  for (const url of ['/hook-that-waits', '/hook-at-once']) {
+    app.get(url, { onRequest: [caughtHook, authenticateOther] }, async (_, reply) => reply.code(401).send('mine'))
+  }
   app.get('/alternatives', { onRequest: app.auth([byHand, authenticateOther]) }, async () => 'handled')
 
   const headers = bearer(signJws(KEY, createClaims(other.origin)))
   const statuses: Array<[url: string, status: number]> = [
-    ['/200', 200], ['/404', 404], ['/500', 500], ['/other-status', 403], ['/later-success', 401], ['/alternatives', 200]
+    ['/hook-that-waits', 401], ['/hook-at-once', 401], ['/200', 200], ['/404', 404], ['/500', 500],
+    ['/other-status', 403], ['/later-success', 401], ['/alternatives', 200]
   ]
   for (const [transport, call] of Object.entries(TRANSPORTS)) {
     for (const [url, status] of statuses) {

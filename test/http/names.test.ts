@@ -142,3 +142,20 @@ t.test('all other decorators are added as ever, with their dependencies', async 
     code: 'FST_ERR_DEC_MISSING_DEPENDENCY'
   })
 })
+
+t.test('a second registration in one scope fails, and one in a sibling scope does not', async t => {
+  const start = async (nested: boolean) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    for (let i = 0; i < 2; i++) {
+      if (nested) app.register(async scope => { await ours()(scope) })
+      else ours()(app)
+    }
+    await app.ready()
+  }
+  await start(true)
+  await t.rejects(start(false), {
+    message: 'better-auth-fastify is already registered in this scope; for a second auth server register it in a ' +
+      'sibling scope'
+  })
+})

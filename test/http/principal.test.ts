@@ -1,6 +1,6 @@
 import t from 'tap'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
-import { createPrincipal } from '../../lib/http/principal.js'
+import { createPrincipal, verifiedTokenOf } from '../../lib/http/principal.js'
 import type { Session } from '../../lib/index.js'
 import { USER as USER_TOKEN, type TokenPrincipal } from '../../lib/tokens/principal.js'
 import type { VerifiedToken } from '../../lib/tokens/verified-token.js'
@@ -101,4 +101,14 @@ t.test('the organization is the one of the token', async t => {
   const organization = Object.freeze({ id: 'org_1' })
   const inside = { ...verified, authorization: { ...verified.authorization, organization } }
   t.equal(createPrincipal(inside, USER).organization, organization)
+})
+
+t.test('it leads to its verified token, and nothing else does', async t => {
+  const verified = createVerified(USER_TOKEN)
+  const principal = createPrincipal(verified, USER)
+  t.equal(verifiedTokenOf(principal), verified)
+  const copies = [{ ...principal }, structuredClone(principal), Object.create(principal)]
+  for (const other of [...copies, {}, null, undefined, 1]) {
+    t.equal(verifiedTokenOf(other), undefined)
+  }
 })

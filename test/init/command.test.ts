@@ -151,6 +151,13 @@ t.test('--dry-run prints a diff that makes the same files', async t => {
   t.strictSame(snapshot(dry), snapshot(wet))
 })
 
+t.test('it says what it has found', async t => {
+  for (const [type, found] of [['module', 'ES modules'], ['commonjs', 'CommonJS']]) {
+    const { stdout } = runInit(createFiles(t, { 'package.json': JSON.stringify({ type }) }), 'http://a', '--dry-run')
+    t.match(stdout, `JavaScript, ${found}, no @fastify/autoload`)
+  }
+})
+
 t.test('a file that is there is kept, and what it lacks is printed', async t => {
   const mine = { 'plugins/auth.js': '// with better-auth-fastify\n', '.env.example': 'BETTER_AUTH_URL=http://b' }
   const root = createFiles(t, { ...PROJECT, ...mine })

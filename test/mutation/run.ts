@@ -1,8 +1,10 @@
 // Changes the code of each room of lib in one place at a time, and runs the tests of that room: a change that no test
-// notices is a gap. `npm run test:mutation -- keys guards`; without a room, all of them, which takes hours. Results are
-// kept in `.stryker/`: the next run tries only what has changed.
+// notices is a gap. `npm run test:mutation -- keys guards` mutates these rooms, and without a name all of them, which
+// takes hours. `--sample=20` tries 20 % of the changes, chosen at random; `--seed=2` chooses others. Results are in
+// `.stryker/`: the next run tries only what has changed.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 
 interface Mutant {
   readonly status: 'Killed' | 'Timeout' | 'Survived' | 'NoCoverage' | string
@@ -12,7 +14,9 @@ interface Mutant {
 }
 interface Report { readonly files: Readonly<Record<string, { readonly mutants: readonly Mutant[] }>> }
 
-const given = process.argv.slice(2)
+const { values: { sample = '100', seed = '1' }, positionals: given } = parseArgs({
+  allowPositionals: true, options: { sample: { type: 'string' }, seed: { type: 'string' } }
+})
 const all = readdirSync('test/rooms').map(file => file.replace('.test.ts', ''))
 const unknown = given.filter(room => !all.includes(room))
 if (unknown.length > 0) {
@@ -23,8 +27,10 @@ if (unknown.length > 0) {
 const rows: string[] = []
 for (const room of given.length > 0 ? given : all) {
   const stryker = ['stryker', 'run', 'test/mutation/stryker.config.js']
-  const { status } = spawnSync('npx', stryker, { stdio: 'inherit', env: { ...process.env, ROOM: room } })
-  const file = `.stryker/${room}.json`
+  const report = sample === '100' ? room : `${room}-${sample}-${seed}`
+  const env = { ...process.env, ROOM: room, REPORT: report, SAMPLE: sample, SEED: seed }
+  const { status } = spawnSync('npx', stryker, { stdio: 'inherit', env })
+  const file = `.stryker/${report}.json`
   if (status !== 0 || !existsSync(file)) process.exit(status ?? 1)
   const { files } = JSON.parse(readFileSync(file, 'utf8')) as Report
   const mutants = Object.entries(files).flatMap(([path, { mutants }]) => mutants.map(mutant => ({ path, ...mutant })))

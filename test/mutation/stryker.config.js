@@ -1,25 +1,23 @@
 // One room of lib against its own tests: `ROOM=keys npx stryker run test/mutation/stryker.config.js`.
-const room = process.env.ROOM
+const { ROOM: room, REPORT: report = room, SAMPLE: sample = '100' } = process.env
 
 export default {
-  testRunner: 'tap',
-  plugins: ['@stryker-mutator/tap-runner'],
+  testRunner: 'room',
+  plugins: ['./test/mutation/room-runner.js', './test/mutation/sample.js'],
+  checkers: sample !== '100' ? ['sample'] : [],
   mutate: [`lib/${room}/**/*.ts`],
-  tap: {
-    testFiles: [`test/${room}/**/*.test.ts`],
-    nodeArgs: ['-r', '{{hookFile}}', '--import=./test/fixtures/typescript-loader.js', '{{testFile}}'],
-    forceBail: true
-  },
   coverageAnalysis: 'perTest',
   // The words of messages are checked by the tests of docs/, and a message with other words is no wrong verdict.
   mutator: { excludedMutations: ['StringLiteral'] },
-  ignorePatterns: ['/bench', '/dist', '/docs', '/examples', '/.tap', '/.stryker', '/test/fixtures/*/node_modules'],
+  ignorePatterns: ['/bench', '/dist', '/examples', '/.tap', '/.stryker', '/test/fixtures/*/node_modules'],
   tempDirName: '.stryker/tmp',
   incremental: true,
-  incrementalFile: `.stryker/${room}.json`,
-  reporters: ['clear-text'],
+  incrementalFile: `.stryker/${report}.json`,
+  reporters: ['clear-text', 'progress-append-only'],
   clearTextReporter: { allowColor: false, logTests: false, reportTests: false, reportScoreTable: true },
   disableTypeChecks: false,
   concurrency: Number(process.env.CONCURRENCY ?? 2),
-  timeoutMS: 20_000
+  // Copies of modules stay in memory.
+  maxTestRunnerReuse: 100,
+  timeoutMS: 3_000
 }

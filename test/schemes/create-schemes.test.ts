@@ -307,3 +307,16 @@ t.test('an optional route refuses an invalid credential as well', async t => {
     { authorization: `Bearer ${'x'.repeat(32)}` }
   ]) t.equal(await maybe(headers), 401)
 })
+
+t.test('the status counts sessions and what is left of the budget, and says when the auth server judged', async t => {
+  const { app, call } = await createWorld(t)
+  const { remainingBudget, ...fresh } = app.betterAuth.status().exchange!
+  const nothing = { sessions: 0, lastError: null, lastSuccessAt: null, lastFailureAt: null, nextTryAt: null }
+  t.strictSame(fresh, nothing)
+  const before = new Date().toISOString()
+  t.equal((await call(`X-API-Key: ${API_KEY}`)).status, 200)
+  const { lastSuccessAt, ...used } = app.betterAuth.status().exchange!
+  t.match(used, { sessions: 1, lastError: null, lastFailureAt: null, nextTryAt: null })
+  t.ok(used.remainingBudget < remainingBudget)
+  t.ok(lastSuccessAt! >= before && lastSuccessAt! <= new Date().toISOString(), 'in ISO 8601')
+})

@@ -1,5 +1,10 @@
 import t from 'tap'
+import { resolveOptions } from '../../lib/contract/resolve-options.js'
+import type { BetterAuthOptions } from '../../lib/index.js'
+import { accessTokenProfile, boundTokenProfile } from '../../lib/tokens/access-token.js'
+import { createUserReader } from '../../lib/tokens/user-reader.js'
 import { accepts, ISSUER, LOGOUT, OAUTH_CLAIMS, OAUTH_RULES, reason, UNCHECKED } from '../fixtures/claims.js'
+import { reasonOf } from '../fixtures/refusals.js'
 
 t.test('refuses tokens of another kind, also where neither issuer nor audience is checked', async t => {
   const kinds: Array<[what: string, claims: Record<string, unknown>, claim: string]> = [
@@ -48,5 +53,59 @@ t.test('accepts events that are no logout', async t => {
     JSON.parse(`{ "__proto__": { "${LOGOUT}": {} } }`)
   ]) {
     accepts(t, { claims: { events } }, JSON.stringify(events))
+  }
+})
+
+const RESOURCE = 'https://api.example.com'
+const AUTH_URL = 'https://id.example.com'
+const USER_CLAIMS = { iss: AUTH_URL, aud: AUTH_URL, sub: 'u_1' }
+const DELEGATED = {
+  iss: `${AUTH_URL}/api/auth`, aud: RESOURCE, sub: 'u_1', client_id: 'app_1', scope: 'read', sid: 's_1'
+}
+const THUMBPRINT = 'x'.repeat(43)
+
+function profiles (given: Partial<BetterAuthOptions> = {}) {
+  const options = resolveOptions({ authUrl: AUTH_URL, resource: RESOURCE, dpop: true, ...given }, {})
+  const readUser = createUserReader(options.userId)
+  return { bearer: accessTokenProfile(options, readUser), bound: boundTokenProfile(options, readUser) }
+}
+
+const headerOf = (typ: string) => ({ alg: 'EdDSA' as const, curve: undefined, kid: 'k', typ })
+
+t.test('a bound token is an OAuth access token that names its key, and nothing else', async t => {
+  const { bearer, bound } = profiles()
+  t.match(bearer, { via: 'bearer', types: [undefined, 'jwt', 'at+jwt'] })
+  t.match(bound, { via: 'dpop', types: bearer.types, algorithms: bearer.algorithms })
+  const read = (claims: object, typ = 'at+jwt') => bound.read({ ...claims }, headerOf(typ), 0)
+  const cnf = { jkt: THUMBPRINT }
+  t.match(read({ ...DELEGATED, cnf }), {
+    principal: { kind: 'delegated', clientId: 'app_1', scopes: ['read'], sessionId: 's_1', boundTo: THUMBPRINT },
+    user: { id: 'u_1' },
+    session: null,
+    endsAt: Infinity
+  })
+  t.match(read({ ...DELEGATED, sub: 'app_1', sid: null, cnf }), {
+    principal: { kind: 'client', boundTo: THUMBPRINT }, user: null
+  })
+  t.equal(await reasonOf(() => read(DELEGATED)), 'token_not_bound')
+  t.equal(await reasonOf(() => read({ ...USER_CLAIMS, cnf }, 'jwt')), 'token_kind cnf')
+  for (const invalid of [
+    null, 'x', [], {}, { jkt: undefined }, { jkt: 7 }, { jkt: [THUMBPRINT] }, { jkt: `${THUMBPRINT}x` },
+    { jkt: THUMBPRINT.slice(1) }, { jkt: `${THUMBPRINT.slice(1)}=` }, { 'x5t#S256': THUMBPRINT },
+    { ...cnf, 'x5t#S256': THUMBPRINT }, { 'x5t#S256': THUMBPRINT, ...cnf }
+  ]) {
+    t.equal(await reasonOf(() => read({ ...DELEGATED, cnf: invalid })), 'claim_invalid cnf', JSON.stringify(invalid))
+  }
+})
+
+t.test('with `dpop.required`, the tokens of OAuth clients must be bound, and those of users need not', async t => {
+  for (const [dpop, reason] of [[{ required: true }, 'token_not_bound'], [{}, undefined], [undefined, undefined]]) {
+    const { bearer } = profiles({ dpop } as BetterAuthOptions)
+    t.match(bearer.read(USER_CLAIMS, headerOf('jwt'), 0), { principal: { kind: 'user' }, user: { id: 'u_1' } })
+    for (const claims of [DELEGATED, { ...DELEGATED, sub: 'app_1', sid: null }]) {
+      const read = () => bearer.read(claims, headerOf('at+jwt'), 0)
+      if (reason === undefined) t.match(read(), { principal: { clientId: 'app_1' } })
+      else t.equal(await reasonOf(read), reason)
+    }
   }
 })

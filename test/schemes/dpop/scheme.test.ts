@@ -1,0 +1,97 @@
+import type { AddressInfo } from 'node:net'
+import type { FastifyRequest } from 'fastify'
+import t from 'tap'
+import type { DpopReplayStore } from '../../../lib/index.js'
+import { captureLog, startApi } from '../../fixtures/api.js'
+import { createDpopKey } from '../../fixtures/dpop.js'
+import { rawRequest } from '../../fixtures/raw-request.js'
+import { startIssuer } from '../../fixtures/test-issuer.js'
+
+// How a request presents a bound token and its proof. What a proof must be is in proof.test.ts, and everything over a
+// real OAuth server in test/system/dpop.test.ts.
+
+const RESOURCE = 'https://api.example.com'
+const KEY = createDpopKey()
+const issuer = await startIssuer(t)
+const GRANT = { clientId: 'app_1', scopes: ['read'], resource: RESOURCE }
+const TOKEN = issuer.accessToken({ ...GRANT, claims: { cnf: { jkt: KEY.thumbprint } } })
+const UNBOUND = issuer.accessToken(GRANT)
+const prove = (token = TOKEN, claims = {}) => KEY.prove('GET', `${RESOURCE}/`, token, claims)
+const lines = (token = TOKEN, proof = prove(token)) => [`Authorization: DPoP ${token}`, `DPoP: ${proof}`]
+
+/** A store that waits, and counts. */
+function createStore (): DpopReplayStore & { readonly keys: Set<string>, calls: number } {
+  const keys = new Set<string>()
+  return {
+    keys,
+    calls: 0,
+    async reserve ({ key }) {
+      this.calls++
+      return keys.size !== keys.add(key).size
+    }
+  }
+}
+
+for (const [memory, replayStore] of [['of the instance', undefined], ['of the application', createStore()]] as const) {
+  t.test(`a bound token needs one proof, which counts once: in the memory ${memory}`, async t => {
+    const log = captureLog()
+    const extracted: unknown[] = []
+    const extractToken = ({ headers }: FastifyRequest) => {
+      extracted.push(headers.authorization)
+      return headers['x-token'] as string | undefined
+    }
+    const options = { authUrl: issuer.authUrl, resource: RESOURCE, dpop: { replayStore }, extractToken }
+    const app = await startApi(t, options, log)
+    const guard = app.authorize({ delegated: ['read'] })
+    const handler = async ({ principal }: FastifyRequest) => principal.via
+    app.get('/', { onRequest: [guard, app.authorize({ delegated: ['read'] })], preHandler: [guard] }, handler)
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = app.server.address() as AddressInfo
+    const outcomeOf = async (...headerLines: string[]) => {
+      log.lines.length = 0
+      const { status, body } = await rawRequest(port, '/', headerLines)
+      const [refusal] = log.refusals()
+      return [status, refusal?.reason ?? body, refusal?.claim].filter(part => part !== undefined).join(' ')
+    }
+
+    const proof = prove()
+    const rows: Array<[what: string, outcome: string, headerLines: string[]]> = [
+      ['its proof, for all hooks of a request', '200 dpop', lines(TOKEN, proof)],
+      ['the proof again', '401 proof_replayed', lines(TOKEN, proof)],
+      ['another proof', '200 dpop', lines()],
+      ['lower case and spaces', '200 dpop', [`authorization: dpop   ${TOKEN} `, `dpop: ${prove()}`]],
+      ['a jti of 512 characters', '200 dpop', lines(TOKEN, prove(TOKEN, { jti: 'x'.repeat(512) }))],
+      ['no jti', '401 proof_claim_invalid jti', lines(TOKEN, prove(TOKEN, { jti: undefined }))],
+      ['an empty jti', '401 proof_claim_invalid jti', lines(TOKEN, prove(TOKEN, { jti: '' }))],
+      ['a jti that is null', '401 proof_claim_invalid jti', lines(TOKEN, prove(TOKEN, { jti: null }))],
+      ['a jti that is an array', '401 proof_claim_invalid jti', lines(TOKEN, prove(TOKEN, { jti: ['x'] }))],
+      ['a longer jti', '401 proof_claim_invalid jti', lines(TOKEN, prove(TOKEN, { jti: 'x'.repeat(513) }))],
+      ['the proof of another token', '401 proof_mismatch ath', lines(TOKEN, prove(UNBOUND))],
+      ['no proof', '401 proof_missing', [`Authorization: DPoP ${TOKEN}`]],
+      ['two proofs', '401 proof_malformed', [...lines(), `DPoP: ${prove()}`]],
+      ['no token', '400 authorization_malformed', ['Authorization: DPoP', `DPoP: ${prove()}`]],
+      ['two tokens', '400 authorization_malformed', [`Authorization: DPoP ${TOKEN} ${TOKEN}`, `DPoP: ${prove()}`]],
+      ['a tab', '400 authorization_malformed', [`Authorization: DPoP\t${TOKEN}`, `DPoP: ${prove()}`]],
+      ['text before it', '401 token_missing', [`Authorization: x DPoP ${TOKEN}`, `DPoP: ${prove()}`]],
+      ['two headers', '400 authorization_malformed', [...lines(), `Authorization: DPoP ${TOKEN}`]],
+      ['only a proof', '401 token_missing', [`DPoP: ${prove()}`]],
+      ['a scheme that begins like it', '401 token_missing', [`Authorization: DPoPs ${TOKEN}`, `DPoP: ${prove()}`]],
+      ['a bound token as Bearer', '401 token_kind cnf', [`X-Token: ${TOKEN}`]],
+      ['an unbound token as Bearer', '200 bearer', [`X-Token: ${UNBOUND}`]],
+      ['an unbound token', '401 token_not_bound', lines(UNBOUND)],
+      ['a token of a user', '401 token_not_bound', lines(issuer.token())]
+    ]
+    for (const [what, outcome, headerLines] of rows) t.equal(await outcomeOf(...headerLines), outcome, what)
+    t.notOk(extracted.some(text => /^dpop(?![^ \t])/i.test(String(text))), 'extractToken does not see the scheme DPoP')
+    if (replayStore !== undefined) t.equal(replayStore.calls, replayStore.keys.size + 1)
+  })
+}
+
+t.test('without the option `dpop`, a bound token is not accepted', async t => {
+  const app = await startApi(t, { authUrl: issuer.authUrl, resource: RESOURCE })
+  app.get('/', { onRequest: [app.authorize({ delegated: ['read'] })] }, async () => 'in')
+  for (const scheme of ['DPoP', 'Bearer']) {
+    const headers = { authorization: `${scheme} ${TOKEN}`, dpop: prove() }
+    t.equal((await app.inject({ url: '/', headers })).statusCode, 401)
+  }
+})
