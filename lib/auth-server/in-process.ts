@@ -83,7 +83,8 @@ function endpointsOf (api: object): ReadonlyMap<string, Endpoint> {
   for (const endpoint of Object.values(api)) {
     const { path, options } = Object(endpoint) as { path?: unknown, options?: { method?: unknown } }
     const isGet = typeof endpoint === 'function' && [options?.method].flat().includes('GET')
-    if (isGet && typeof path === 'string') endpoints.set(path, endpoint as Endpoint)
+    // Of several with one path, the router of Better Auth takes the first.
+    if (isGet && typeof path === 'string' && !endpoints.has(path)) endpoints.set(path, endpoint as Endpoint)
   }
   return endpoints
 }

@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import { isResponse } from '../auth-server/in-process.js'
 import { describeThrown } from '../auth-server/thrown.js'
 import type { ResolvedAuth } from '../contract/resolve-auth.js'
@@ -30,6 +30,7 @@ export async function mountAuth (
     } catch {
       return sendError(reply, 400, 'Bad Request')
     }
+    if (hasOtherRoute(fastify, webRequest)) return sendError(reply, 404, 'Not Found')
     try {
       const response: unknown = await auth.server.handler(webRequest)
       if (!isResponse(response)) throw new TypeError('Better Auth returned no Response')
@@ -72,6 +73,16 @@ function routeUrl (fastify: FastifyInstance, basePath: string): string {
       'Auth itself, set "mount" to false')
   }
   return url.slice(prefix.length)
+}
+
+/**
+ * Whether a slash at the end of the path leads past a route that the application has in the place of one of Better
+ * Auth, which ignores that slash with `advanced.skipTrailingSlashes`.
+ */
+function hasOtherRoute (fastify: FastifyInstance, { method, url }: Request): boolean {
+  const [path] = url.split(/[?#]/, 1)
+  if (!path!.endsWith('/')) return false
+  return fastify.hasRoute({ method: method as HTTPMethods, url: new URL(path!).pathname.replace(/\/+$/, '') })
 }
 
 /** Ends when the client goes before it has its response. */

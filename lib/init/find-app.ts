@@ -44,20 +44,21 @@ export function findApp (root: string, files: readonly string[], { main, scripts
   return undefined
 }
 
-const IMPORT = new RegExp([
-  String.raw`\bimport\s+(?!type\s)(?:(\w+)|\{[^}]*?\b(?:default\s+as\s+(\w+)|(fastify)\b)[^}]*\})`,
-  String.raw`[^'";]*\bfrom\s*['"]fastify['"]`
-].join(''))
-const REQUIRE = /(?:\b(\w+)|\{[^}]*\b(fastify)\b[^}]*\})\s*=\s*require\(\s*['"]fastify['"]\s*\)/
+// Bounded: a file that was made for it, or a large bundle, must not keep init busy for minutes.
+const IMPORT = /\bimport\s+(?!\s|type\s)([^'";]{1,1000}?)\bfrom\s*['"]fastify['"]/g
+const REQUIRE = /(\b\w+|\{[^{}]{1,1000}\})\s*=\s*require\(\s*['"]fastify['"]\s*\)/g
+/** The function in what is imported: the default, or `fastify`. */
+const FACTORY = /^(\w+)|\bdefault\s+as\s+(\w+)|\b(fastify)\b/
 const REQUIRE_AND_CALL = /\b(\w+)\s*=\s*require\(\s*['"]fastify['"]\s*\)(?:\.\w+)?\s*\(/
 
 /** The variable that holds the instance; `app` if it has none; `undefined` if the file creates none. */
 function nameOfInstance (text: string): string | undefined {
   const direct = REQUIRE_AND_CALL.exec(text)?.[1]
   if (direct !== undefined) return direct
-  const factory = (IMPORT.exec(text) ?? REQUIRE.exec(text))?.slice(1).find(name => name !== undefined)
+  const imported = [IMPORT, REQUIRE].flatMap(pattern => [...text.matchAll(pattern)].map(([, what]) => what!))
+  const factory = imported.flatMap(what => FACTORY.exec(what)?.slice(1) ?? []).find(name => name !== undefined)
   if (factory === undefined) return undefined
-  const call = String.raw`\b${factory}\s*(?:<[^()]*>)?\(`
+  const call = String.raw`\b${factory}\s*(?:<[^()]{0,1000}>)?\(`
   if (!new RegExp(call).test(text)) return undefined
-  return new RegExp(String.raw`\b(\w+)\s*(?::[^=;]+)?=\s*(?:await\s+)?${call}`).exec(text)?.[1] ?? 'app'
+  return new RegExp(String.raw`\b(\w+)\s*(?::[^=;]{1,1000})?=\s*(?:await\s+)?${call}`).exec(text)?.[1] ?? 'app'
 }

@@ -95,8 +95,8 @@ function findSource (files: readonly string[], app: App | undefined, tsConfig: T
 function findTests (files: readonly string[], tsConfig: TsConfig | undefined): string {
   const found = ['test/', 'tests/', '__tests__/'].find(folder => files.some(file => file.startsWith(folder)))
   const { hasInclude, rootDir } = tsConfig ?? {}
-  // The compiler refuses files outside of its rootDir.
-  const isLimited = rootDir !== undefined && /^\w/.test(rootDir) && hasInclude !== true
+  // The compiler refuses files outside of its rootDir. Windows has other ways to lead out of the project.
+  const isLimited = rootDir !== undefined && /^\w[^\\:\p{Cc}]*$/u.test(rootDir) && hasInclude !== true
   return found ?? (isLimited ? `${rootDir.replace(/\/*$/, '/')}test/` : 'test/')
 }
 

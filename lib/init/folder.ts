@@ -1,11 +1,13 @@
 import {
-  lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync, type Dirent
+  lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync, type Dirent
 } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import { InitError } from './init-error.js'
 
 const MAX_DEPTH = 5
 const MAX_FILES = 5000
+/** What a shell or a reader would take for something else: an option, and a line of its own. */
+const MISLEADING = /^-|\n/
 /** What no one writes by hand, and hidden folders. */
 const SKIPPED = /^(?:\.|node_modules$|dist$|build$|out$|coverage$)/
 
@@ -18,6 +20,7 @@ export function listFiles (root: string): string[] {
   function visit (folder: string, depth: number): void {
     for (const entry of entriesOf(join(root, folder))) {
       if (files.length === MAX_FILES) return
+      if (MISLEADING.test(entry.name)) continue
       if (entry.isFile()) files.push(folder + entry.name)
       else if (entry.isDirectory() && depth < MAX_DEPTH && !SKIPPED.test(entry.name)) {
         visit(`${folder}${entry.name}/`, depth + 1)
@@ -43,12 +46,15 @@ function entriesOf (folder: string): Dirent[] {
  */
 export function readText (root: string, path: string): string | undefined {
   try {
-    return readFileSync(join(root, path), 'utf8')
+    const file = join(root, path)
+    // A device or a pipe may have no end.
+    if (statSync(file).isFile()) return readFileSync(file, 'utf8')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
     throw new InitError(`${path} cannot be read: ${code}`)
   }
+  throw new InitError(`${path} is not a file`)
 }
 
 /**
@@ -66,14 +72,17 @@ export function isTaken (root: string, path: string): boolean {
     if (stats.isSymbolicLink() && !isInside(root, join(root, part))) {
       throw new InitError(`${part} is a symbolic link that leads out of the project: nothing was written`)
     }
-    if (index < parts.length - 1 && stats.isFile()) throw new InitError(`${part} is not a folder: nothing was written`)
+    const isFolder = index === parts.length - 1 || statSync(join(root, part)).isDirectory()
+    if (!isFolder) throw new InitError(`${part} is not a folder: nothing was written`)
   }
   return true
 }
 
+/** The repository itself is no part of the project. */
 function isInside (root: string, link: string): boolean {
   try {
-    return realpathSync(link).startsWith(join(root, sep))
+    const path = realpathSync(link)
+    return path.startsWith(join(root, sep)) && !path.split(sep).includes('.git')
   } catch {
     // It leads nowhere.
     return false

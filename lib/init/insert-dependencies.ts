@@ -57,7 +57,7 @@ function readObject (text: string, start: number): JsonObject {
   let depth = 0
   let end = start
   // Strings, brackets and commas; what is between them is of no importance.
-  for (const { 0: token, index } of text.slice(start).matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]|[^\s"[\]{},]+/g)) {
+  for (const { 0: token, index } of text.slice(start).matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},]|[^\s"[\]{},]+/g)) {
     const isClosing = token === '}' || token === ']'
     if (isClosing) depth--
     if (open !== undefined && ((isClosing && depth === 0) || (token === ',' && depth === 1))) {

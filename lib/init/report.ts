@@ -60,5 +60,7 @@ function indent (text: string): string {
 
 /** The texts of the project must not control the terminal. */
 export function escapeControls (text: string): string {
-  return text.replace(/(?!\n|\t)[\p{Cc}\p{Cf}]/gu, character => `\\u{${character.codePointAt(0)!.toString(16)}}`)
+  return text.replace(/(?!\n|\t)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, character => {
+    return `\\u{${character.codePointAt(0)!.toString(16)}}`
+  })
 }

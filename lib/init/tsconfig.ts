@@ -23,6 +23,7 @@ export function readTsConfig (root: string, path = 'tsconfig.json', depth = 0): 
   const bases = [json.extends].flat()
     .filter(base => typeof base === 'string' && base.startsWith('./') && depth < MAX_EXTENDS)
     .map(base => posix.join(posix.dirname(path), (base as string).replace(/(?:\.json)?$/, '.json')))
+    .filter(base => !base.startsWith('../'))
     .map(base => readTsConfig(root, base, depth + 1))
   const {
     module, rootDir, allowImportingTsExtensions, rewriteRelativeImportExtensions, verbatimModuleSyntax
@@ -36,11 +37,11 @@ export function readTsConfig (root: string, path = 'tsconfig.json', depth = 0): 
   }) as TsConfig
 }
 
-/** A tsconfig.json has comments and trailing commas. */
+/** A tsconfig.json has comments and trailing commas. Strings and comments may lack their end. */
 function parse (text: string): Record<string, unknown> {
   const plain = text.replace(/^\uFEFF/, '')
-    .replace(/("(?:[^"\\]|\\.)*")|\/\/.*|\/\*[^]*?\*\//g, '$1')
-    .replace(/("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])/g, '$1')
+    .replace(/("[^"\\]*(?:\\[^][^"\\]*)*"?)|\/\/.*|\/\*[^]*?(?:\*\/|$)/g, '$1')
+    .replace(/("[^"\\]*(?:\\[^][^"\\]*)*"?)|,(?=\s*[}\]])/g, '$1')
   try {
     return (JSON.parse(plain) ?? {}) as Record<string, unknown>
   } catch {

@@ -65,6 +65,7 @@ t.test('endpoints of auth.api come before the handler: no rate limiter counts th
     api: {
       post: endpoint('post', '/token', 'POST', {}),
       renamed: endpoint('renamed', '/token', 'GET', { token: 'a.b.c' }),
+      later: endpoint('later', '/token', 'GET', { token: 'x.y.z' }),
       keys: endpoint('keys', '/jwks', ['POST', 'GET'], { keys: ENTRIES }),
       helper: () => {},
       version: '1.7'

@@ -373,8 +373,12 @@ t.test('Better Auth sees the path that the router saw', async t => {
     'x/%2e%2e/sign-up/email', 'x\\..\\sign-up/email', 'sign-up\\email', 'sign-up/email/.', 'sign-up/email/x/..?a']) {
     t.equal(await post(`/api/auth/${path}`), 400, path)
   }
+  for (const path of ['sign-up/email/', 'sign-up/email/?a=/b', 'sign-up/email//']) {
+    t.equal(await post(`/api/auth/${path}`), 404, path)
+  }
+  t.equal(await post('http://a.example/api/auth/sign-up/email/'), 404)
   t.equal(requests.length, 0)
-  for (const path of ['.well-known/x', 'a..b/c.', '.../x', 'x?callbackURL=/../a\\b', 'x/%2E%2E%2E']) {
+  for (const path of ['sign-in/email/', '.well-known/x', 'a..b/c.', '.../x', 'x?callbackURL=/../a\\b', 'x/%2E%2E%2E']) {
     t.equal(await post(`/api/auth/${path}`), 200, path)
   }
 })

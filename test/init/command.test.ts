@@ -63,7 +63,8 @@ t.test('a folder that is no project', async t => {
     [
       { 'package.json': '{ "dependencies": { "fastify": "^4.29.1" } }' },
       /^package\.json has fastify \^4\.29\.1, and this plugin needs Fastify 5 \(\^5\.8\.4\)\n/
-    ]
+    ],
+    [{ 'package.json': '{ "dependencies": { "fastify": "4\\nTry: x" } }' }, /^package\.json has fastify 4 Try: x, and/]
   ]
   for (const [files, message] of cases) {
     const root = createFiles(t, files)
@@ -72,7 +73,7 @@ t.test('a folder that is no project', async t => {
   }
   const root = createFiles(t, {})
   mkdirSync(join(root, 'package.json'))
-  t.match(runInit(root), { status: 1, stderr: /^package\.json cannot be read: EISDIR\n/ })
+  t.match(runInit(root), { status: 1, stderr: /^package\.json is not a file\n/ })
 })
 
 t.test('a version of Fastify that is no number is left to npm', async t => {
@@ -184,10 +185,11 @@ t.test('nothing is written through a symbolic link that leads out of the project
   const outside = createFiles(t, { 'package.json': MANIFEST, 'env.txt': '' })
   const links: Array<[link: string, target: string]> = [
     ['plugins', outside], ['test', outside], ['routes', join(outside, 'missing')],
-    ['.env.example', join(outside, 'env.txt')], ['package.json', join(outside, 'package.json')], ['routes', '..']
+    ['.env.example', join(outside, 'env.txt')], ['package.json', join(outside, 'package.json')], ['routes', '..'],
+    ['plugins', '.git/hooks'], ['.env.example', '.git/config']
   ]
   for (const [link, target] of links) {
-    const { [link]: _, ...files } = PROJECT as Record<string, string>
+    const { [link]: _, ...files } = { ...PROJECT, '.git/config': '', '.git/hooks/x': '' } as Record<string, string>
     const root = createFiles(t, files)
     symlinkSync(target, join(root, link))
     t.match(runInit(root), {
@@ -226,12 +228,17 @@ t.test('a folder that cannot be written', { skip: process.getuid?.() === 0 && 'r
 t.test('the names in a project do not control the terminal', async t => {
   const root = createFiles(t, {
     'package.json': '{ "type": "module", "dependencies": { "fastify": "5" } }',
-    'a\u001b[2Jb.js': APP
+    'a\u001b[2J\u2028b.js': APP
   })
   const { status, stdout } = runInit(root, '--dry-run')
   t.equal(status, 0)
-  t.match(stdout, 'Add this to a\\u{1b}[2Jb.js')
+  t.match(stdout, 'Add this to a\\u{1b}[2J\\u{2028}b.js')
   t.notMatch(stdout, /[^\P{Cc}\n]/u)
+})
+
+t.test('a name that a shell or a reader takes for something else is no app', async t => {
+  const root = createFiles(t, { 'package.json': MANIFEST, '--import=x/app.js': APP, 'a\n\nTo try it: x/app.js': APP })
+  t.notMatch(runInit(root, '--dry-run').stdout, /--import|To try it: x/)
 })
 
 t.test('an error of the program itself is not hidden', async t => {

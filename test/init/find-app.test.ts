@@ -32,6 +32,16 @@ t.test('the name of the instance, however it is created', async t => {
   for (const [code, name] of CASES) t.equal(find(t, { 'x.ts': code })?.name, name, code)
 })
 
+t.test('no file keeps init busy', async t => {
+  const call = "import f from 'fastify'\nf.x()\n"
+  const LONG = [
+    '{ fastify ', 'import { default as x ', 'import {', 'import a ', 'import ', '{', `import${' '.repeat(99)}`
+  ].map(part => part.repeat(40_000 / part.length))
+  const start = performance.now()
+  for (const code of [...LONG, call + 'f<'.repeat(20_000), call + 'a:'.repeat(20_000)]) find(t, { 'x.ts': code })
+  t.ok(performance.now() - start < 5000)
+})
+
 const APP = "const app = require('fastify')()"
 
 t.test('which file is the app', async t => {

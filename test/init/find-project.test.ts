@@ -81,3 +81,10 @@ for (const [title, manifest, files, found] of CASES) {
     t.match(findProject(createFiles(t, { 'package.json': json(manifest), ...files })), found)
   })
 }
+
+t.test('a rootDir that leads out of the project on Windows, or has two lines, is none', async t => {
+  for (const rootDir of ['a\\..\\..\\b', 'a\nb', 'c:b']) {
+    const root = createFiles(t, { 'package.json': '{}', 'tsconfig.json': json({ compilerOptions: { rootDir } }) })
+    t.equal(findProject(root).tests, 'test/')
+  }
+})

@@ -23,7 +23,10 @@ t.test('a path is free, or taken, or leads out', async t => {
     true, true, true, false, false, false
   ])
   t.throws(() => isTaken(root, 'c'), { message: /^c is a symbolic link that leads out/ })
-  t.throws(() => isTaken(root, 'a/b.js/c'), { message: 'a/b.js is not a folder: nothing was written' })
+  symlinkSync('a/b.js', join(root, 'e'))
+  for (const file of ['a/b.js', 'e']) {
+    t.throws(() => isTaken(root, `${file}/c`), { message: `${file} is not a folder: nothing was written` })
+  }
 })
 
 t.test('the files of a project are listed up to a number and a depth', async t => {
@@ -38,6 +41,12 @@ t.test('the files of a project are listed up to a number and a depth', async t =
 
 t.test('readText() returns undefined for a file that does not exist', async t => {
   t.equal(readText(createFiles(t, {}), 'x'), undefined)
+})
+
+t.test('readText() reads nothing that has no end', async t => {
+  const root = createFiles(t, {})
+  symlinkSync('/dev/zero', join(root, 'x'))
+  t.throws(() => readText(root, 'x'), { message: 'x is not a file' })
 })
 
 t.test('a folder that cannot be read has no files', async t => {

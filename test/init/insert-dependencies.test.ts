@@ -44,6 +44,8 @@ for (const [title, before, after] of CASES) {
 t.test('several, and none', async t => {
   const text = '{\n  "devDependencies": {\n    "b": "1"\n  }\n}\n'
   t.equal(insertDependencies(text, 'devDependencies', {}), text)
+  const long = JSON.stringify({ x: 'x'.repeat(16_000_000) })
+  t.match(insertDependencies(long, 'dependencies', { a: '3' }), /,\s*"dependencies": \{ "a": "3" \}\}$/)
   t.equal(insertDependencies(text, 'devDependencies', { c: '2', a: '3' }),
     '{\n  "devDependencies": {\n    "a": "3",\n    "b": "1",\n    "c": "2"\n  }\n}\n')
 })

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import t from 'tap'
 import { readTsConfig } from '../../lib/init/tsconfig.js'
 import { createFiles } from '../fixtures/init-project.js'
@@ -28,4 +29,14 @@ t.test('a circle ends, and no path leads out', async t => {
   const text = '{ "extends": "./tsconfig.json", "compilerOptions": { "module": "x" } }'
   const root = createFiles(t, { 'tsconfig.json': text })
   t.strictSame(readTsConfig(root), { module: 'x' })
+  const outside = '{ "extends": "./../tsconfig.json", "compilerOptions": { "rootDir": "y" } }'
+  const above = createFiles(t, { 'tsconfig.json': text, 'a/tsconfig.json': outside })
+  t.strictSame(readTsConfig(join(above, 'a')), { rootDir: 'y' })
+})
+
+t.test('one that is long, and lacks the end of its strings and comments, takes no time', async t => {
+  const LONG = ['"\\'.repeat(50_000), '/*'.repeat(50_000)]
+  const start = performance.now()
+  for (const text of LONG) t.strictSame(readTsConfig(createFiles(t, { 'tsconfig.json': text })), {})
+  t.ok(performance.now() - start < 5000)
 })
