@@ -128,7 +128,7 @@ function locate (origin: string, path: string): Pick<ResolvedAuth, 'url' | 'base
   return { url: origin + basePath, basePath }
 }
 
-/** Decides it as Better Auth does. */
+/** As Better Auth decides it. */
 function isHttps ({ baseURL }: Fields, { url, isDynamic }: Pick<ResolvedAuth, 'url' | 'isDynamic'>,
   { NODE_ENV }: NodeJS.ProcessEnv
 ): boolean {

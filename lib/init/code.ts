@@ -15,7 +15,7 @@ export function pathBetween (project: Project, from: string, to: string): string
   return relative.replace(/\.([cm]?)ts$/, project.modules === 'cjs' ? '' : '.$1js')
 }
 
-/** Whether a file uses `import`: TypeScript compiles it to the module format, and `require()` cannot load Vitest. */
+/** The syntax of a file: TypeScript compiles `import` to what it is, and Vitest cannot be loaded by `require()`. */
 export function usesImport ({ language, modules, runner }: Project, isTest = false): boolean {
   return language === 'ts' || modules === 'esm' || (isTest && runner === 'vitest')
 }

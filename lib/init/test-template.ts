@@ -69,7 +69,7 @@ export function testTemplate (project: Project, { plugin, route, test }: Paths):
     : isAutoload
       ? `${environment}${app}  await app.register(auth)\n  await app.register(me, { prefix: '/me' })\n`
       : `${app}  await app.register(auth, { authUrl: issuer.authUrl })\n  await app.register(me)\n`
-  return `${lines}${head}${begin("'GET /me requires a token from the auth server'")}
+  return `${lines}${head}${begin("'GET /me needs a token of the auth server'")}
   // It signs tokens as a Better Auth server does.
   const issuer = await createTestIssuer()
   ${after('issuer.close()')}
