@@ -26,8 +26,8 @@ export function isWritten ({ kind }: Change): boolean {
   return kind === 'create' || kind === 'edit'
 }
 
-const JEST = `Jest does not load ES modules by itself. If the test fails with "Cannot use import statement", read
-"Jest" in node_modules/better-auth-fastify/docs/guides/tooling.md.`
+const JEST = `Jest does not load ES modules by itself. If the test fails with "Must use import to load ES Module" or
+"Cannot use import statement", read "Jest" in node_modules/better-auth-fastify/docs/guides/tooling.md.`
 
 function describe ({ isAutoload, language, modules, runner }: Project): string {
   return [
