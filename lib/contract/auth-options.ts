@@ -8,7 +8,7 @@ export interface AuthInstance {
    * The options of `betterAuth()`: the plugin reads `baseURL`, `basePath`, `plugins`, `advanced`, `user` and `session`.
    */
   readonly options: object
-  /** The server-side calls. Keys and sessions are read through them where they exist. */
+  /** Better Auth's server-side API. If it exists, the plugin reads keys and sessions through it. */
   readonly api?: object | undefined
 }
 

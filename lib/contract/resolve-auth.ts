@@ -14,7 +14,7 @@ export interface ResolvedAuth {
   readonly url: string
   /** Where its routes begin; empty for the root. */
   readonly basePath: string
-  /** Whether it finds its `baseURL` out on each request. */
+  /** Whether its `baseURL` depends on each request. */
   readonly isDynamic: boolean
   /** What `jwt()` writes into its tokens, if not the origin of the `baseURL`. */
   readonly issuer: string | undefined
@@ -41,7 +41,7 @@ export const MOUNT_OPTIONS = {
   openapi: option(Type.Boolean(), 'true or false', false)
 } satisfies Record<keyof MountOptions, OptionSchema>
 
-/** What of the other options counts for the option `auth`. */
+/** The other options that matter for the option `auth`. */
 interface AuthContext {
   readonly authUrl: string | undefined
   readonly publicUrl: string | undefined
@@ -66,7 +66,7 @@ export function resolveAuth (server: AuthInstance, { authUrl, publicUrl, mount, 
   const { issuer, audience } = recordOf(recordOf(jwt.options).jwt)
   const { jwksPath = '/jwks', remoteUrl } = recordOf(recordOf(jwt.options).jwks)
   if (jwt.id === undefined) {
-    throw new InvalidOptionError('Option "auth" needs the plugin jwt(): betterAuth({ plugins: [jwt()] }), and the ' +
+    throw new InvalidOptionError('Option "auth" needs the plugin jwt(): betterAuth({ plugins: [jwt()] }), and a ' +
       'table for its keys')
   }
   if (remoteUrl !== undefined) {
@@ -99,7 +99,7 @@ export function resolveAuth (server: AuthInstance, { authUrl, publicUrl, mount, 
   }
 }
 
-/** As Better Auth itself finds its URL, except that it also takes it from requests, where a client can forge it. */
+/** Finds the URL as Better Auth does, but never takes it from a request, where a client can forge it. */
 function readBaseUrl (
   { baseURL, basePath = DEFAULT_BASE_PATH }: UnknownRecord, publicUrl: string | undefined, env: NodeJS.ProcessEnv
 ): Pick<ResolvedAuth, 'url' | 'basePath' | 'isDynamic'> {
@@ -118,7 +118,7 @@ function readBaseUrl (
     throw new InvalidOptionError('Option "publicUrl" must not be set with "auth", unless its baseURL depends on each ' +
       'request: the URL is the baseURL of betterAuth()')
   }
-  // An empty string counts as none there, too.
+  // Better Auth treats an empty string as unset, too.
   const url = baseURL || env.BETTER_AUTH_URL
   if (url === undefined || url === '') {
     throw new InvalidOptionError(`Option "${BASE_URL}" is not set, and neither is BETTER_AUTH_URL: the issuer of the ` +

@@ -32,12 +32,13 @@ option to set.
   --public-url <url>    the option publicUrl
   --resource <url>      the option resource: OAuth access tokens for this API are accepted
   --resource-issuer <iss>
-                        its resource.issuer
+                        the option resource.issuer
   --jwks-path <path>    the option jwksPath
   --algorithms <a,b>    the option algorithms
   --header <name:value> a header of jwks.headers; may be repeated; its value is never printed
   --json                print one JSON document instead of text
-  --help, --version
+  --help                show this text
+  --version             show the version
 
 Exit status: 0 if a usable key was found and nothing is refused, else 1. Warnings do not change it.
 `
@@ -68,7 +69,8 @@ export async function main (argv: readonly string[], streams: Streams): Promise<
     return await run(argv, streams)
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof InvalidOptionError)) throw error
-    streams.stderr.write(`${escapeText(error.message)}\nTry: better-auth-fastify --help\n`)
+    const help = argv.includes('doctor') ? 'doctor --help' : '--help'
+    streams.stderr.write(`${escapeText(error.message)}\nTry: npx better-auth-fastify ${help}\n`)
     return 1
   }
 }
@@ -79,8 +81,8 @@ async function run (argv: readonly string[], { stdin, stdout, stderr, env }: Str
     stdout.write(values.help ? HELP : `${VERSION}\n`)
     return 0
   }
-  if (command === undefined) throw new UsageError('A command is missing: doctor or init')
-  if (command !== 'doctor') throw new UsageError('Unknown command: there are doctor and init')
+  if (command === undefined) throw new UsageError('The command is missing: init or doctor')
+  if (command !== 'doctor') throw new UsageError('Unknown command. The commands are init and doctor')
   if (rest.length > 0) throw new UsageError('Too many arguments: doctor takes one URL')
   if (values.token !== undefined && values.token !== '-') throw new UsageError(TOKEN_AS_ARGUMENT)
 

@@ -28,15 +28,15 @@ const HELP = `Usage: better-auth-fastify init [authUrl] [options]
 
 Adds the plugin to the project in this folder: a file that registers it, one protected route, and a
 test of both. Adds the dependencies to package.json, and BETTER_AUTH_URL to .env.example. It never
-overwrites a file: what is there already is kept, and init prints what to add.
+overwrites a file: it keeps what exists, and prints what to add.
 
   authUrl      the URL of the Better Auth server, for .env.example (default: http://localhost:3000)
   --same-app   Better Auth runs in this app: register the instance that src/auth.ts, lib/auth.ts or
                a similar file exports. Without it and a URL, init asks if it runs on a terminal
   --dry-run    print the changes as a diff, and write nothing
-  --help
+  --help       show this text
 
-Exit status: 0 if everything was written or was there already, else 1.
+Exit status: 1 after an error, else 0. It is no error if init keeps a file.
 `
 
 /**
@@ -64,7 +64,7 @@ export function init (argv: readonly string[], streams: Streams): number {
     return 0
   } catch (error) {
     if (!(error instanceof InitError || error instanceof InvalidOptionError)) throw error
-    streams.stderr.write(`${escapeControls(error.message)}\nTry: better-auth-fastify init --help\n`)
+    streams.stderr.write(`${escapeControls(error.message)}\nTry: npx better-auth-fastify init --help\n`)
     return 1
   }
 }

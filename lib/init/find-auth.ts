@@ -24,7 +24,7 @@ export function findAuth (root: string, files: readonly string[]): AuthFile | un
   })
   for (const path of candidates) {
     const text = readText(root, path)!
-    const exports = /\bbetterAuth\s*(?:<[^()]*>)?\(/.test(text) ? exportOf(text) : undefined
+    const exports = /\bbetterAuth\s*(?:<[^()]{0,1000}>)?\(/.test(text) ? exportOf(text) : undefined
     if (exports !== undefined) return { path, text, exports }
   }
   return undefined
@@ -32,9 +32,9 @@ export function findAuth (root: string, files: readonly string[]): AuthFile | un
 
 const NAMED = new RegExp([
   String.raw`\bexport\s+(?:const|let|var)\s+auth\b`,
-  String.raw`\bexport\s*\{[^}]*\bauth\b(?!\s+as\b)[^}]*\}`,
+  String.raw`\bexport\s*\{[^}]{0,1000}\bauth\b(?!\s+as\b)`,
   String.raw`\bexports\.auth\s*=`,
-  String.raw`\b(?:module\.exports|export)\s*=\s*\{[^}]*\bauth\b`
+  String.raw`\b(?:module\.exports|export)\s*=\s*\{[^}]{0,1000}\bauth\b`
 ].join('|'))
 
 function exportOf (text: string): AuthFile['exports'] | undefined {

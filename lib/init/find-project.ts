@@ -53,7 +53,7 @@ function requireAuth (root: string, files: readonly string[]): AuthFile {
     `https://www.better-auth.com/docs/installation (looked for ${AUTH_PLACES.join(', ')} and the like)`)
 }
 
-/** The folder with the `plugins/` and `routes/` of fastify-cli's projects; `undefined` without @fastify/autoload. */
+/** The folder with `plugins/` and `routes/` in a project of fastify-cli; `undefined` without @fastify/autoload. */
 function findAutoload (files: readonly string[], { dependencies }: Manifest): string | undefined {
   if (!dependencies.has('@fastify/autoload')) return undefined
   return ['src/', ''].find(source => ['plugins/', 'routes/'].every(folder => {

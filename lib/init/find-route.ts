@@ -3,7 +3,7 @@ import { readText } from './folder.js'
 import type { Project } from './project.js'
 import type { Paths } from './templates.js'
 
-const ROUTE = /\.(?:get|all)\s*(?:<[^()]*>)?\(\s*(['"`])\/me\/?\1|\burl:\s*(['"`])\/me\/?\2/
+const ROUTE = /\.(?:get|all)\s*(?:<[^()]{0,1000}>)?\(\s*(['"`])\/me\/?\1|\burl:\s*(['"`])\/me\/?\2/
 const MAX_READ = 500
 
 /**

@@ -8,7 +8,7 @@ const MAX_DEPTH = 5
 const MAX_FILES = 5000
 /** What a shell or a reader would take for something else: an option, and a line of its own. */
 const MISLEADING = /^-|\n/
-/** What no one writes by hand, and hidden folders. */
+/** Generated and hidden folders. */
 const SKIPPED = /^(?:\.|node_modules$|dist$|build$|out$|coverage$)/
 
 /**
@@ -58,7 +58,7 @@ export function readText (root: string, path: string): string | undefined {
 }
 
 /**
- * Whether a path is taken, be it by a symbolic link that leads nowhere.
+ * Whether a path exists, even as a symbolic link that leads nowhere.
  *
  * @param root - the project, without symbolic links in its path.
  * @throws InitError if a part of the path leads out of the project, or is not a folder.

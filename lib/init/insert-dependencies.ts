@@ -4,11 +4,11 @@ interface Member { readonly key: string, readonly start: number, readonly end: n
 interface JsonObject { readonly start: number, readonly end: number, readonly members: readonly Member[] }
 
 /**
- * Adds dependencies to the text of a package.json, and leaves everything else as it is written.
+ * Adds dependencies to the text of a package.json, and changes nothing else.
  *
  * @param text - valid JSON, an object.
  * @param field - `dependencies` or `devDependencies`.
- * @param ranges - what is added; none of it is there already.
+ * @param ranges - the dependencies to add; none of them is there already.
  */
 export function insertDependencies (text: string, field: string, ranges: Readonly<Record<string, string>>): string {
   const eol = text.includes('\r\n') ? '\r\n' : '\n'
@@ -56,7 +56,7 @@ function readObject (text: string, start: number): JsonObject {
   let open: { key: string, start: number } | undefined
   let depth = 0
   let end = start
-  // Strings, brackets and commas; what is between them is of no importance.
+  // Strings, brackets and commas; everything between them is ignored.
   for (const { 0: token, index } of text.slice(start).matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},]|[^\s"[\]{},]+/g)) {
     const isClosing = token === '}' || token === ']'
     if (isClosing) depth--

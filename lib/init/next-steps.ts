@@ -59,5 +59,5 @@ function runsFastifyStart ({ manifest: { scripts: { start = '' } } }: Project): 
 export function portOf (project: Project): string {
   const { app } = project
   if (app === undefined || runsFastifyStart(project)) return '3001'
-  return /\bport\b[^\n]*?\b(\d{4,5})\b/i.exec(app.text)?.[1] ?? '3000'
+  return /\bport\b[^\n]{0,200}?\b(\d{4,5})\b/i.exec(app.text)?.[1] ?? '3000'
 }

@@ -11,14 +11,14 @@ import { testTemplate } from './test-template.js'
 export interface Change {
   readonly path: string
   /**
-   * `create` a new file, `edit` one by adding lines, `same` for nothing to do, `keep` for a file that is there and that
-   * init does not touch.
+   * `create` a new file, `edit` one by adding lines, `same` for nothing to do, `keep` for a file that exists and that
+   * init does not touch, `skip` for a new file that would keep the app from starting.
    */
-  readonly kind: 'create' | 'edit' | 'same' | 'keep'
+  readonly kind: 'create' | 'edit' | 'same' | 'keep' | 'skip'
   readonly before: string
-  /** The new text; for `keep`, what init would have written. */
+  /** The new text; for `keep` and `skip`, what init would have written. */
   readonly after: string
-  /** What is added, or why the file is kept. */
+  /** What is added, or why the file is kept or skipped. */
   readonly note: string
 }
 
@@ -61,7 +61,7 @@ export function makePlan (root: string, project: Project, version: string, authU
     planFile(root, paths.test, testTemplate(project, paths))
   ].map(change => {
     return isMissing && change.kind === 'create'
-      ? { ...change, kind: 'keep', note: `not written, because of ${paths.plugin}` } as const
+      ? { ...change, kind: 'skip', note: `needs the plugin, which ${paths.plugin} does not register` } as const
       : change
   })
   return {
@@ -84,8 +84,8 @@ function planFile (root: string, path: string, after: string): Change {
   if (!isTaken(root, path)) return { path, kind: 'create', before: '', after, note: '' }
   const before = readText(root, path)!
   return before === after
-    ? { path, kind: 'same', before, after, note: 'as it should be' }
-    : { path, kind: 'keep', before, after, note: 'exists, and is not changed' }
+    ? { path, kind: 'same', before, after, note: 'up to date' }
+    : { path, kind: 'keep', before, after, note: 'already exists' }
 }
 
 function planManifest (root: string, project: Project, version: string): Change {
@@ -128,7 +128,7 @@ function planEnv (root: string, project: Project, authUrl: string | undefined): 
   }
   const isOther = authUrl !== undefined && found.trim() !== line
   return isOther
-    ? { path, kind: 'keep', before, after: `${line}\n`, note: 'has a BETTER_AUTH_URL, and is not changed' }
+    ? { path, kind: 'keep', before, after: `${line}\n`, note: 'has another BETTER_AUTH_URL' }
     : { path, kind: 'same', before, after: before, note: 'has BETTER_AUTH_URL' }
 }
 

@@ -3,23 +3,23 @@ import { nextSteps } from './next-steps.js'
 import type { Change, Plan } from './plan.js'
 import type { Project } from './project.js'
 
-const WORDS = { create: 'created', edit: 'changed', same: 'unchanged', keep: 'kept' } as const
+const WORDS = { create: 'created', edit: 'changed', same: 'unchanged', keep: 'kept', skip: 'skipped' } as const
 
 /** What init prints: what it found, what it did, what is left to do, and the commands to try it. */
 export function formatReport (project: Project, plan: Plan, isDryRun: boolean): string {
   const { changes, lines, notes, paths } = plan
-  const kept = changes.filter(({ kind }) => kind === 'keep')
+  const kept = changes.filter(({ kind }) => kind === 'keep' || kind === 'skip')
   const [test, start, call] = nextSteps(project, paths)
   return escapeControls([
     `Found: ${describe(project)}.\n`,
     ...isDryRun ? changes.filter(isWritten).map(formatDiff) : [],
     changes.map(formatChange(isDryRun)).join(''),
-    ...kept.map(({ path, after, note }) => `${path} ${note}. It should have this in it:\n\n${indent(after)}`),
+    ...kept.map(({ path, after, note }) => `${path} ${note}. init would write this:\n\n${indent(after)}`),
     ...lines === undefined ? [] : [formatLines(project, lines)],
     ...notes,
     ...project.runner === 'jest' ? [`${JEST}\n`] : [],
     `${isDryRun ? 'Nothing was written. ' : ''}To try it:\n\n${indent(`${test}\n${start}`)}`,
-    `While it runs, this is refused with 401, because it has no token:\n\n${indent(call!)}`
+    `While it runs, this request gets 401, because it has no token:\n\n${indent(call!)}`
   ].join('\n'))
 }
 
@@ -27,8 +27,8 @@ export function isWritten ({ kind }: Change): boolean {
   return kind === 'create' || kind === 'edit'
 }
 
-const JEST = `Jest does not load ES modules by itself. If the test fails with "Cannot use import statement", read
-"Jest" in node_modules/better-auth-fastify/docs/guides/tooling.md.`
+const JEST = `Jest does not load ES modules by itself. If the test fails with "Must use import to load ES Module" or
+"Cannot use import statement", read "Jest" in node_modules/better-auth-fastify/docs/guides/tooling.md.`
 
 function describe ({ auth, isAutoload, language, modules, runner }: Project): string {
   return [
@@ -51,7 +51,7 @@ function formatChange (isDryRun: boolean): (change: Change) => string {
 function formatLines ({ app }: Project, lines: readonly string[]): string {
   const { isPlugin, name, path } = app!
   const place = isPlugin ? 'in its function, before your routes' : `after the line that creates "${name}"`
-  return `Add this to ${path}; what registers goes ${place}:\n\n${indent(lines.join('\n'))}`
+  return `Add this to ${path}; put the calls of register() ${place}:\n\n${indent(lines.join('\n'))}`
 }
 
 function indent (text: string): string {

@@ -61,7 +61,7 @@ ${start}(async (fastify, options) => {
 export function routeTemplate (project: Project): string {
   // @fastify/autoload makes a prefix of the folder's name.
   const path = project.isAutoload ? '/' : '/me'
-  const body = `  // In an array: Fastify does not start if the hook is undefined, because the plugin is missing.
+  const body = `  // The array makes Fastify refuse to start if the plugin is missing, and the hook undefined.
   fastify.get('${path}', { onRequest: [fastify.authenticate] }, async request => request.user)
 }
 `

@@ -2,7 +2,7 @@ import { importLines, pathBetween, syntaxOf, type Syntax } from './code.js'
 import type { Project, Runner } from './project.js'
 import type { Paths } from './templates.js'
 
-/** How a test runner says things. */
+/** The syntax of a test runner. */
 interface Dialect {
   readonly imports: ReadonlyArray<readonly [what: string, from: string]>
   /** Before the test. */

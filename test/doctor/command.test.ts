@@ -32,8 +32,8 @@ t.test('--help and --version', async t => {
 
 t.test('a mistake is one line on stderr, a hint, and exit status 1', async t => {
   const MISTAKES: Array<[args: string[], message: string | RegExp, input?: string | Buffer[]]> = [
-    [[], 'A command is missing: doctor or init'],
-    [['patient'], 'Unknown command: there are doctor and init'],
+    [[], 'The command is missing: init or doctor'],
+    [['patient'], 'Unknown command. The commands are init and doctor'],
     [['doctor', '--bogus'], "Unknown option '--bogus'"],
     [['doctor', '--\u001b[2J'], "Unknown option '--\\u{1b}[2J'"],
     [['doctor', '--token'], "Option '--token <value>' argument missing"],
@@ -67,7 +67,7 @@ t.test('a mistake is one line on stderr, a hint, and exit status 1', async t => 
     t.equal(stdout, '')
     const [line, hint, ...rest] = stderr.split('\n')
     t.match(line, message)
-    t.equal(hint, 'Try: better-auth-fastify --help')
+    t.equal(hint, `Try: npx better-auth-fastify ${args[0] === 'doctor' ? 'doctor --help' : '--help'}`)
     t.strictSame(rest, [''])
   }
   t.match(await runCli(['doctor'], '', { BETTER_AUTH_URL: 'http://user:secret@a.example' }), {
@@ -148,7 +148,7 @@ t.test('a header that is not right is one line, without its value', async t => {
     const { status, stdout, stderr } = await runCli(['doctor', ...headers.flatMap(header => ['--header', header])])
     t.equal(status, 1)
     t.equal(stdout, '')
-    t.equal(stderr, `${message}\nTry: better-auth-fastify --help\n`)
+    t.equal(stderr, `${message}\nTry: npx better-auth-fastify doctor --help\n`)
   }
   for (const args of [['--headers', 'x: hunter2'], ['--headr=x:hunter2'], ['-Hhunter2'], ['--json=hunter2']]) {
     const { status, stderr } = await runCli(['doctor', ...args])
@@ -199,7 +199,7 @@ t.test('the program sets the exit status of its process', async t => {
   const written = t.capture(process.stderr, 'write', () => true)
   const { main } = await import('../../lib/cli.js')
   t.equal(process.exitCode, 1)
-  t.match(written(), [{ args: ["Unknown option '--bogus'\nTry: better-auth-fastify --help\n"] }])
+  t.match(written(), [{ args: ["Unknown option '--bogus'\nTry: npx better-auth-fastify --help\n"] }])
   const [onError, ...others] = added()
   t.equal(others.length, 0)
   const help: string[] = []

@@ -41,7 +41,7 @@ t.test('a mistake is one line, a hint and exit status 1, and nothing is written'
     t.equal(stdout, '')
     const [line, ...rest] = stderr.split('\n')
     t.match(line, message)
-    t.strictSame(rest, ['Try: better-auth-fastify init --help', ''])
+    t.strictSame(rest, ['Try: npx better-auth-fastify init --help', ''])
   }
   t.notMatch(runInit(root, 'eyJhbGciOiJub25lIn0.e30.x').stderr, 'eyJ', 'what may be a token is not shown')
   t.strictSame(snapshot(root), PROJECT)
@@ -111,7 +111,7 @@ t.test('it writes the files, says what is left to do, and changes nothing when i
   changed    package.json (better-auth-fastify ^${VERSION}, fastify-plugin ^6.0.1)
   created    .env.example (BETTER_AUTH_URL)
 
-Add this to app.js; what registers goes after the line that creates "app":
+Add this to app.js; put the calls of register() after the line that creates "app":
 
   import auth from './plugins/auth.js'
   import me from './routes/me.js'
@@ -124,7 +124,7 @@ To try it:
   npm install && node --test test/me.test.js
   cp .env.example .env && node --env-file=.env app.js
 
-While it runs, this is refused with 401, because it has no token:
+While it runs, this request gets 401, because it has no token:
 
   curl -i http://localhost:4000/me
 `)
@@ -164,10 +164,10 @@ t.test('a file that is there is kept, and what it lacks is printed', async t => 
   const root = createFiles(t, { ...PROJECT, ...mine })
   const { status, stdout } = runInit(root, 'http://a')
   t.equal(status, 0)
-  t.match(stdout, '  kept       plugins/auth.js (exists, and is not changed)\n')
-  const wanted = 'It should have this in it:\n\n '
-  t.match(stdout, `\nplugins/auth.js exists, and is not changed. ${wanted} import betterAuthPlugin`)
-  t.match(stdout, `\n.env.example has a BETTER_AUTH_URL, and is not changed. ${wanted} BETTER_AUTH_URL=http://a\n`)
+  t.match(stdout, '  kept       plugins/auth.js (already exists)\n')
+  const wanted = 'init would write this:\n\n '
+  t.match(stdout, `\nplugins/auth.js already exists. ${wanted} import betterAuthPlugin`)
+  t.match(stdout, `\n.env.example has another BETTER_AUTH_URL. ${wanted} BETTER_AUTH_URL=http://a\n`)
   const { 'package.json': _, ...files } = snapshot(root)
   t.match(files, mine)
   t.ok(files['routes/me.js'], 'the rest is written')
@@ -176,8 +176,8 @@ t.test('a file that is there is kept, and what it lacks is printed', async t => 
 t.test('with another file in the place of the plugin, no route is written that would need it', async t => {
   const root = createFiles(t, { ...PROJECT, 'plugins/auth.js': 'export default async () => {}\n' })
   const { stdout } = runInit(root)
-  t.match(stdout, '  kept       routes/me.js (not written, because of plugins/auth.js)\n')
-  t.match(stdout, /^routes\/me\.js not written, because of plugins\/auth\.js\. It should .*\n\n {2}export default/m)
+  t.match(stdout, '  skipped    routes/me.js (needs the plugin, which plugins/auth.js does not register)\n')
+  t.match(stdout, /^routes\/me\.js needs the plugin, which .* register\. init would .*\n\n {2}export default/m)
   t.strictSame(Object.keys(snapshot(root)), ['.env.example', 'app.js', 'package.json', 'plugins/auth.js'])
 })
 

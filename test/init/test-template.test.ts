@@ -113,6 +113,6 @@ t.test('the lines for an app', async t => {
     'package.json': JSON.stringify({ scripts: { start: 'fastify start app.js' }, devDependencies: { jest: '30' } }),
     'app.js': 'module.exports = async fastify => {}'
   })).stdout
-  t.match(printed, '\nAdd this to app.js; what registers goes in its function, before your routes:\n')
+  t.match(printed, '\nAdd this to app.js; put the calls of register() in its function, before your routes:\n')
   t.match(printed, '\nJest does not load ES modules by itself. ')
 })
