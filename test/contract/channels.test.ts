@@ -131,7 +131,8 @@ t.test('who listens does not make the key store be asked twice', async t => {
   }
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, keys, Date.now)
   const check = createAuthenticator(
-    { schemes: [bearerScheme(verifier, undefined)], checkStatus: () => {}, authUrl: AUTH_URL }, admitUsers
+    { schemes: [bearerScheme(verifier, undefined)], checkStatus: () => {}, authUrl: AUTH_URL, withSession: false },
+    admitUsers
   )
   const request = {
     headers: bearer(signJws(key, createClaims(AUTH_URL))), raw: { rawHeaders: [] }
@@ -145,7 +146,9 @@ t.test('an error that is no refusal is rethrown as it is, and is published witho
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, createTestStore([]).store, Date.now)
   const findCookie = createSignedCookie(verifier, ['session'])
   const schemes = [bearerScheme(verifier, undefined), sessionCookieScheme(verifier, findCookie, [])]
-  const check = createAuthenticator({ schemes, checkStatus: () => {}, authUrl: AUTH_URL }, admitUsers)
+  const check = createAuthenticator({
+    schemes, checkStatus: () => {}, authUrl: AUTH_URL, withSession: false
+  }, admitUsers)
   const broken = new Error('of an odd request')
   const request = { headers: { get cookie () { throw broken } }, raw: { rawHeaders: [] } }
   t.throws(() => check(request as unknown as Parameters<typeof check>[0]), broken)
