@@ -146,8 +146,9 @@ t.test('an error that is no refusal is rethrown as it is, and is published witho
   const verifier = createBearerVerifier({ authUrl: AUTH_URL }, createTestStore([]).store, Date.now)
   const findCookie = createSignedCookie(verifier, ['session'])
   const schemes = [bearerScheme(verifier, undefined), sessionCookieScheme(verifier, findCookie, [])]
-  const context = { schemes, checkStatus: () => {}, authUrl: AUTH_URL, withSession: true }
-  const check = createAuthenticator(context, admitUsers)
+  const check = createAuthenticator({
+    schemes, checkStatus: () => {}, authUrl: AUTH_URL, withSession: false
+  }, admitUsers)
   const broken = new Error('of an odd request')
   const request = { headers: { get cookie () { throw broken } }, raw: { rawHeaders: [] } }
   t.throws(() => check(request as unknown as Parameters<typeof check>[0]), broken)
