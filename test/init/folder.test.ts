@@ -39,8 +39,10 @@ t.test('the files of a project are listed up to a number and a depth', async t =
   t.strictSame(listFiles(root), ['.env', '1/2/3/4/5/x', 'outer/x'])
 })
 
-t.test('readText() returns undefined for a file that does not exist', async t => {
-  t.equal(readText(createFiles(t, {}), 'x'), undefined)
+t.test('readText() returns undefined for a file that does not exist, and names what else went wrong', async t => {
+  const root = createFiles(t, { 'a.js': '' })
+  t.equal(readText(root, 'x'), undefined)
+  t.throws(() => readText(root, 'a.js/x'), { message: 'a.js/x cannot be read: ENOTDIR' })
 })
 
 t.test('readText() reads nothing that has no end', async t => {
