@@ -142,6 +142,10 @@ for (const { error, own, answer, used, headers, reason, details = {} } of CASES)
   })
 }
 
+t.test('a token that has expired has the details that it is given', async t => {
+  t.strictSame(new TokenExpiredError({ claim: 'exp' }).details, { claim: 'exp' })
+})
+
 t.test('a token that is invalid without details has none', async t => {
   t.strictSame(new TokenInvalidError('kid_invalid').details, {})
 })

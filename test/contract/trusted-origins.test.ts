@@ -43,6 +43,36 @@ t.test('a list is one of normalized texts, and nobody can add to it', async t =>
   t.throws(() => readTrustedOrigins(['tauri://localhost', 'tauri://localhost/']), InvalidOptionError)
 })
 
+t.test('what is wrong with an origin is said', async t => {
+  const problems: Record<string, RegExp> = {
+    null: /is what every sandboxed page sends/,
+    'https://app.ex\u00e4mple.com': /no browser sends: it sends https:\/\/app\.xn--exmple-cua\.com$/,
+    'https://app.example.com\u00e4 b': /has a character that no origin has/,
+    'https://app.example.com\n': /has a character that no origin has/,
+    'app.example.com': /has no scheme, such as "https:\/\/"/,
+    '*://app.example.com': /trusts too much: a scheme cannot have a wildcard/,
+    'FILE://': /no browser sends: the origin of a file is null/,
+    'https://user@app.example.com': /has credentials/,
+    'https://app.example.com?a': /has a query or a fragment/,
+    'https://app.example.com#a': /has a query or a fragment/,
+    'https://app.example.com/': /ends with a slash/,
+    'https://app.example.com/a': /has a path/,
+    'https://app.example.com\\a': /has a path/,
+    'https://app.example.com:x': /is not an origin such as "https:\/\/app\.example\.com"/,
+    'http://127.1': /no browser sends: it sends http:\/\/127\.0\.0\.1$/,
+    'https://1.2.3.4.5': /no browser sends: it sends nothing$/,
+    'tauri://*': /has a wildcard: only origins with http or https can have one/,
+    'https://*example.com:x': /is not a pattern such as/,
+    'https://*.com': /trusts too much: "\*" can stand only before a domain/,
+    'https://*': /trusts too much: "\*" can stand only before a domain/,
+    'https://*.example.*': /trusts too much: "\*" can stand only before a domain/,
+    'https://*.1.2': /trusts too much: "\*" can stand only before a domain/
+  }
+  for (const [text, message] of Object.entries(problems)) {
+    t.throws(() => readTrustedOrigins([text]), { message }, JSON.stringify(text))
+  }
+})
+
 t.test('a pattern matches whole origins', async t => {
   const cases: Array<[pattern: string, matching: string[], others: string[]]> = [
     ['https://*.example.com', ['https://a.example.com'], [

@@ -109,8 +109,7 @@ const WITHOUT_TEST = [
   'auth-server/exchange-health.ts', 'auth-server/exchange-url.ts',
   // fetch-jwks.test.ts and token-exchange.test.ts have all of their tests.
   'auth-server/http-transport.ts', 'auth-server/transport.ts', 'cli.ts', 'contract/algorithms.ts',
-  'contract/auth-options.ts',
-  'contract/auth-server-urls.ts', 'contract/auth-types.ts', 'contract/credential-reasons.ts', 'contract/dpop-errors.ts',
+  'contract/auth-options.ts', 'contract/auth-types.ts', 'contract/credential-reasons.ts', 'contract/dpop-errors.ts',
   'contract/dpop-options.ts', 'contract/dpop-reasons.ts', 'contract/error-codes.ts', 'contract/exchange-options.ts',
   'contract/exchange-schemas.ts', 'contract/fetch-failures.ts', 'contract/identity.ts', 'contract/jwks-options.ts',
   'contract/option-schemas.ts', 'contract/options.ts', 'contract/permissions.ts', 'contract/principal.ts',

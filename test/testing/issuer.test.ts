@@ -65,6 +65,16 @@ for (const algorithm of EVERY_ALGORITHM) {
   })
 }
 
+t.test('an expired token has lived for an hour, an hour ago; the one of the future begins in an hour', async t => {
+  const issuer = await startIssuer(t)
+  const hours = (token: string, ...claims: string[]): number[] => {
+    const payload = segment(token, 1)
+    return claims.map(claim => Math.round((Number(payload[claim]) - Date.now() / 1000) / 3600))
+  }
+  t.strictSame(hours(issuer.expired(), 'iat', 'exp'), [-2, -1])
+  t.strictSame(hours(issuer.notYetValid(), 'nbf', 'exp'), [1, 2])
+})
+
 t.test('a token', async t => {
   const issuer = await startIssuer(t)
   const call = await startApi(t, { authUrl: issuer.authUrl })
