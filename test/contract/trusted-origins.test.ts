@@ -49,6 +49,8 @@ t.test('what is wrong with an origin is said', async t => {
     'https://app.ex\u00e4mple.com': /no browser sends: it sends https:\/\/app\.xn--exmple-cua\.com$/,
     'https://app.example.com\u00e4 b': /has a character that no origin has/,
     'https://app.example.com\n': /has a character that no origin has/,
+    'https://[\u00e4': /has a character that no origin has/,
+    'a/b://app.example.com': /has no scheme, such as "https:\/\/"/,
     'app.example.com': /has no scheme, such as "https:\/\/"/,
     '*://app.example.com': /trusts too much: a scheme cannot have a wildcard/,
     'FILE://': /no browser sends: the origin of a file is null/,
