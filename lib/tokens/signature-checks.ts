@@ -3,10 +3,7 @@ import { isSignedBy, isSignedByLater, type SignedInput } from './jws.js'
 
 /** Checks the signatures of one registration, most of them in the thread pool. */
 export interface SignatureChecks {
-  /**
-   * Whether the signature is valid: at once if the check is quick or no other is being made, else as a promise, which
-   * never rejects.
-   */
+  /** Whether the signature is valid: at once if no other is being checked, else as a promise, which never rejects. */
   check (jws: SignedInput, key: KeyObject): boolean | Promise<boolean>
 }
 
@@ -22,16 +19,6 @@ const MAX_RUNNING = 16
  * rest of a request costs the event loop about as much as the check.
  */
 const MAX_WAITING = 1000
-
-/**
- * Whether the way to the pool and back takes the event loop as long as the check itself. That is so for RSA of the
- * usual size: its exponent is short.
- */
-function isQuick ({ asymmetricKeyDetails, asymmetricKeyType }: KeyObject): boolean {
-  if (asymmetricKeyType !== 'rsa') return false
-  const { modulusLength, publicExponent } = asymmetricKeyDetails!
-  return modulusLength! <= 2048 && publicExponent! <= 65537n
-}
 
 export function createSignatureChecks (): SignatureChecks {
   let running = 0
@@ -62,7 +49,6 @@ export function createSignatureChecks (): SignatureChecks {
 
   return {
     check (jws, key) {
-      if (isQuick(key)) return isSignedBy(jws, key)
       if (running === 0 && !hasChecked) return checkNow(jws, key)
       if (running < MAX_RUNNING) return new Promise(resolve => { start(jws, key, resolve) })
       if (waiting.length >= MAX_WAITING) return isSignedBy(jws, key)
