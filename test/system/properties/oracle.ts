@@ -1,6 +1,6 @@
 import { compactVerify, importJWK, jwtVerify, type JWK } from 'jose'
 
-export const ALGORITHMS = ['EdDSA', 'ES256', 'ES384', 'ES512', 'RS256', 'PS256']
+export const ALGORITHMS = ['EdDSA', 'Ed25519', 'ES256', 'ES384', 'ES512', 'RS256', 'PS256']
 
 /**
  * What jose says of a token under the rules of the plugin: one of the published keys with its `kid` verifies it, issuer
@@ -16,7 +16,7 @@ export async function isAcceptedByJose (token: string, keys: readonly unknown[],
       const { payload, protectedHeader } = await jwtVerify(token, publicKey, {
         issuer, audience: issuer, algorithms: ALGORITHMS, clockTolerance: 6, requiredClaims: ['exp']
       })
-      const isOfKey = protectedHeader.kid === kid && (alg === undefined || alg === protectedHeader.alg)
+      const isOfKey = protectedHeader.kid === kid && (alg === undefined || isSame(alg, protectedHeader.alg))
       const isJwt = protectedHeader.typ === undefined || /^(?:application\/)?jwt$/i.test(protectedHeader.typ)
       const hasSubject = [payload.sub, payload.id].some(id => typeof id === 'string' && id !== '')
       if (isOfKey && isJwt && hasSubject) return true
@@ -34,6 +34,11 @@ export async function isSignedBySecret (value: string, secret: string): Promise<
   } catch {
     return false
   }
+}
+
+/** RFC 9864 gives EdDSA with Ed25519 the name of its curve: keys and tokens may use either. */
+function isSame (...algs: string[]): boolean {
+  return new Set(algs.map(alg => alg === 'Ed25519' ? 'EdDSA' : alg)).size === 1
 }
 
 function headerOf (token: string): Record<string, unknown> {
