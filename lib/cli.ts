@@ -19,7 +19,8 @@ const HELP = `Usage: better-auth-fastify <command> [authUrl] [options]
 export async function main (argv: readonly string[], streams: NodeJS.Process): Promise<number> {
   const command = argv.find(argument => !argument.startsWith('-'))
   if (command === 'init') return await init(argv, streams)
-  if (command !== undefined || !argv.includes('--help')) return await doctor(argv, streams)
+  const asksHelp = argv.includes('--help') || argv.includes('-h')
+  if (command !== undefined || !asksHelp) return await doctor(argv, streams)
   streams.stdout.write(HELP)
   return 0
 }

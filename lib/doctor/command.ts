@@ -37,7 +37,7 @@ option to set.
   --algorithms <a,b>    the option algorithms
   --header <name:value> a header of jwks.headers; may be repeated; its value is never printed
   --json                print one JSON document instead of text
-  --help                show this text
+  -h, --help            show this text
   --version             show the version
 
 Exit status: 0 if a usable key was found and nothing is refused, else 1. Warnings do not change it.
@@ -54,7 +54,7 @@ const FLAGS = {
   algorithms: { type: 'string' },
   header: { type: 'string', multiple: true },
   json: { type: 'boolean' },
-  help: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' }
 } as const
 

@@ -34,7 +34,7 @@ overwrites a file: it keeps what exists, and prints what to add.
   --same-app   Better Auth runs in this app: register the instance that src/auth.ts, lib/auth.ts or
                a similar file exports. Without it and a URL, init asks if it runs on a terminal
   --dry-run    print the changes as a diff, and write nothing
-  --help       show this text
+  -h, --help   show this text
 
 Exit status: 1 after an error, else 0. It is no error if init keeps a file.
 `
@@ -98,7 +98,9 @@ function parse (argv: readonly string[]) {
   try {
     return parseArgs({
       args: [...argv],
-      options: { 'dry-run': { type: 'boolean' }, 'same-app': { type: 'boolean' }, help: { type: 'boolean' } },
+      options: {
+        'dry-run': { type: 'boolean' }, 'same-app': { type: 'boolean' }, help: { type: 'boolean', short: 'h' }
+      },
       allowPositionals: true
     })
   } catch (error) {

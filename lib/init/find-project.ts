@@ -39,6 +39,7 @@ export function findProject (root: string, isSameApp = false): Project {
     runner: findRunner(manifest),
     app,
     auth: isSameApp ? requireAuth(root, files) : undefined,
+    otherAuth: isSameApp ? undefined : findAuth(root, files)?.path,
     packageManager: findPackageManager(files, manifest),
     hasEnv: files.includes('.env')
   }

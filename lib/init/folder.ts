@@ -1,5 +1,6 @@
 import {
-  lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync, type Dirent
+  accessSync, constants, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync,
+  writeFileSync, type Dirent
 } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import { InitError } from './init-error.js'
@@ -90,15 +91,30 @@ function isInside (root: string, link: string): boolean {
 }
 
 /**
- * Writes a file of the project. A new one is created with its folders, and never replaces anything.
+ * Writes a file of the project. A new one is created with its folders, and never replaces anything. Another keeps its
+ * text until the new text is on the disk.
  *
  * @throws InitError if it cannot be written.
  */
 export function writeText (root: string, path: string, text: string, isNew: boolean): void {
   try {
+    if (!isNew) return replace(realpathSync(join(root, path)), text)
     mkdirSync(dirname(join(root, path)), { recursive: true })
-    writeFileSync(join(root, path), text, { flag: isNew ? 'wx' : 'w' })
+    writeFileSync(join(root, path), text, { flag: 'wx' })
   } catch (error) {
     throw new InitError(`${path} cannot be written: ${(error as NodeJS.ErrnoException).code}`)
+  }
+}
+
+function replace (file: string, text: string): void {
+  accessSync(file, constants.W_OK)
+  const temporary = `${file}.${process.pid}.tmp`
+  writeFileSync(temporary, '', { flag: 'wx', mode: statSync(file).mode })
+  try {
+    writeFileSync(temporary, text)
+    renameSync(temporary, file)
+  } catch (error) {
+    rmSync(temporary)
+    throw error
   }
 }

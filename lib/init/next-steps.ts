@@ -7,17 +7,15 @@ const EXEC: Record<PackageManager, string> = { npm: 'npx', pnpm: 'pnpm exec', ya
 
 /** The commands to try what init has written: one installs and tests, the others start the API and call it. */
 export function nextSteps (project: Project, paths: Paths): string[] {
-  const { app, hasEnv, isAutoload, manifest: { scripts }, packageManager } = project
+  const { app, hasEnv, isAutoload, packageManager } = project
   const server = shellWord(paths.server ?? app?.path ?? '')
   const isFastifyStart = runsFastifyStart(project)
   const port = portOf(project)
   const dashes = packageManager === 'npm' ? '-- ' : ''
-  const script = (['start', 'dev'] as const).find(name => scripts[name] !== undefined)
+  const script = paths.server === undefined ? startScript(project) : undefined
   const start = isFastifyStart
     ? `${runScript(packageManager, 'start')} ${dashes}--port ${port}`
-    : script !== undefined && paths.server === undefined
-      ? runScript(packageManager, script)
-      : runCommand(project, `--env-file=.env ${server}`)
+    : script ?? runCommand(project, `--env-file=.env ${server}`)
   const needsEnv = isAutoload || start.includes('--env-file')
   return [
     `${packageManager} install && ${testCommand(project, paths)}`,
@@ -26,9 +24,27 @@ export function nextSteps (project: Project, paths: Paths): string[] {
   ]
 }
 
-function runScript (packageManager: PackageManager, name: 'start' | 'dev' | 'test'): string {
-  const isShort = packageManager !== 'bun' && name !== 'dev'
+/** The script of the project that runs its server. */
+function startScript ({ language, manifest: { scripts }, packageManager }: Project): string | undefined {
+  const { build, dev, start } = scripts
+  // In TypeScript, this one runs what another script has compiled.
+  const isCompiled = language === 'ts' && start !== undefined && /\bnode\s(?!.*\.[cm]?ts\b)/.test(start)
+  if (isCompiled && dev === undefined && build !== undefined) {
+    return `${runScript(packageManager, 'build')} && ${runScript(packageManager, 'start')}`
+  }
+  const names = isCompiled ? ['dev', 'start'] as const : ['start', 'dev'] as const
+  const name = names.find(name => scripts[name] !== undefined)
+  return name === undefined ? undefined : runScript(packageManager, name)
+}
+
+function runScript (packageManager: PackageManager, name: 'start' | 'dev' | 'build' | 'test'): string {
+  const isShort = packageManager !== 'bun' && (name === 'start' || name === 'test')
   return isShort ? `${packageManager} ${name}` : `${packageManager} run ${name}`
+}
+
+/** Whether one of the commands needs tsx. */
+export function runsTsx (project: Project, paths: Paths): boolean {
+  return nextSteps(project, paths).some(command => / tsx /.test(command))
 }
 
 function runCommand ({ language, packageManager }: Project, args: string): string {

@@ -1,9 +1,21 @@
 import type { Project } from './project.js'
 import type { Paths } from './templates.js'
 
-/** What the user has to look at, because a text alone does not prove it. */
-export function notesOn ({ app, auth, ownRoute }: Project, { route }: Paths): string[] {
+/**
+ * What the user has to look at, because a text alone does not prove it.
+ *
+ * @param authUrl - what the user has given.
+ */
+export function notesOn (project: Project, { plugin, route }: Paths, authUrl?: string): string[] {
+  const { app, auth, otherAuth, ownRoute } = project
   const notes: string[] = []
+  if (otherAuth !== undefined && authUrl === undefined) {
+    notes.push(`${otherAuth} exports a Better Auth instance. If it runs in this app, use this command instead.
+It keeps a ${plugin} that exists: remove that first.
+
+  npx better-auth-fastify init --same-app
+`)
+  }
   if (auth !== undefined && !/\bjwt\s*\(/.test(auth.text)) {
     notes.push(`${auth.path} may lack the plugin jwt(): betterAuth({ plugins: [jwt()] }). Its keys have a table of
 their own: https://www.better-auth.com/docs/plugins/jwt#migrate-the-database

@@ -1,7 +1,7 @@
 import { isTaken, readText } from './folder.js'
 import { InitError } from './init-error.js'
 import { insertDependencies } from './insert-dependencies.js'
-import { portOf } from './next-steps.js'
+import { portOf, runsTsx } from './next-steps.js'
 import { notesOn } from './notes.js'
 import type { Project } from './project.js'
 import { linesForApp, pathsOf, pluginTemplate, routeTemplate, serverTemplate, type Paths } from './templates.js'
@@ -66,9 +66,9 @@ export function makePlan (root: string, project: Project, version: string, authU
   })
   return {
     paths,
-    changes: [plugin, ...others, planManifest(root, project, version), planEnv(root, project, authUrl)],
+    changes: [plugin, ...others, planManifest(root, project, paths, version), planEnv(root, project, authUrl)],
     lines: linesForApp(project, paths),
-    notes: notesOn(project, paths)
+    notes: notesOn(project, paths, authUrl)
   }
 }
 
@@ -88,22 +88,21 @@ function planFile (root: string, path: string, after: string): Change {
     : { path, kind: 'keep', before, after, note: 'already exists' }
 }
 
-function planManifest (root: string, project: Project, version: string): Change {
+function planManifest (root: string, project: Project, paths: Paths, version: string): Change {
   const path = 'package.json'
   isTaken(root, path)
-  const { language, manifest: { dependencies, text }, runner } = project
+  const { language, manifest: { dependencies, text } } = project
   const isLacking = (name: string) => !dependencies.has(name)
-  const runsTypeScript = runner !== 'node:test' || dependencies.has('ts-node')
   const own: Record<string, string> = { 'better-auth-fastify': `^${version}`, ...RANGES }
   const names = ['better-auth-fastify', 'fastify', 'fastify-plugin'].filter(isLacking)
-  const forTests = language === 'js'
+  const forTypeScript = language === 'js'
     ? []
-    : ['@types/node', ...runsTypeScript ? [] : ['tsx']].filter(isLacking)
+    : ['@types/node', ...runsTsx(project, paths) ? ['tsx'] : []].filter(isLacking)
   const pick = (names: readonly string[]) => Object.fromEntries(names.map(name => [name, own[name]!]))
   const after = insertDependencies(
-    insertDependencies(text, 'dependencies', pick(names)), 'devDependencies', pick(forTests)
+    insertDependencies(text, 'dependencies', pick(names)), 'devDependencies', pick(forTypeScript)
   )
-  const note = [...names, ...forTests].map(name => `${name} ${own[name]}`).join(', ')
+  const note = [...names, ...forTypeScript].map(name => `${name} ${own[name]}`).join(', ')
   return { path, kind: note === '' ? 'same' : 'edit', before: text, after, note: note || 'has the dependencies' }
 }
 

@@ -29,6 +29,8 @@ export interface Project {
   readonly app: App | undefined
   /** The Better Auth instance for the plugin; `undefined` if it runs in a server of its own. */
   readonly auth: AuthFile | undefined
+  /** A file that exports such an instance although the project was not said to have one. */
+  readonly otherAuth: string | undefined
   /** A file that may have a route `GET /me` already. */
   readonly ownRoute: string | undefined
   readonly packageManager: PackageManager

@@ -19,7 +19,8 @@ export function formatReport (project: Project, plan: Plan, isDryRun: boolean): 
     ...notes,
     ...project.runner === 'jest' ? [`${JEST}\n`] : [],
     `${isDryRun ? 'Nothing was written. ' : ''}To try it:\n\n${indent(`${test}\n${start}`)}`,
-    `While it runs, this request gets 401, because it has no token:\n\n${indent(call!)}`
+    `While it runs, this request gets 401, because it has no token:\n\n${indent(call!)}`,
+    TOKEN
   ].join('\n'))
 }
 
@@ -29,6 +30,10 @@ export function isWritten ({ kind }: Change): boolean {
 
 const JEST = `Jest does not load ES modules by itself. If the test fails with "Must use import to load ES Module" or
 "Cannot use import statement", read "Jest" in node_modules/better-auth-fastify/docs/guides/tooling.md.`
+
+const TOKEN = `With the token of a user it gets 200. A signed-in user gets one from GET /api/auth/token of the Better
+Auth server: see "Quick start" in node_modules/better-auth-fastify/README.md.
+`
 
 function describe ({ auth, isAutoload, language, modules, runner }: Project): string {
   return [

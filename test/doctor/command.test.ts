@@ -27,6 +27,7 @@ t.test('--help and --version', async t => {
     t.match(help.stdout, flag)
   }
   t.ok(help.stdout.split('\n').every(line => line.length < 100))
+  t.strictSame(await runCli(['doctor', '-h']), help)
   t.strictSame(await runCli(['--version']), { status: 0, stdout: `${version}\n`, stderr: '' })
 })
 
@@ -205,8 +206,8 @@ t.test('the program sets the exit status of its process', async t => {
   const help: string[] = []
   const stdout = { write: (text: string) => help.push(text) }
   const streams = { cwd: process.cwd, stdout } as unknown as NodeJS.Process
-  for (const args of [['--help'], ['init', '--help']]) t.equal(await main(args, streams), 0)
-  t.match(help, [/^Usage: better-auth-fastify <command>/, /^Usage: better-auth-fastify init /])
+  for (const args of [['--help'], ['init', '--help'], ['-h'], ['init', '-h']]) t.equal(await main(args, streams), 0)
+  t.match(help, [/^Usage: better-auth-fastify <command>/, /^Usage: better-auth-fastify init /, help[0], help[1]])
   onError!(Object.assign(new Error('write'), { code: 'EPIPE' }))
   t.throws(() => { onError!(Object.assign(new Error('write'), { code: 'EIO' })) }, { code: 'EIO' })
 })

@@ -60,8 +60,8 @@ function announce (url: string, length: number): Promise<Response> {
     const sent = request(url, { method: 'POST', headers: { ...FORM, 'content-length': length } })
     sent.on('error', reject)
     sent.on('response', response => {
-      const { statusCode: status, headers } = response
-      text(response).then(body => { resolve(new Response(body, { status, headers: headers as HeadersInit })) }, reject)
+      const init = { status: response.statusCode!, headers: response.headers as Record<string, string> }
+      text(response).then(body => { resolve(new Response(body, init)) }, reject)
     })
     sent.flushHeaders()
   })

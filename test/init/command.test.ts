@@ -127,6 +127,9 @@ To try it:
 While it runs, this request gets 401, because it has no token:
 
   curl -i http://localhost:4000/me
+
+With the token of a user it gets 200. A signed-in user gets one from GET /api/auth/token of the Better
+Auth server: see "Quick start" in node_modules/better-auth-fastify/README.md.
 `)
 
   writeFiles(root, { 'app.js': `import auth from './plugins/auth.js'\n${APP}` })

@@ -1,4 +1,4 @@
-import { symlinkSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { isTaken, listFiles, readText, writeText } from '../../lib/init/folder.js'
@@ -13,6 +13,24 @@ t.test('a new file never replaces another, and a failure is named', async t => {
   writeText(root, 'a.js', 'more', false)
   writeText(root, 'e/f/g.js', 'new', true)
   t.match(snapshot(root), { 'a.js': 'more', 'e/f/g.js': 'new' })
+})
+
+t.test('a file keeps its mode and its links, and its text if it cannot be replaced', async t => {
+  const root = createFiles(t, { 'a.js': 'old' })
+  const file = join(root, 'a.js')
+  chmodSync(file, 0o640)
+  symlinkSync('a.js', join(root, 'link.js'))
+  writeText(root, 'link.js', 'new', false)
+  t.strictSame(snapshot(root), { 'a.js': 'new' })
+  t.equal(statSync(file).mode & 0o777, 0o640)
+
+  mkdirSync(join(root, 'b'))
+  t.throws(() => writeText(root, 'b', 'text', false), { message: 'b cannot be written: EISDIR' })
+  const temporary = `a.js.${process.pid}.tmp`
+  writeText(root, temporary, 'theirs', true)
+  t.throws(() => writeText(root, 'a.js', 'newer', false), { message: 'a.js cannot be written: EEXIST' })
+  t.strictSame(snapshot(root), { 'a.js': 'new', [temporary]: 'theirs' })
+  t.strictSame(readdirSync(root).sort(), ['a.js', temporary, 'b', 'link.js'])
 })
 
 t.test('a path is free, or taken, or leads out', async t => {

@@ -14,7 +14,8 @@ t.test('says what may be missing, or there twice', async t => {
     [
       { 'app.js': `${APP}app.get('/me', () => 'me')` }, [],
       /\n\napp\.js may have a route GET \/me already\. .*\n.* in routes\/me\.js\.\n\nNothing/
-    ]
+    ],
+    [{}, [], /\n\nauth\.js exports a .*\n.* plugins\/auth\.js .*\n\n {2}npx .* --same-app\n\nNothing/]
   ]
   for (const [files, args, note] of CASES) {
     const root = createFiles(t, { ...project, ...files })
@@ -23,4 +24,6 @@ t.test('says what may be missing, or there twice', async t => {
   const jwt = { 'auth.js': 'export const auth = betterAuth({ plugins: [jwt()] })', 'app.js': APP }
   const { stdout } = runInit(createFiles(t, { ...project, ...jwt }), '--same-app')
   t.notMatch(stdout, ' may ')
+  t.notMatch(stdout, ' exports ')
+  t.notMatch(runInit(createFiles(t, project), 'http://localhost:3000').stdout, ' exports ')
 })

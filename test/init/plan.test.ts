@@ -26,15 +26,21 @@ t.test('BETTER_AUTH_URL in .env.example', async t => {
   }
 })
 
-t.test('what TypeScript needs for the test is a development dependency', async t => {
-  const CASES: Array<[devDependencies: object, added: string[]]> = [
-    [{ typescript: '6' }, ['@types/node', 'tsx']],
-    [{ typescript: '6', '@types/node': '24', tsx: '4' }, []],
-    [{ typescript: '6', 'ts-node': '10' }, ['@types/node']],
-    [{ typescript: '6', vitest: '4' }, ['@types/node']]
+t.test('what TypeScript needs for the commands is a development dependency', async t => {
+  const start = { start: 'ts-node app.ts' }
+  const CASES: Array<[devDependencies: object, scripts: object, added: string[]]> = [
+    [{ typescript: '6' }, {}, ['@types/node', 'tsx']],
+    [{ typescript: '6', '@types/node': '24', tsx: '4' }, {}, []],
+    [{ typescript: '6', 'ts-node': '10' }, start, ['@types/node']],
+    [{ typescript: '6', 'ts-node': '10' }, {}, ['@types/node', 'tsx']],
+    [{ typescript: '6', vitest: '4' }, start, ['@types/node']],
+    [{ typescript: '6', vitest: '4' }, {}, ['@types/node', 'tsx']]
   ]
-  for (const [devDependencies, added] of CASES) {
-    const root = createFiles(t, { 'package.json': JSON.stringify({ devDependencies }, null, 2) } satisfies Files)
+  for (const [devDependencies, scripts, added] of CASES) {
+    const root = createFiles(t, {
+      'package.json': JSON.stringify({ devDependencies, scripts }, null, 2),
+      'app.ts': "import Fastify from 'fastify'\nconst app = Fastify()\n"
+    } satisfies Files)
     runInit(root)
     const found = JSON.parse(snapshot(root)['package.json']!) as Record<string, Record<string, string>>
     const names = Object.keys(found.devDependencies!).filter(name => !Object.hasOwn(devDependencies, name))
