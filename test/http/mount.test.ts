@@ -109,6 +109,7 @@ t.test('responses arrive as they are', async t => {
     })
     t.match(await send(app, { url: '/api/auth/empty' }), { status: 204, body: '' })
     t.match(await send(app, { method: 'HEAD', url: '/api/auth/x' }), { status: 418, body: '' })
+    t.match(await send(app, { method: 'HEAD', url: '/api/auth/empty' }), { status: 204, body: '' })
   }
 })
 
@@ -127,6 +128,20 @@ t.test('headers that hooks of the application have set stay', async t => {
     method: 'OPTIONS', url: '/api/auth/x', headers: { ...headers, 'access-control-request-method': 'POST' }
   })
   t.match(preflight, { statusCode: 204, headers: { 'access-control-allow-origin': 'https://web.example' } })
+})
+
+t.test('nobody reads the body of the response to HEAD, and its source learns that', async t => {
+  const calls: string[] = []
+  const { app } = await start(t, async () => new Response(new ReadableStream({
+    start (controller) { controller.enqueue(Buffer.from('a')) },
+    pull (controller) {
+      calls.push('read')
+      controller.close()
+    },
+    cancel () { calls.push('cancelled') }
+  })))
+  t.equal((await app.inject({ method: 'HEAD', url: '/api/auth/x' })).statusCode, 200)
+  t.strictSame(calls, ['cancelled'])
 })
 
 t.test('a body streams, and ends when the client goes', async t => {
