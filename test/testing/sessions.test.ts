@@ -82,6 +82,7 @@ t.test('a real server issues credentials of the same form, and finds them in the
   for (const [origin, { token, cookie, key }] of [[server.origin, real], [issuer.authUrl, ours]] as const) {
     const exchange = async (headers: Record<string, string>) => {
       const response = await fetch(`${origin}/api/auth/token?disableRefresh=true`, { headers })
+      t.equal(response.headers.get('content-type'), 'application/json')
       return [response.status, Object.keys(await response.json() as object)]
     }
     t.strictSame(await exchange({ authorization: `Bearer ${token}` }), [200, ['token']])
