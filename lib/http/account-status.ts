@@ -28,8 +28,8 @@ export function createStatusCheck (
   }
 
   return (request, verified) => {
-    const { bannedUntil } = verified.authorization
-    if (bannedUntil !== undefined && now() < bannedUntil) throw new ForbiddenError('banned')
+    const { bannedUntil = 0 } = verified.authorization
+    if (now() < bannedUntil) throw new ForbiddenError('banned')
     if (isRevoked !== undefined) return askRevoked(request, verified)
   }
 }

@@ -62,7 +62,8 @@ export function unlessMounted (authenticate: Authenticator): Authenticator {
 }
 
 function routeUrl (fastify: FastifyInstance, basePath: string): string {
-  const prefix = fastify.prefix.replace(/\/+$/, '')
+  // Fastify ignores one slash at the end of a prefix, and no more.
+  const prefix = fastify.prefix.replace(/\/$/, '')
   if (!`${basePath}/`.startsWith(`${prefix}/`)) {
     throw new InvalidOptionError(`Option "auth" has the base path "${basePath}", and cannot be mounted below the ` +
       `prefix "${prefix}": register the plugin outside of it, change the basePath, or set "mount" to false`)

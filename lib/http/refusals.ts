@@ -65,7 +65,7 @@ export function forgetRefusal (request: FastifyRequest): void {
 /** Remembers the scopes that a guard has asked for, of an OAuth client that has them. */
 export function addPassedScopes (request: FastifyRequest, scopes: readonly string[]): void {
   const carrier = request as Carrier
-  carrier[kPassed] = [...carrier[kPassed] ?? [], ...scopes]
+  carrier[kPassed] = carrier[kPassed]?.concat(scopes) ?? scopes
 }
 
 /**

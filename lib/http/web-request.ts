@@ -27,7 +27,7 @@ export function toWebRequest (
   const origin = isDynamic ? `${protocol}://${host}` : new URL(base).origin
   // The target of a request may be an absolute URL (RFC 9112 §3.2.2).
   const path = request.url.replace(/^https?:\/\/[^/?#]*/i, '')
-  if (REWRITTEN.test(path.replace(/[?#].*$/s, ''))) throw new TypeError('invalid path')
+  if (REWRITTEN.test(path.replace(/[?#].*/s, ''))) throw new TypeError('invalid path')
   const body = method === 'GET' || method === 'HEAD' ? null : bodyOf(request)
   return new Request(origin + path, { method, headers: headersOf(request, ipHeaders), body, signal })
 }

@@ -39,7 +39,8 @@ export function createKeySet (entries: readonly unknown[], known: KeySet): KeySe
     }
     const { kid } = judged
     const before = keys.get(kid) ?? []
-    const key = [...before, ...known.keys.get(kid) ?? []].find(one => isSameKey(one, judged)) ?? judged
+    const isSame = (one: VerificationKey) => isSameKey(one, judged)
+    const key = before.find(isSame) ?? known.keys.get(kid)?.find(isSame) ?? judged
     // A key that the JWKS has twice counts once.
     if (!before.includes(key)) keys.set(kid, [...before, key])
   }

@@ -100,7 +100,6 @@ export const betterAuthDpopSecuritySchemes = {
   betterAuthDpop: {
     type: 'http',
     scheme: 'dpop',
-    bearerFormat: 'JWT',
     description: 'An access token of the OAuth provider that is bound to a key of the client, with a proof in the ' +
       'header `DPoP` (RFC 9449)'
   }

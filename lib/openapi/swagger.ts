@@ -29,8 +29,8 @@ export function documentRoutes (
     ...hasCookie ? ['betterAuthCookie' as const] : [],
     ...exchange?.sessionCookie ? ['betterAuthSessionCookie' as const] : [],
     ...exchange?.apiKey ? ['betterAuthApiKey' as const] : [],
-    // Its tokens are bearer tokens.
-    ...resource && dpop?.required !== true ? ['betterAuthOAuth' as const] : [],
+    // Its tokens are bearer tokens. Without the option `resource`, no guard lets OAuth clients in.
+    ...dpop?.required === true ? [] : ['betterAuthOAuth' as const],
     ...dpop ? ['betterAuthDpop' as const] : []
   ]
 

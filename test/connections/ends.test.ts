@@ -82,6 +82,7 @@ t.test('a principal ends once, when its token expires, and nothing is left', asy
     await timers.advance(1)
     t.strictSame(ended, ['token_expired'])
     t.equal(timers.waiting, 0)
+    t.equal(timers.ran, 1, 'nothing has looked at it before')
     await timers.advance(HOUR)
     t.equal(ended.length, 1)
   }

@@ -31,6 +31,8 @@ async function createApi (
   return {
     app,
     cookie: { cookie: issuer.sessionCookie() },
+    /** The cookie that is exchanged. */
+    exchanged: { cookie: issuer.session().cookie },
     token: bearer(issuer.token()),
     /** `Cache-Control` and `Vary` of a response. */
     async cachingOf (url: string, headers: Headers = {}) {
@@ -48,6 +50,12 @@ t.test('a response that a cookie authenticated is private, and varies by the coo
   for (const url of ['/me', '/maybe', '/admin', '/refused', '/hand']) {
     t.strictSame(await cachingOf(url, cookie), PRIVATE, url)
   }
+})
+
+t.test('so is one that a cookie authenticated which was exchanged', async t => {
+  const { cachingOf, exchanged, token } = await createApi(t, { exchange: true })
+  t.strictSame(await cachingOf('/me', exchanged), PRIVATE)
+  t.strictSame(await cachingOf('/me', token), UNTOUCHED)
 })
 
 t.test('no other response is touched', async t => {
@@ -72,6 +80,7 @@ t.test('what the route has set stays', async t => {
     ['vary=Accept-Cookie', ['private', 'Accept-Cookie, Cookie']],
     ['vary=Cookie', ['private', 'Cookie']],
     ['vary=accept,cookie', ['private', 'accept,cookie']],
+    ['vary=Accept,+Cookie', ['private', 'Accept, Cookie']],
     ['vary=*', ['private', '*']],
     ['vary=', ['private', 'Cookie']],
     ['vary=Accept&vary=Origin', ['private', 'Accept, Origin, Cookie']]

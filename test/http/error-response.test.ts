@@ -2,7 +2,8 @@ import fastifyAuth from '@fastify/auth'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { ERRORS, type ErrorCode } from '../../lib/contract/error-codes.js'
-import { BetterAuthError, ForbiddenError, TokenInvalidError } from '../../lib/contract/errors.js'
+import { BetterAuthError, ForbiddenError, TokenInvalidError, TokenMissingError } from '../../lib/contract/errors.js'
+import { ALGORITHMS } from '../../lib/contract/options.js'
 import { REASONS } from '../../lib/contract/reasons.js'
 import type { Guard } from '../../lib/guards/clauses.js'
 import { responseHeaders } from '../../lib/http/error-response.js'
@@ -392,4 +393,38 @@ t.test('of two refusals, the one that becomes the response has its scopes, and n
   })
   t.strictSame(await challengeOf(app, '/'), [401, `Bearer scope="a", ${METADATA}`])
   t.equal(log.refusals().length, 2)
+})
+
+t.test('with the option dpop, each scheme has a challenge, and the error is in that of the request', async t => {
+  const [metadata, algs] = [METADATA, `algs="${ALGORITHMS.join(' ')}"`]
+  const challengesOf = (error: BetterAuthError, used: 'Bearer' | 'DPoP') => {
+    return responseHeaders(error, ['a'], METADATA_URL, used)['WWW-Authenticate']
+  }
+  for (const used of ['Bearer', 'DPoP'] as const) {
+    t.strictSame(challengesOf(new TokenMissingError(), used), [
+      `Bearer scope="a", ${metadata}`, `DPoP ${algs}, scope="a", ${metadata}`
+    ])
+  }
+  const error = 'error="invalid_token"'
+  t.strictSame(challengesOf(new TokenInvalidError('unknown_key'), 'Bearer'), [
+    `Bearer ${error}, scope="a", ${metadata}`, `DPoP ${algs}, scope="a", ${metadata}`
+  ])
+  t.strictSame(challengesOf(new TokenInvalidError('unknown_key'), 'DPoP'), [
+    `Bearer scope="a", ${metadata}`, `DPoP ${error}, ${algs}, scope="a", ${metadata}`
+  ])
+  const scope = 'error="insufficient_scope"'
+  t.strictSame(challengesOf(new ForbiddenError(), 'Bearer'), [`Bearer ${scope}, scope="a", ${metadata}`])
+  t.strictSame(challengesOf(new ForbiddenError(), 'DPoP'), [`DPoP ${scope}, ${algs}, scope="a", ${metadata}`])
+
+  const app = await startApi(t, { authUrl: 'https://id.example.com', resource: RESOURCE, dpop: true })
+  app.get('/', { onRequest: [app.authenticate] }, async () => 'handled')
+  for (const [scheme, expected] of Object.entries({
+    Bearer: `Bearer ${error}, ${metadata}, DPoP ${algs}, ${metadata}`,
+    DPoP: `Bearer ${metadata}, DPoP error="invalid_dpop_proof", ${algs}, ${metadata}`
+  })) {
+    for (const call of Object.values(TRANSPORTS)) {
+      const { headers } = await call(app, { url: '/', headers: { authorization: `${scheme} abc` } })
+      t.equal([headers['www-authenticate']].flat().join(', '), expected)
+    }
+  }
 })

@@ -161,6 +161,18 @@ t.test('awaited by hand', async t => {
   }
 })
 
+t.test('by hand, an argument that is no callback, such as the payload of preParsing, changes nothing', async t => {
+  const jwks = await startJwks(t, KEY)
+  const app = await startApi(t, { authUrl: jwks.origin })
+  const authenticate = app.authenticate as (...args: unknown[]) => Promise<void>
+  app.post('/', {
+    preParsing: async (request, reply, payload) => { await authenticate(request, reply, payload) }
+  }, async ({ user }) => user)
+  const headers = bearer(signJws(KEY, createClaims(jwks.origin)))
+  isSuccess(t, await TRANSPORTS.inject(app, { method: 'POST', url: '/', headers, payload: {} }), USER)
+  isRefusal(t, await TRANSPORTS.inject(app, { method: 'POST', url: '/', payload: {} }), MISSING)
+})
+
 t.test('inside @fastify/auth', async t => {
   const jwks = await startJwks(t, KEY)
   const dead = await deadOrigin()

@@ -90,7 +90,7 @@ t.test('bodies arrive as they are, up to the limit of the application', async t 
 })
 
 t.test('responses arrive as they are', async t => {
-  const { app } = await start(t, async ({ url }) => {
+  const { app, requests } = await start(t, async ({ url }) => {
     if (url.endsWith('/redirect')) return Response.redirect('https://x.example/?a=b', 302)
     if (url.endsWith('/empty')) return new Response(null, { status: 204 })
     const headers = new Headers({ 'content-type': 'text/plain', 'content-length': '99', connection: 'close' })
@@ -100,6 +100,7 @@ t.test('responses arrive as they are', async t => {
   })
   for (const send of Object.values(TRANSPORTS)) {
     const response = await send(app, { url: '/api/auth/x' })
+    t.notOk(requests.at(-1)!.signal.aborted, 'the client has waited')
     t.match(response, { status: 418, body: 'text', headers: { 'content-type': 'text/plain' } })
     t.strictSame(response.headers['set-cookie'], [
       'a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/', 'b=2, 3; HttpOnly'
@@ -109,6 +110,7 @@ t.test('responses arrive as they are', async t => {
     })
     t.match(await send(app, { url: '/api/auth/empty' }), { status: 204, body: '' })
     t.match(await send(app, { method: 'HEAD', url: '/api/auth/x' }), { status: 418, body: '' })
+    t.match(await send(app, { method: 'HEAD', url: '/api/auth/empty' }), { status: 204, body: '' })
   }
 })
 
@@ -127,6 +129,20 @@ t.test('headers that hooks of the application have set stay', async t => {
     method: 'OPTIONS', url: '/api/auth/x', headers: { ...headers, 'access-control-request-method': 'POST' }
   })
   t.match(preflight, { statusCode: 204, headers: { 'access-control-allow-origin': 'https://web.example' } })
+})
+
+t.test('nobody reads the body of the response to HEAD, and its source learns that', async t => {
+  const calls: string[] = []
+  const { app } = await start(t, async () => new Response(new ReadableStream({
+    start (controller) { controller.enqueue(Buffer.from('a')) },
+    pull (controller) {
+      calls.push('read')
+      controller.close()
+    },
+    cancel () { calls.push('cancelled') }
+  })))
+  t.equal((await app.inject({ method: 'HEAD', url: '/api/auth/x' })).statusCode, 200)
+  t.strictSame(calls, ['cancelled'])
 })
 
 t.test('a body streams, and ends when the client goes', async t => {
@@ -176,7 +192,8 @@ t.test('what it throws is a 500 without detail, and the log has no message', asy
   for (const handler of [
     async () => { throw Object.assign(new Error('secret-token'), { name: 'QueryError', code: 'E1' }) },
     () => { throw new Error('secret-token') },
-    async () => undefined as unknown as Response
+    async () => undefined as unknown as Response,
+    async () => ({ status: 200, headers: [], body: null }) as unknown as Response
   ] as Handler[]) {
     const { app, log } = await start(t, handler)
     const response = await app.inject('/api/auth/x')
@@ -286,7 +303,7 @@ t.test('a document shows them if asked', async t => {
 })
 
 t.test('the log has no link that lets anybody in', async t => {
-  const secret = 'kJ7sQ2pX9vLm4tRz8wYb1c'
+  const secret = 'kjvsq2pX9vLm4tRz8wYb1c'
   for (const server of [{}, {
     logger: { ...captureLog().logger, serializers: { req: ({ url }: { url: string }) => ({ url, mine: true }) } }
   }]) {
@@ -333,13 +350,15 @@ t.test('mount: false leaves the routes to the application', async t => {
 })
 
 t.test('what cannot be mounted fails the boot', async t => {
-  await t.rejects(
-    start(t, ok, {}, app => { app.all('/api/auth/*', async () => {}) }),
-    {
-      code: 'FST_BETTER_AUTH_ALREADY_REGISTERED',
-      message: /\/api\/auth\/\*, which exists already.*"mount" to false/
-    }
-  )
+  for (const method of [['GET'], ['GET', 'POST']]) {
+    await t.rejects(
+      start(t, ok, {}, app => { app.route({ method, url: '/api/auth/*', handler: async () => {} }) }),
+      {
+        code: 'FST_BETTER_AUTH_ALREADY_REGISTERED',
+        message: /\/api\/auth\/\*, which exists already.*"mount" to false/
+      }
+    )
+  }
   const below = async (prefix: string) => {
     const app = Fastify()
     t.teardown(() => app.close())
@@ -351,6 +370,7 @@ t.test('what cannot be mounted fails the boot', async t => {
   }
   t.equal(await below('/v1'), 200, 'below a prefix that the base path has')
   t.equal(await below('/v1/'), 200)
+  await t.rejects(below('/v1//'), { code: 'FST_BETTER_AUTH_INVALID_OPTION' }, 'Fastify would expect both slashes')
   await t.rejects(below('/v2'), {
     code: 'FST_BETTER_AUTH_INVALID_OPTION',
     message: /base path "\/v1\/auth", and cannot be mounted below the prefix "\/v2"/
@@ -378,7 +398,10 @@ t.test('Better Auth sees the path that the router saw', async t => {
   }
   t.equal(await post('http://a.example/api/auth/sign-up/email/'), 404)
   t.equal(requests.length, 0)
-  for (const path of ['sign-in/email/', '.well-known/x', 'a..b/c.', '.../x', 'x?callbackURL=/../a\\b', 'x/%2E%2E%2E']) {
+  const paths = [
+    'sign-in/email/', '.well-known/x', 'a..b/c.', '.../x', 'x?callbackURL=/../a\\b', 'x/%2E%2E%2E', '*'
+  ]
+  for (const path of paths) {
     t.equal(await post(`/api/auth/${path}`), 200, path)
   }
 })

@@ -71,9 +71,16 @@ t.test('a user with nested values is copied with all of them', async t => {
   t.not((copyUser(nested) as typeof user).tags, user.tags)
 })
 
-t.test('claims can be replaced; without a token they are null, and so is the session', async t => {
+t.test('an OAuth client that acts for itself is no user', async t => {
+  for (const hasOnlyPrimitives of [true, false]) {
+    t.equal(copyUser(createVerified({ user: null, hasOnlyPrimitives })), null)
+  }
+})
+
+t.test('claims can be replaced; without a token they are null, and so are principal and session', async t => {
   const [request] = await createRequests(t, 1, true)
   t.equal(request!.claims, null)
+  t.equal(request!.principal, null)
   t.equal(request!.session, null)
   const claims = { exp: 1 }
   request!.claims = claims

@@ -6,7 +6,8 @@ import Fastify, {
 } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, {
-  AlreadyRegisteredError, betterAuthSecuritySchemes, InvalidOptionError, type BetterAuthOptions, type ResourceOptions
+  ALGORITHMS, AlreadyRegisteredError, betterAuthSecuritySchemes, InvalidOptionError, type BetterAuthOptions,
+  type ResourceOptions
 } from '../../lib/index.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import { createHook } from '../../lib/http/hook.js'
@@ -71,6 +72,18 @@ t.test('the metadata of RFC 9728: all of it, and nothing that is not set', async
   }
   const onlyClientScopes = await startApp(t, { url: RESOURCE, scopes: ['openid', 'offline_access'] })
   await isServed(t, onlyClientScopes)
+})
+
+t.test('with the option dpop, it has the algorithms of proofs, and whether proofs are required', async t => {
+  for (const [dpop, fields] of [
+    [true, {}], [{ required: false }, {}], [{ required: true }, { dpop_bound_access_tokens_required: true }]
+  ] as const) {
+    const app = createApp(t)
+    await app.register(betterAuthPlugin, { ...OPTIONS, dpop })
+    t.strictSame((await app.inject(URL_PATH)).json(), {
+      ...METADATA, dpop_signing_alg_values_supported: ALGORITHMS, ...fields
+    })
+  }
 })
 
 t.test('without the option there is no metadata', async t => {

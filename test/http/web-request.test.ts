@@ -7,6 +7,12 @@ import { toWebRequest } from '../../lib/http/web-request.js'
 
 const AUTH = { url: 'https://id.example.com/api/auth', isDynamic: false, ipHeaders: [] } as unknown as ResolvedAuth
 
+/** A request as Fastify describes it. */
+const given = (changes: object) => ({
+  method: 'GET', url: '/api/auth/x', headers: {}, host: 'a', protocol: 'http', ip: '::1', ...changes
+}) as unknown as FastifyRequest
+const convert = (changes: object) => toWebRequest(given(changes), AUTH, new AbortController().signal)
+
 t.test('only a body of bytes is passed on, and never with a method that has none', async t => {
   const bytes = Buffer.from('a=b')
   for (const [method, body, text] of [
@@ -14,9 +20,20 @@ t.test('only a body of bytes is passed on, and never with a method that has none
     // Hooks of the application may have written them.
     ['POST', Buffer.alloc(0), null], ['POST', undefined, null], ['POST', { a: 'b' }, null], ['POST', 'a=b', null]
   ] as Array<[string, unknown, string | null]>) {
-    const request = { method, body, url: '/api/auth/x', headers: {}, host: 'a', protocol: 'http', ip: '::1' }
-    const converted = toWebRequest(request as unknown as FastifyRequest, AUTH, new AbortController().signal)
+    const converted = convert({ method, body })
     t.equal(converted.url, 'https://id.example.com/api/auth/x')
     t.equal(converted.body === null ? null : await converted.text(), text, `${method} ${JSON.stringify(body)}`)
   }
+})
+
+t.test('a URL in the query stays as it is', async t => {
+  const query = '?callbackURL=https://web.example/a?b#c'
+  for (const url of [`/api/auth/x${query}`, `http://evil.example/api/auth/x${query}`]) {
+    t.equal(convert({ url }).url, `https://id.example.com/api/auth/x${query}`)
+  }
+})
+
+t.test('a header without a value, and the host of a client that names none, are left out', async t => {
+  const { headers } = convert({ headers: { 'x-none': undefined, 'x-some': 'a' }, host: '' })
+  t.strictSame([...headers], [['x-some', 'a']])
 })

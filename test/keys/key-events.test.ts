@@ -92,6 +92,13 @@ t.test('keys with one kid are one line, and their order matters', async t => {
   t.same(await fetchThrice(setup, [rsa.jwk]), [['warn', REPLACED, { kid: 'k1' }]])
 })
 
+t.test('one of two keys with the same kid is replaced', async t => {
+  const [one, other] = [1, 2].map(() => createSigningKey('ES256', 'k1'))
+  const setup = createTestStore([])
+  await fetchThrice(setup, [k1.jwk, one!.jwk])
+  t.same(await fetchThrice(setup, [k1.jwk, other!.jwk]), [['warn', REPLACED, { kid: 'k1' }]])
+})
+
 t.test('a key that the JWKS has twice is not reported as replaced', async t => {
   t.same(await fetchThrice(createTestStore([]), [k1.jwk, k1.jwk]), [found('k1', 'EdDSA')])
 })

@@ -10,7 +10,7 @@ t.test('the cookie is one scheme more', async t => {
 
 t.test('the scheme of OAuth clients names the endpoints of the provider', async t => {
   const scopes = { 'orders:read': 'Read orders' }
-  for (const issuer of ['https://id.example.com/api/auth', 'https://id.example.com/api/auth/']) {
+  for (const issuer of ['https://id.example.com/api/auth', 'https://id.example.com/api/auth//']) {
     t.strictSame(betterAuthOAuthSecurityScheme(issuer, scopes).betterAuthOAuth.flows, {
       authorizationCode: {
         authorizationUrl: 'https://id.example.com/api/auth/oauth2/authorize',

@@ -8,8 +8,8 @@ import Fastify, {
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, {
-  betterAuthCookieSecuritySchemes, betterAuthExchangeSecuritySchemes, betterAuthOAuthSecurityScheme,
-  betterAuthSecuritySchemes, type BetterAuthOptions, type Guard
+  betterAuthCookieSecuritySchemes, betterAuthDpopSecuritySchemes, betterAuthExchangeSecuritySchemes,
+  betterAuthOAuthSecurityScheme, betterAuthSecuritySchemes, type BetterAuthOptions, type Guard
 } from '../../lib/index.js'
 import { captureLog, TRANSPORTS } from '../fixtures/api.js'
 import { startIssuer } from '../fixtures/test-issuer.js'
@@ -784,4 +784,41 @@ t.test('OAuth clients: without their scheme, routes keep the others, and the log
   const document = await documentOf(app)
   t.strictSame(document.paths['/orders']!.get!.security, [BEARER])
   t.match(log.lines.find(({ msg }) => msg.startsWith('OpenAPI'))?.msg, /betterAuthOAuthSecurityScheme\(\)/)
+})
+
+t.test('with the option dpop, tokens that are bound to a key are an alternative for OAuth clients', async t => {
+  const oauth = betterAuthOAuthSecurityScheme('https://id.example.com/api/auth', { 'orders:read': 'Read orders' })
+  const securitySchemes = { ...betterAuthSecuritySchemes, ...oauth, ...betterAuthDpopSecuritySchemes }
+  const documentFor = async (options: BetterAuthOptions, schemes: object, log = captureLog()) => {
+    const openapi = { info: INFO, components: { securitySchemes: schemes } }
+    const app = await createApp(t, {
+      options: { resource: 'https://api.example.com', ...options },
+      swagger: { openapi } as FastifyDynamicSwaggerOptions,
+      app: Fastify({ logger: log.logger })
+    })
+    app.get('/me', { onRequest: [app.authenticate] }, handler)
+    app.get('/orders', { onRequest: [app.authorize({ delegated: ['orders:read'] })] }, handler)
+    const document = await documentOf(app)
+    const [me, orders] = ['/me', '/orders'].map(url => document.paths[url]!.get!.security)
+    const warnings = log.lines.filter(({ msg }) => msg.startsWith('OpenAPI')).map(({ msg }) => msg)
+    return { document, me, orders, warnings }
+  }
+  const [bearer, bound] = [{ betterAuthOAuth: ['orders:read'] }, { betterAuthDpop: [] }]
+  for (const [dpop, expected] of [
+    [false, [BEARER, bearer]], [true, [BEARER, bearer, bound]], [{ required: true }, [BEARER, bound]]
+  ] as const) {
+    const { document, me, orders, warnings } = await documentFor({ dpop }, securitySchemes)
+    t.strictSame([me, orders], [[BEARER], expected], JSON.stringify(dpop))
+    t.strictSame(warnings, [])
+    t.strictSame(await new Validator().validate(structuredClone(document)), { valid: true })
+  }
+  const rest = 'openapi.components.securitySchemes in the options of @fastify/swagger.'
+  for (const [dpop, constants] of [
+    [false, 'betterAuthSecuritySchemes'], [true, 'betterAuthSecuritySchemes, betterAuthDpopSecuritySchemes']
+  ] as const) {
+    const { me, orders, warnings } = await documentFor({ dpop }, {})
+    t.strictSame([me, orders], [undefined, undefined])
+    t.strictSame(warnings, ['OpenAPI: protected routes lack their security requirement. ' +
+      `Add ${constants}, and what betterAuthOAuthSecurityScheme() returns, to ${rest}`])
+  }
 })

@@ -72,7 +72,8 @@ t.test('a Fastify that keeps routes in another way is an error, never an empty l
   app.printRoutes = options => {
     const { buildPrettyMeta } = options as { buildPrettyMeta: (entry: object) => object }
     t.strictSame(buildPrettyMeta({ method: 'GET', path: '/', store: {} }), {})
+    buildPrettyMeta({ method: 'PUT', path: '/', store: { server: app } })
     return '└── / (GET)\n'
   }
-  t.throws(() => listRoutes(app), error, 'which keeps no scope with a route')
+  t.throws(() => listRoutes(app), error, 'which keeps no scope with one of the routes')
 })

@@ -107,6 +107,14 @@ t.test('nothing to report: no warning', async t => {
   t.strictSame(log.lines.filter(({ level }) => level >= 40), [])
 })
 
+t.test('with no hook that is undefined, the default works also if routes cannot be listed', async t => {
+  const app = await createApi(t)
+  app.get('/open', handler)
+  app.printRoutes = () => 'in another way'
+  await app.ready()
+  t.throws(() => app.betterAuth.routes(), /cannot list the routes/)
+})
+
 t.test('each way to protect a route counts', async t => {
   const app = createApp(t)
   app.get('/early', handler)
@@ -170,6 +178,7 @@ t.test('HEAD routes that Fastify adds have the protection of their GET routes', 
   t.strictSame(protectionsOf(app), {
     'GET /me': 'required', 'HEAD /me': 'required', 'GET /health': 'public', 'HEAD /health': 'public'
   })
+  for (const { guards } of app.betterAuth.routes()) t.strictSame(guards, [])
   await isRefused(t, open, 'GET, HEAD /secret')
 })
 

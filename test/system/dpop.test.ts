@@ -2,12 +2,11 @@ import { randomUUID, sign } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { AddressInfo } from 'node:net'
 import fastifyAuth from '@fastify/auth'
-import swagger from '@fastify/swagger'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import {
-  ALGORITHMS, betterAuthDpopSecuritySchemes, betterAuthOAuthSecurityScheme, betterAuthSecuritySchemes, CHANNELS,
-  getUser, type BetterAuthOptions, type DpopOptions, type DpopReplayStore, type VerificationMessage
+  ALGORITHMS, CHANNELS, getUser, type BetterAuthOptions, type DpopOptions, type DpopReplayStore,
+  type VerificationMessage
 } from '../../lib/index.js'
 import { bearer, captureLog, startApi, TRANSPORTS, type ApiResponse, type LogCapture } from '../fixtures/api.js'
 import { createDpopKey, sha256 } from '../fixtures/dpop.js'
@@ -494,34 +493,6 @@ t.test('the diagnostics channel and the principal say dpop', async t => {
     { credential: 'dpop', outcome: 'refused', reason: 'proof_malformed', cached: true },
     { credential: 'dpop', outcome: 'refused', reason: 'proof_missing', cached: false }
   ])
-})
-
-t.test('OpenAPI names the scheme on routes that let OAuth clients in', async t => {
-  for (const required of [false, true]) {
-    const app = await startApi(t, { authUrl: issuer.authUrl, resource: RESOURCE, dpop: { required } })
-    const securitySchemes = {
-      ...betterAuthSecuritySchemes,
-      ...betterAuthOAuthSecurityScheme(`${issuer.authUrl}/api/auth`, { 'orders:read': 'Read' }),
-      ...betterAuthDpopSecuritySchemes
-    }
-    await app.register(swagger, { openapi: { components: { securitySchemes } } })
-    app.get('/orders', { onRequest: [app.authorize({ delegated: SCOPES })] }, async () => ({}))
-    app.get('/me', { onRequest: [app.authenticate] }, async () => ({}))
-    await app.ready()
-    const { paths, components } = app.swagger() as { paths: Record<string, any>, components: Record<string, any> }
-    t.strictSame(paths['/orders'].get.security, [
-      { betterAuth: [] }, ...required ? [] : [{ betterAuthOAuth: SCOPES }], { betterAuthDpop: [] }
-    ])
-    t.strictSame(paths['/me'].get.security, [{ betterAuth: [] }])
-    t.match(components.securitySchemes.betterAuthDpop, { type: 'http', scheme: 'dpop' })
-  }
-  const log = captureLog()
-  const app = await startApi(t, { authUrl: issuer.authUrl, resource: RESOURCE, dpop: true }, log)
-  await app.register(swagger, { openapi: {} })
-  app.get('/me', { onRequest: [app.authenticate] }, async () => ({}))
-  await app.ready()
-  app.swagger()
-  await log.written(/Add betterAuthSecuritySchemes, betterAuthDpopSecuritySchemes, and what betterAuthOAuth/)
 })
 
 t.test('instances that share Redis: a proof counts once for all of them', { skip: withoutRedis }, async t => {

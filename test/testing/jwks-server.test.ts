@@ -29,12 +29,14 @@ t.test('it serves the keys at Better Auth\'s path, as they are now, and counts t
 t.test('anything else is a 404 without a body', async t => {
   const server = await start(t)
   for (const [path, method] of [
-    ['/', 'GET'], ['/redirected/jwks', 'GET'], [`${JWKS_PATH}?x`, 'GET'], [JWKS_PATH, 'POST']
+    ['/', 'GET'], ['/redirected/jwks', 'GET'], [`${JWKS_PATH}?x`, 'GET'], [JWKS_PATH, 'POST'],
+    ['/api/auth/token', 'POST'], ['/api/auth/token/x', 'GET']
   ] as const) {
     const response = await get(server, path, { method })
     t.strictSame([response.status, await response.text()], [404, ''], `${method} ${path}`)
   }
   t.equal(server.requests, 1, 'only the URL of the JWKS counts')
+  t.equal(server.exchanges, 0)
   t.equal((await get(await start(t, []))).status, 404, 'and so is a JWKS without keys')
 })
 
@@ -66,6 +68,21 @@ t.test('a redirect leads to the keys, and only during that fault', async t => {
   t.match(await (await get(server, target)).text(), '<h1>')
   server.fault = undefined
   t.equal((await get(server, target)).status, 404)
+})
+
+t.test('a slow response that nobody waits for keeps no timer', async t => {
+  const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+  const server = await start(t)
+  server.fault = 'slow'
+  const before = timers()
+  const controller = new AbortController()
+  const ended = t.rejects(get(server, JWKS_PATH, { signal: controller.signal }))
+  while (server.requests === 0) await turn()
+  const startedAt = performance.now()
+  controller.abort()
+  await ended
+  while (timers() > before) await turn()
+  t.ok(performance.now() - startedAt < 900)
 })
 
 t.test('close() ends a request that hangs', async t => {

@@ -57,9 +57,12 @@ t.test('an exchange fails as the JWKS does', async t => {
 t.test('anything else, and credentials of another issuer', t => {
   const sessions = createSessions('a secret')
   const { token } = sessions.create({ id: 'u_1' })
-  t.strictSame(sessions.find({ authorization: `bearer ${token}` }), { id: 'u_1' })
+  for (const scheme of ['bearer ', 'Bearer  ']) {
+    t.strictSame(sessions.find({ authorization: scheme + token }), { id: 'u_1' })
+  }
   for (const headers of [
     {}, { authorization: `Basic ${token}` }, { authorization: `Bearer ${token}.x` },
+    { authorization: `XBearer ${token}` }, { authorization: `Bearer ${token} x` },
     { authorization: 'Bearer %E0%A4%A' },
     { cookie: 'better-auth.session_token=%' }, { cookie: `other=${token}` }, { 'x-api-key': token }
   ]) t.equal(sessions.find(headers), undefined, JSON.stringify(headers))
@@ -79,6 +82,7 @@ t.test('a real server issues credentials of the same form, and finds them in the
   for (const [origin, { token, cookie, key }] of [[server.origin, real], [issuer.authUrl, ours]] as const) {
     const exchange = async (headers: Record<string, string>) => {
       const response = await fetch(`${origin}/api/auth/token?disableRefresh=true`, { headers })
+      t.equal(response.headers.get('content-type'), 'application/json')
       return [response.status, Object.keys(await response.json() as object)]
     }
     t.strictSame(await exchange({ authorization: `Bearer ${token}` }), [200, ['token']])
