@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
 import t from 'tap'
-import betterAuthPlugin, { ALGORITHMS, InvalidOptionError, type BetterAuthOptions } from '../../lib/index.js'
+import betterAuthPlugin, {
+  ALGORITHMS, InvalidOptionError, UserSchema, type BetterAuthOptions
+} from '../../lib/index.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
 
 const ORIGIN = 'https://id.example.com'
@@ -736,6 +739,19 @@ t.test('userId', async t => {
   )
   for (const userId of [...NEVER_RIGHT, '', 'email', 'equal', 'either', false, 0, ['id'], {}]) {
     t.match(messageOf({ userId }), 'Option "userId" must be "sub" or "id", got ', typeof userId)
+  }
+})
+
+t.test('userSchema', async t => {
+  const { email, ...rest } = UserSchema.properties
+  const userSchema = Type.Object({ ...UserSchema.properties, plan: Type.String() })
+  t.equal(resolve({ userSchema }).userSchema, userSchema)
+  t.equal(messageOf({ userSchema: Type.Object(rest) }),
+    'Option "userSchema" must have all properties of UserSchema, and lacks "email"')
+  t.match(messageOf({ userSchema: Type.Object({ ...rest, constructor: email }) }), 'lacks "email"')
+  const others = [{}, Type.String(), Type.Array(UserSchema), Type.Union([UserSchema, Type.Null()])]
+  for (const userSchema of [...NEVER_RIGHT, ...others]) {
+    t.match(messageOf({ userSchema }), 'Option "userSchema" must be a TypeBox object', typeof userSchema)
   }
 })
 
