@@ -1,9 +1,10 @@
 import t from 'tap'
 import { REASONS, type RefusalReason } from '../../lib/contract/reasons.js'
+import type { BetterAuthOptions } from '../../lib/contract/options.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import type { DoctorFinding, DoctorToken, DoctorVerdict } from '../../lib/doctor/report.js'
 import { aboutToken } from '../../lib/doctor/token-findings.js'
-import { userNeeds } from '../../lib/doctor/token-kind.js'
+import { KINDS, needsOf, userNeeds } from '../../lib/doctor/token-kind.js'
 import { encode } from '../fixtures/signing.js'
 
 type Fields = Record<string, unknown>
@@ -166,4 +167,88 @@ t.test('a session cookie with HS256 needs the secret of cookies', async t => {
   t.match(findings('algorithm_not_allowed', 'alg', token, { kind: 'cookie' }), [{
     text: "it is the JWT in Better Auth's session cookie; its alg is", fix: /^sessionCookie: \{ secret: '\.\.\.' \}/
   }])
+})
+
+/** What the doctor says about the issuer or the audience of a token of some kind, for an API with these options. */
+function mismatch (
+  claim: 'iss' | 'aud', kind: DoctorToken['kind'], payload: Fields, given: BetterAuthOptions = {}, issuer = OAUTH
+): Pick<DoctorFinding, 'text' | 'fix'> {
+  const options = resolveOptions({ authUrl: ORIGIN, ...given }, {})
+  const reason = claim === 'iss' ? 'issuer_mismatch' : 'audience_mismatch'
+  const needs = needsOf(kind, options, issuer)
+  const all = aboutToken(compact(payload), { ...EXAMINED, kind, needs, verdict: refused(reason) }, {
+    options, provider: null
+  })
+  const [{ text, fix }] = all as [DoctorFinding]
+  return { text, fix }
+}
+
+const API = 'https://api.example.com'
+const OAUTH = `${ORIGIN}/api/auth`
+const USERINFO = `${OAUTH}/oauth2/userinfo`
+const ASK = `the OAuth client: ask for a new access token, with resource=${API}`
+
+t.test('an access token of an OAuth client with another issuer or audience', async t => {
+  const resource = { resource: API }
+  t.strictSame(mismatch('iss', 'delegated', {}, resource), {
+    text: `it has no iss, and "${OAUTH}" is expected`, fix: ASK
+  })
+  t.match(mismatch('iss', 'delegated', { iss: 'own' }, resource), {
+    text: `iss is "own", and "${OAUTH}" is expected`, fix: /^resource: \{ url, issuer: 'own' \} /
+  })
+  t.match(mismatch('iss', 'client', { iss: 'http://auth/a' }, resource, 'https://auth/a'), {
+    fix: /^leave resource\.issuer out: tokens keep http/
+  })
+  t.strictSame(mismatch('aud', 'client', {}, resource), { text: `it has no aud, and "${API}" is expected`, fix: ASK })
+  t.strictSame(mismatch('aud', 'delegated', { aud: [USERINFO, 'orders'] }, resource), {
+    text: `aud is "orders", and "${API}" is expected`,
+    fix: `${ASK}; or resource: 'orders' (--resource), if that is this API`
+  })
+  t.strictSame(mismatch('aud', 'userinfo', { aud: USERINFO }, resource), {
+    text: `it is ${KINDS.userinfo}, and "${API}" is expected`, fix: ASK
+  })
+  t.match(mismatch('iss', 'userinfo', { iss: 'own' }, resource), { text: /^iss is "own", / })
+})
+
+t.test("a user's token with the issuer and audience of another origin: one option sets both", async t => {
+  const fixOf = (iss: string, aud: string, given?: BetterAuthOptions) =>
+    mismatch('iss', 'user', { iss, aud }, given).fix
+  const own = (iss: string) =>
+    `issuer: '${iss}', if it is your own: Better Auth's baseURL, or its jwt({ jwt: { issuer } })`
+  for (const origin of ['https://b.example', 'http://b']) {
+    t.equal(fixOf(origin, origin), `${own(origin)}; publicUrl: '${origin}' (--public-url) sets issuer and audience`)
+    t.equal(fixOf(origin, 'c'), own(origin), 'the audience is another one')
+    t.equal(fixOf(origin, origin, { audience: origin }), own(origin), 'the audience is right')
+    t.equal(fixOf(origin, origin, { audience: false }), own(origin), 'the audience does not matter')
+  }
+  for (const other of ['https://b.example/c', 'x://https://b.example', 'https://', 'b']) {
+    t.equal(fixOf(other, other), own(other), 'it is not an origin')
+  }
+  t.match(mismatch('iss', 'user', { iss: 'b' }, { issuer: ['a', 'c'] }).text, '"a" or "c" is expected')
+})
+
+t.test('an access token of an OAuth client, for an API without the option resource', async t => {
+  const about = (payload: Fields, kind: DoctorToken['kind'] = 'delegated') => {
+    const needs = needsOf(kind, OPTIONS, OAUTH)
+    return findings('oauth_token_not_accepted', undefined, compact(payload), { kind, needs })
+  }
+  const set = `resource: '${API}' (--resource), if that is this API`
+  const ask = "resource: '<the URL of this API>' (--resource), and the client has to ask for a token with that as " +
+    'resource'
+  for (const [payload, fix] of [
+    [{ aud: API, iss: OAUTH }, set],
+    [{ aud: [USERINFO, API] }, set],
+    [{ aud: 'http://api' }, "resource: 'http://api' (--resource), if that is this API"],
+    [{ aud: API, iss: 5 }, set],
+    [{ aud: API, iss: 'own' }, /\(--resource\), if that is this API; and resource: \{ url, issuer: 'own' \} /],
+    [{ aud: 'orders' }, ask], [{ aud: 'x:https://api' }, ask], [{ aud: USERINFO }, ask], [{}, ask]
+  ] satisfies Array<[Fields, string | RegExp]>) {
+    const [finding] = about(payload)
+    t.equal(finding!.text, `it is ${KINDS.delegated}; and the option resource is not set`)
+    if (typeof fix === 'string') t.equal(finding!.fix, fix, JSON.stringify(payload))
+    else t.match(finding!.fix, fix)
+  }
+  const [unknown] = about({ aud: API, iss: 'own' }, null)
+  t.equal(unknown!.text, 'it is an access token of an OAuth client; and the option resource is not set')
+  t.equal(unknown!.fix, set, 'the issuer of no known kind says nothing')
 })
