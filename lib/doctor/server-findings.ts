@@ -134,7 +134,7 @@ export function aboutJwks (jwks: DoctorJwks, { clockTolerance }: ResolvedOptions
   const apart = Math.abs(clockAheadSeconds ?? 0)
   // The `Date` header has whole seconds.
   if (apart > clockTolerance / 1000 + 1) {
-    const side = clockAheadSeconds! > 0 ? 'ahead of' : 'behind'
+    const side = clockAheadSeconds === apart ? 'ahead of' : 'behind'
     findings.push({
       level: 'warning',
       about: 'auth server',

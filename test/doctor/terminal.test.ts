@@ -1,5 +1,5 @@
 import t from 'tap'
-import { duration, wrap } from '../../lib/doctor/terminal.js'
+import { duration, printable, toSafeJson, wrap } from '../../lib/doctor/terminal.js'
 import { inTurn, sendKeys } from '../fixtures/jwks-server.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
 import { good, runDoctor, startServer } from '../fixtures/doctor.js'
@@ -24,6 +24,12 @@ t.test('what comes from outside cannot write to the terminal', async t => {
   }
   const hundred = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`claim${i}`, i]))
   t.match((await runDoctor(server.origin, signJws(key, createClaims(server.origin, hundred)))).text, /and 50 more/)
+})
+
+t.test('text is cut, and JSON parses to what it was', async t => {
+  t.equal(printable('x'.repeat(76)), 'x'.repeat(76))
+  t.equal(printable('x'.repeat(77)), `${'x'.repeat(76)}...`)
+  t.equal(toSafeJson('\u0007é\u202e😀'), '"\\u0007\\u00e9\\u202e\\ud83d\\ude00"')
 })
 
 t.test('a length of time and a long line, for a person', async t => {
