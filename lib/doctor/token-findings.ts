@@ -70,7 +70,7 @@ function isMoot (reason: RefusalReason, { kind, needs, verdict }: Examined): boo
 function advise (context: TokenContext): Advice {
   const { reason, name, token, options, examined: { kind, needs, asCookie } } = context
   const newToken = howToGetOne(context)
-  const named = { token, kind, needs: needs ?? userNeeds(options), options }
+  const named = { claims: token.payload ?? {}, kind, needs: needs ?? userNeeds(options), options }
   switch (reason) {
     case 'issuer_mismatch': return aboutMismatch('iss', named)
     case 'audience_mismatch': return aboutMismatch('aud', named)

@@ -36,5 +36,7 @@ t.test('a length of time and a long line, for a person', async t => {
   const lengths = [0, 119, 120, 7199, 7200, 172_799, 172_800].map(duration)
   t.strictSame(lengths, ['0 s', '119 s', '2 min', '119 min', '2 h', '47 h', '2 days'])
   t.equal(wrap('x'.repeat(120), '  '), `  ${'x'.repeat(120)}`)
+  t.equal(wrap(`${'x'.repeat(47)} ${'y'.repeat(47)}`, ' '), ` ${'x'.repeat(47)} ${'y'.repeat(47)}`, '96 columns')
+  t.equal(wrap(`${'x'.repeat(47)} ${'y'.repeat(48)}`, ' '), ` ${'x'.repeat(47)}\n ${'y'.repeat(48)}`)
   t.equal(wrap(`${'x'.repeat(60)} ${'y'.repeat(60)}`, ' '), ` ${'x'.repeat(60)}\n ${'y'.repeat(60)}`)
 })
