@@ -2,7 +2,7 @@ import t from 'tap'
 import { REASONS, type RefusalReason } from '../../lib/contract/reasons.js'
 import type { BetterAuthOptions } from '../../lib/contract/options.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
-import type { DoctorFinding, DoctorToken, DoctorVerdict } from '../../lib/doctor/report.js'
+import type { DoctorFinding, DoctorProvider, DoctorToken, DoctorVerdict } from '../../lib/doctor/report.js'
 import { aboutToken } from '../../lib/doctor/token-findings.js'
 import { KINDS, needsOf, userNeeds } from '../../lib/doctor/token-kind.js'
 import { encode } from '../fixtures/signing.js'
@@ -13,6 +13,10 @@ const ORIGIN = 'https://id.example.com'
 const OPTIONS = resolveOptions({ authUrl: ORIGIN }, {})
 const BY = { options: OPTIONS, provider: null }
 const NEW_TOKEN = `GET ${ORIGIN}/api/auth/token with the cookies`
+const API = 'https://api.example.com'
+const OAUTH = `${ORIGIN}/api/auth`
+const USERINFO = `${OAUTH}/oauth2/userinfo`
+const ASK = `the OAuth client: ask for a new access token, with resource=${API}`
 const refused = (reason: RefusalReason | null): DoctorVerdict => ({ accepted: reason === null, reason })
 const compact = (payload: Fields, header: Fields = { alg: 'EdDSA' }) => `${encode(header)}.${encode(payload)}.AA`
 
@@ -59,6 +63,50 @@ t.test('a reason without advice of its own has the words of the table', async t 
   }])
   t.match(findings('banned'), [{ text: /^the user is banned: banned is true/, fix: /lift the ban/ }])
   t.match(findings('jwks_unavailable'), [{ text: /\(503\)$/ }])
+})
+
+t.test('other reasons have advice of their own', async t => {
+  for (const [reason, name, text, fix] of [
+    ['token_encrypted', undefined, `it is ${KINDS.encrypted}`, NEW_TOKEN],
+    ['token_expired', 'exp', 'it has expired', /GET .*; clockTolerance is for clocks that are seconds apart$/],
+    ['token_not_active', 'nbf', 'its nbf is in the future', /^synchronise the clocks; clockTolerance covers a few/],
+    ['claim_missing', 'exp', 'the claim exp is missing', 'the signer, or definePayload, has to set it'],
+    ['claim_invalid', 'sub', 'the claim sub has the wrong type, or is empty', /^the signer, .* has to fix it$/],
+    ['signature_invalid', undefined, 'its signature is wrong', /^it was changed, .*: set authUrl, or fetch a new/],
+    ['unusable_key', 'kid', REASONS.unusable_key.meaning.replaceAll('`', ''), /^see the findings about the keys; fix/],
+    ['jwks_unavailable', undefined, /\(503\)$/, 'see the findings about the auth server']
+  ] satisfies Array<[RefusalReason, string | undefined, text: string | RegExp, fix: string | RegExp]>) {
+    t.match(findings(reason, name), [{ text, fix }], reason)
+  }
+})
+
+t.test('who gets a new token, and where, depends on its kind and on the auth server', async t => {
+  const fixOf = (kind: DoctorToken['kind'], provider: DoctorProvider | null = null) =>
+    aboutToken('e30.x.AA', { ...EXAMINED, kind, verdict: refused('token_malformed') }, {
+      options: resolveOptions({ authUrl: ORIGIN, resource: API }, {}), provider
+    })[0]!.fix
+  const fetched = `fetch a new token: ${NEW_TOKEN} of a sign-in`
+  t.equal(fixOf('user'), fetched)
+  t.equal(fixOf('id'), `${fetched}; or ${ASK}, and send that`)
+  t.equal(fixOf('delegated'), ASK)
+  t.equal(fixOf('dpop'), `${ASK}, and without a DPoP proof; or set dpop: true in your API`)
+  const provider: DoctorProvider = {
+    tried: [],
+    url: null,
+    issuer: null,
+    expectedIssuer: OAUTH,
+    tokenUrl: `${ORIGIN}/token`,
+    tokenResponse: 'HTTP 401',
+    tokenIsDisabled: false
+  }
+  t.equal(fixOf('user', provider), `fetch a new token: GET ${ORIGIN}/token with the cookies of a sign-in`)
+  const isOff = { ...provider, tokenIsDisabled: true }
+  t.equal(fixOf('user', isOff), `${ASK} (GET ${ORIGIN}/token is disabled)`)
+  const opaque = (provider: DoctorProvider) => aboutToken('a.b', { ...EXAMINED, verdict: refused('token_malformed') }, {
+    options: OPTIONS, provider
+  })[0]!.fix
+  t.match(opaque(provider), /^fetch a new token: .*; or the OAuth client: ask/)
+  t.match(opaque(isOff), /^the OAuth client: ask .*\(GET \S+ is disabled\)$/)
 })
 
 t.test('token_kind says which kind of token it is', async t => {
@@ -167,6 +215,9 @@ t.test('a session cookie with HS256 needs the secret of cookies', async t => {
   t.match(findings('algorithm_not_allowed', 'alg', token, { kind: 'cookie' }), [{
     text: "it is the JWT in Better Auth's session cookie; its alg is", fix: /^sessionCookie: \{ secret: '\.\.\.' \}/
   }])
+  t.match(findings('algorithm_not_allowed', 'alg', compact({}, { alg: 'ES256' }), { kind: 'cookie' }), [{
+    text: /^its alg is "ES256"/, fix: /^algorithms: \['ES256'/
+  }])
 })
 
 /** What the doctor says about the issuer or the audience of a token of some kind, for an API with these options. */
@@ -182,11 +233,6 @@ function mismatch (
   const [{ text, fix }] = all as [DoctorFinding]
   return { text, fix }
 }
-
-const API = 'https://api.example.com'
-const OAUTH = `${ORIGIN}/api/auth`
-const USERINFO = `${OAUTH}/oauth2/userinfo`
-const ASK = `the OAuth client: ask for a new access token, with resource=${API}`
 
 t.test('an access token of an OAuth client with another issuer or audience', async t => {
   const resource = { resource: API }
