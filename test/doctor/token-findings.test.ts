@@ -160,7 +160,9 @@ t.test('a token that is not a JWT gets advice about its form', async t => {
   for (const [token, text] of [
     ['opaque', '1 of 3 segments'],
     ['x.e30.AA', 'its header is not'],
+    ['AAAA.e30.AA', 'its header is not'],
     ['e30.x.AA', 'its payload is not'],
+    ['e30.AAAA.AA', 'its payload is not'],
     ['e30.e30.A', 'its segments are not'],
     ['e30.e30.AA', 'nested too deeply']
   ] as const) {
