@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import Fastify from 'fastify'
 import t from 'tap'
 import betterAuthPlugin, {
@@ -743,6 +744,9 @@ t.test('userId', async t => {
 })
 
 t.test('userSchema', async t => {
+  const user = { id: 'u_1', email: null, name: null, emailVerified: false, image: null }
+  t.ok(Value.Check(UserSchema, user) && Value.Check(UserSchema, { ...user, email: 'ada@example.com' }))
+  t.notOk(Value.Check(UserSchema, { ...user, id: '' }) || Value.Check(UserSchema, { ...user, role: 'admin' }))
   const { email, ...rest } = UserSchema.properties
   const userSchema = Type.Object({ ...UserSchema.properties, plan: Type.String() })
   t.equal(resolve({ userSchema }).userSchema, userSchema)
