@@ -608,6 +608,9 @@ t.test('sessionCookie', async t => {
   t.strictSame(https({ prefix: 'shop' }), {
     names: names('shop.session_data').slice(0, 2), secret: undefined, version: undefined, trustedOrigins: []
   }, 'on https not the plain name')
+  const sameOrigin = { trustedOrigins: ['HTTPS://App.Example.com:443'] }
+  t.match(resolve({ sessionCookie: sameOrigin }).sessionCookie, { trustedOrigins: ['https://app.example.com'] })
+  t.match(messageOf({ sessionCookie: { trustedOrigins: ['null'] } }), "trustedOrigins\" contains 'null', which is")
   const rest = { secret: undefined, version: undefined, trustedOrigins: [] }
   t.strictSame(https(true), { names: names('better-auth.session_data').slice(0, 2), ...rest })
   t.strictSame(https({ name: 'sid' }), { names: names('sid').slice(0, 2), ...rest })
