@@ -23,8 +23,10 @@ const MAX_ADDRESSES = 1000
 export function createClientBudget (perMinute: number, now: () => number, silence = SILENCE): ClientBudget {
   const all = createBudget(perMinute, now, silence)
   const shares = new LRUCache<string, Budget>({ max: MAX_ADDRESSES })
-  let last = { client: '', seenAt: -Infinity }
-  let othersSeenAt = -Infinity
+  let lastClient = ''
+  // Never.
+  let lastSeenAt = Infinity
+  let othersSeenAt = Infinity
 
   /** A clock that was set back ends it: there is still the budget of all. */
   function isRecent (time: number): boolean {
@@ -33,8 +35,9 @@ export function createClientBudget (perMinute: number, now: () => number, silenc
 
   function see (address: string | undefined): void {
     const client = clientOf(address)
-    if (client !== last.client && isRecent(last.seenAt)) othersSeenAt = now()
-    last = { client, seenAt: now() }
+    if (client !== lastClient && isRecent(lastSeenAt)) othersSeenAt = now()
+    lastClient = client
+    lastSeenAt = now()
   }
 
   function shareOf (address: string | undefined): Budget {

@@ -26,7 +26,7 @@ const FIELD_TYPES = ['string', 'number', 'boolean', 'date', 'string[]', 'number[
 export function readAuthFields (
   options: UnknownRecord, model: 'user' | 'session', reserved: readonly string[]
 ): readonly AuthField[] {
-  const plugins: unknown[] = Array.isArray(options.plugins) ? options.plugins : []
+  const plugins = [options.plugins].flat()
   const schemas = plugins.map(plugin => recordOf(recordOf(recordOf(plugin).schema)[model]).fields)
   const all = [recordOf(options[model]).additionalFields, ...schemas]
   return [...new Map(all.flatMap(fields => Object.entries(recordOf(fields))))].flatMap(([name, given]) => {

@@ -47,8 +47,7 @@ export abstract class BetterAuthError<Code extends ErrorCode = ErrorCode> extend
 
   // The name of Fastify's own errors.
   static {
-    const descriptor = { value: 'FastifyError', writable: true, configurable: true }
-    Object.defineProperty(this.prototype, 'name', descriptor)
+    Object.defineProperty(this.prototype, 'name', { value: 'FastifyError', writable: true })
   }
 
   /**

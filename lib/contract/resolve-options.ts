@@ -79,6 +79,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
   const { origin } = publicUrl ?? authUrl
   const headersOfFetch = checkHeaders(jwks.headers)
   const isSecure = auth?.isSecure ?? isHttps(publicUrl, options.issuer, authUrl)
+  const { prefix = cookieSchemas.prefix.default, secure = isSecure } = { ...sessionCookie }
   const resource = resolveResource(options.resource, auth?.issuer ?? oauthIssuer(authUrl, publicUrl))
   const { issuer = auth?.issuer, audience = auth?.audience, jwksPath = auth?.jwksPath } = options
 
@@ -99,8 +100,8 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
     exchange: resolveExchange(options.exchange ?? auth !== undefined, {
       auth,
       authUrl: base,
-      prefix: sessionCookie === false ? cookieSchemas.prefix.default : sessionCookie.prefix,
-      isSecure: sessionCookie === false ? isSecure : sessionCookie.secure ?? isSecure,
+      prefix,
+      isSecure: secure,
       headers: headersOfFetch
     }),
     resource,

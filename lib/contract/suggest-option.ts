@@ -22,11 +22,11 @@ const ELSEWHERE: ReadonlyArray<readonly [option: string, names: readonly string[
 /**
  * The sentence "Did you mean …?" about an unknown option, after a full stop; empty if nothing is like it.
  *
- * @param names - the known options, with their prefixes.
+ * @param names - the known options, all with the same prefix.
  */
 export function suggestOption (given: string, names: readonly string[]): string {
   const key = given.toLowerCase().replace(/[-_]/g, '')
-  const isGuard = names.every(name => name.startsWith('authorize.'))
+  const isGuard = names[0]!.startsWith('authorize.')
   const meant = names.find(name => name.replace(/^.*\./, '').toLowerCase() === key) ??
     ELSEWHERE.find(([option, others]) => option.startsWith('authorize.') === isGuard && others.includes(key))?.[0]
   return meant === undefined ? '' : `. Did you mean "${meant}"?`

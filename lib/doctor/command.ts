@@ -121,7 +121,7 @@ function parse (argv: readonly string[]) {
 /** The plugin's message quotes the value. A value that does not even start like a URL may be a token of some kind. */
 function withoutValue (error: Error, urls: ReadonlyArray<string | undefined>): Error {
   if (urls.every(url => url === undefined || /^https?:/i.test(url))) return error
-  return new UsageError(error.message.replace(/, got .*$/s, ''))
+  return new UsageError(error.message.replace(/, got .*/s, ''))
 }
 
 /** @throws UsageError */

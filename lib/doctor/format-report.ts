@@ -95,8 +95,8 @@ function tokenSection ({ notes, segments, signature, kind, needs, exchanges, hea
 }
 
 function formatNeeds ({ issuer, audience, options: [issuerOption, audienceOption] }: DoctorNeeds): string {
-  const isUnset = audience !== false && audience.length === 0
-  const aud = isUnset ? 'is the option resource, which is not set' : `${formatAccepted(audience)} (${audienceOption})`
+  const accepted = formatAccepted(audience)
+  const aud = accepted === '' ? 'is the option resource, which is not set' : `${accepted} (${audienceOption})`
   return `iss ${formatAccepted(issuer)} (${issuerOption}), aud ${aud}`
 }
 

@@ -10,8 +10,8 @@ export interface OpenToken {
 }
 
 /**
- * Takes a token out of what people paste: with spaces around it, `Bearer` in front, as a cookie, or as the response of
- * `GET /api/auth/token`. `cookieName` is the name of the plain session cookie, if it was in one.
+ * Takes a token out of what people paste: with spaces around it, `Bearer` in front, as a cookie among others, or as the
+ * response of `GET /api/auth/token`. `cookieName` is the name of the plain session cookie, if it was in one.
  */
 export function findToken (text: string): { token: string, notes: string[], cookieName: string | undefined } {
   const notes: string[] = []
@@ -25,15 +25,15 @@ export function findToken (text: string): { token: string, notes: string[], cook
   }
   const bare = token.replace(/^(?:authorization: *)?bearer +/i, '')
   if (bare !== token) notes.push('"Bearer" in front of it was removed')
-  const [, name, value] = /^([\w.-]*session_(?:data|token))=([^;]*)/.exec(bare) ?? []
+  const { name, value } = /(?<![\w.-])(?<name>[\w.-]*session_(?:data|token))=(?<value>[^;]*)/.exec(bare)?.groups ?? {}
   if (value !== undefined) notes.push('it was taken out of a cookie')
   return { token: value ?? bare, notes, cookieName: name?.endsWith('token') === true ? name : undefined }
 }
 
 function findInJson (text: string): string | undefined {
   try {
-    const value = JSON.parse(text) as string | { token?: unknown } | null
-    const token = typeof value === 'string' ? value : value?.token
+    const value: unknown = JSON.parse(text)
+    const { token = value } = Object(value) as { token?: unknown }
     return typeof token === 'string' ? token : undefined
   } catch {
     return undefined

@@ -24,7 +24,7 @@ function formatTime (seconds: number): string {
   if (Number.isNaN(time.getTime())) return 'not a time'
   const left = seconds - Date.now() / 1000
   const distance = left >= 0 ? `in ${duration(left)}` : `${duration(-left)} ago`
-  return `${time.toISOString().replace(/\.\d+Z$/, 'Z')}, ${distance}`
+  return `${time.toISOString().replace(/\.\d+Z/, 'Z')}, ${distance}`
 }
 
 /** The issuers that the options accept, as the report shows them. */

@@ -9,6 +9,8 @@ import { duration, printable } from './terminal.js'
  */
 const LONG = 60
 const NOT_FOUND = 'HTTP 404'
+const CREDENTIAL = 'something in front of the auth server wants a credential: set its header in the option ' +
+  'jwks.headers (--header)'
 const NOTHING = 'nothing, if no token is signed with it'
 
 /** Why a key is not used. Harmless while another key is usable, except for a published private key. */
@@ -59,30 +61,30 @@ const KEY_FAULTS: Record<DoctorKeyFault, Pick<DoctorFinding, 'text' | 'fix'>> = 
   }
 }
 
-const FIXES: ReadonlyArray<readonly [response: RegExp, fix: string]> = [
-  [/^timeout/, 'the server hangs, or a firewall drops the packets; the option jwks.timeout sets the time'],
-  [/^connection_refused/, 'nothing listens there: start the auth server, or set authUrl to where it listens'],
-  [/^dns/, 'there is no host with that name: look for a misspelling in authUrl'],
-  [/^tls/, 'its certificate is not trusted: set NODE_EXTRA_CA_CERTS to a file with your own CA; or it does not ' +
+/** The first that a response starts with. */
+const FIXES: ReadonlyArray<readonly [start: string, fix: string]> = [
+  ['timeout', 'the server hangs, or a firewall drops the packets; the option jwks.timeout sets the time'],
+  ['connection_refused', 'nothing listens there: start the auth server, or set authUrl to where it listens'],
+  ['dns', 'there is no host with that name: look for a misspelling in authUrl'],
+  ['tls', 'its certificate is not trusted: set NODE_EXTRA_CA_CERTS to a file with your own CA; or it does not ' +
     'speak TLS: set authUrl to its http URL'],
-  [/^protocol/, 'something other than a web server listens there: check the host and the port of authUrl'],
-  [/^connection_reset/, 'the server, or a proxy in front of it, ends the connection: its log says why'],
-  [/^longer than 1 MB$/, 'no JWKS is that long: check what responds there, or set jwksPath to where the keys are'],
-  [/^a compressed response$/, 'the plugin reads only uncompressed responses, and asks for one: turn compression off ' +
+  ['protocol', 'something other than a web server listens there: check the host and the port of authUrl'],
+  ['connection_reset', 'the server, or a proxy in front of it, ends the connection: its log says why'],
+  ['longer than 1 MB', 'no JWKS is that long: check what responds there, or set jwksPath to where the keys are'],
+  ['a compressed response', 'the plugin reads only uncompressed responses, and asks for one: turn compression off ' +
     'for that path'],
-  [/^a JWKS that may be of/, 'fix the URL that fails; or, if these are the keys of your auth server, set jwksPath'],
-  [/^HTTP 40[13]$/, 'something in front of the auth server wants a credential: set its header in the option ' +
-    'jwks.headers (--header)'],
-  [/^HTTP 429$/, 'it limits requests: try again in a minute; to exempt the keys, set rateLimit: { customRules: { ' +
+  ['a JWKS that may be of', 'fix the URL that fails; or, if these are the keys of your auth server, set jwksPath'],
+  ['HTTP 401', CREDENTIAL],
+  ['HTTP 403', CREDENTIAL],
+  ['HTTP 429', 'it limits requests: try again in a minute; to exempt the keys, set rateLimit: { customRules: { ' +
     "'/jwks': false } } in Better Auth"],
-  [/^JSON /, 'it is not the JWKS of Better Auth: check authUrl and jwksPath, and any proxy in between'],
-  [/ without JSON$/, 'a page, such as HTML: authUrl may be the web app; set it to the Better Auth server, with its ' +
-    'base path'],
-  [/^HTTP 3/, 'a redirect, which is never followed: set authUrl to the URL it leads to'],
-  [/^HTTP 404$/, 'add the plugin jwt() to the Better Auth server; add its basePath, if any, to authUrl; or set ' +
+  ['JSON ', 'it is not the JWKS of Better Auth: check authUrl and jwksPath, and any proxy in between'],
+  ['HTTP 2', 'a page, such as HTML: authUrl may be the web app; set it to the Better Auth server, with its base path'],
+  ['HTTP 3', 'a redirect, which is never followed: set authUrl to the URL it leads to'],
+  ['HTTP 404', 'add the plugin jwt() to the Better Auth server; add its basePath, if any, to authUrl; or set ' +
     'jwksPath'],
-  [/^HTTP /, 'the server, or a proxy in front of it, does not serve its keys: its log says why'],
-  [/^/, 'check the network between this machine and the auth server']
+  ['HTTP ', 'the server, or a proxy in front of it, does not serve its keys: its log says why'],
+  ['', 'check the network between this machine and the auth server']
 ]
 
 /** Warns about http to another machine. */
@@ -114,7 +116,7 @@ export function aboutSearch (tried: readonly DoctorSearchResult[]): DoctorFindin
 
 /** What to change about a URL, by what it returned. */
 export function fixFor (response: string): string {
-  return FIXES.find(([pattern]) => pattern.test(response))![1]
+  return FIXES.find(([start]) => response.startsWith(start))![1]
 }
 
 export function aboutJwks (jwks: DoctorJwks, { clockTolerance }: ResolvedOptions): DoctorFinding[] {
@@ -132,7 +134,7 @@ export function aboutJwks (jwks: DoctorJwks, { clockTolerance }: ResolvedOptions
   const apart = Math.abs(clockAheadSeconds ?? 0)
   // The `Date` header has whole seconds.
   if (apart > clockTolerance / 1000 + 1) {
-    const side = clockAheadSeconds! > 0 ? 'ahead of' : 'behind'
+    const side = clockAheadSeconds === apart ? 'ahead of' : 'behind'
     findings.push({
       level: 'warning',
       about: 'auth server',

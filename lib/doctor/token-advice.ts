@@ -1,5 +1,5 @@
 import type { ResolvedOptions } from '../contract/resolve-options.js'
-import type { OpenToken } from './pasted-token.js'
+import type { JsonObject } from '../tokens/jws.js'
 import { adviseIssuer, isRewritten } from './provider.js'
 import type { DoctorFinding, DoctorNeeds, DoctorToken } from './report.js'
 import { printable } from './terminal.js'
@@ -17,17 +17,17 @@ export function clientAsks ({ resource }: Pick<ResolvedOptions, 'resource'>): st
 
 /** What the advice about an issuer or an audience depends on. */
 interface Named {
-  readonly token: OpenToken
+  readonly claims: JsonObject
   readonly kind: DoctorToken['kind']
   readonly needs: DoctorNeeds
   readonly options: Pick<ResolvedOptions, 'publicUrl' | 'resource'>
 }
 
 /** About a token that lacks the issuer or the audience of its kind. */
-export function aboutMismatch (claim: 'iss' | 'aud', { token: { payload }, kind, needs, options }: Named): Advice {
+export function aboutMismatch (claim: 'iss' | 'aud', { claims, kind, needs, options }: Named): Advice {
   const isIssuer = claim === 'iss'
   const expected = (isIssuer ? needs.issuer : needs.audience) as readonly string[]
-  const received = firstOf(payload?.[claim])
+  const received = firstOf(claims[claim])
   const shown = printable(received ?? '')
   const accepted = `${expected.map(item => `"${printable(item)}"`).join(' or ')} is expected`
   const text = `${received === undefined ? `it has no ${claim}` : `${claim} is "${shown}"`}, and ${accepted}`
@@ -46,7 +46,7 @@ export function aboutMismatch (claim: 'iss' | 'aud', { token: { payload }, kind,
   }
   const own = `${option}: '${shown}', if it is your own: Better Auth's baseURL, or its jwt({ jwt: { ${option} } })`
   const isNeither = [needs.issuer, needs.audience].every(accepted => accepted !== false && !accepted.includes(received))
-  const isBoth = isNeither && payload?.iss === payload?.aud && /^https?:\/\/[^/]+$/.test(received)
+  const isBoth = isNeither && claims.iss === claims.aud && /^https?:\/\/[^/]+$/.test(received)
   return { text, fix: isBoth ? `${own}; publicUrl: '${shown}' (--public-url) sets issuer and audience` : own }
 }
 
@@ -57,12 +57,12 @@ function adviseTokenIssuer (received: string, expected: string, publicUrl: strin
 }
 
 /** About an access token of an OAuth client, where the option `resource` is not set. */
-export function aboutAccessToken ({ token: { payload }, kind, needs, options: { publicUrl } }: Named): Advice {
+export function aboutAccessToken ({ claims, kind, needs, options: { publicUrl } }: Named): Advice {
   const what = kind === null ? 'an access token of an OAuth client' : KINDS[kind]
-  const audience = firstOf(payload?.aud)
-  const issuer = firstOf(payload?.iss)
+  const audience = firstOf(claims.aud) ?? ''
+  const issuer = firstOf(claims.iss)
   const [expected] = needs.options[0] === 'resource.issuer' ? needs.issuer as readonly string[] : []
-  const isNamed = audience !== undefined && /^https?:\/\//.test(audience) && !isUserinfo(audience)
+  const isNamed = /^https?:\/\//.test(audience) && !isUserinfo(audience)
   const resource = isNamed
     ? `resource: '${printable(audience)}' (--resource), if that is this API`
     : `resource: '${THIS_API}' (--resource), and the client has to ask for a token with that as resource`

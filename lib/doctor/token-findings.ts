@@ -70,12 +70,13 @@ function isMoot (reason: RefusalReason, { kind, needs, verdict }: Examined): boo
 function advise (context: TokenContext): Advice {
   const { reason, name, token, options, examined: { kind, needs, asCookie } } = context
   const newToken = howToGetOne(context)
-  const named = { token, kind, needs: needs ?? userNeeds(options), options }
+  const { header = {}, payload: claims = {} } = token
+  const named = { claims, kind, needs: needs ?? userNeeds(options), options }
   switch (reason) {
     case 'issuer_mismatch': return aboutMismatch('iss', named)
     case 'audience_mismatch': return aboutMismatch('aud', named)
     case 'oauth_token_not_accepted': return aboutAccessToken(named)
-    case 'algorithm_not_allowed': return aboutAlgorithm(token.header?.alg, kind)
+    case 'algorithm_not_allowed': return aboutAlgorithm(header.alg, kind)
     case 'typ_not_allowed': return aboutType(asCookie, kind, newToken)
     case 'token_kind':
       return { text: `the claim ${name} shows that it is ${kindNamed(name)}, not an access token`, fix: newToken }

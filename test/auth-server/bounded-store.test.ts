@@ -37,7 +37,7 @@ t.test('an outage is one line in the log; the store is left alone for a while, a
   t.equal(memory.calls.length, 2)
   await t.rejects(store.get('a'), FAILED)
   t.equal(memory.calls.length, 2, 'not asked')
-  await t.rejects(store.set('a', '1', 1, true), FAILED)
+  await t.rejects(store.set('a', '1', 1, true), { ...FAILED, cause: { code: 'ECONNREFUSED' } })
   t.equal(memory.calls.length, 3, 'asked, for what must not be left out')
   clock.advance(500)
   await t.rejects(store.get('a'), FAILED)
@@ -49,7 +49,9 @@ t.test('an outage is one line in the log; the store is left alone for a while, a
   memory.fault = undefined
   clock.advance(1000)
   t.equal(await store.get('a'), undefined)
-  t.match(lines.slice(1), [{ level: 'info', msg: 'the shared store of exchanges works again' }])
+  t.match(lines.slice(1), [
+    { level: 'info', fields: { operation: 'get' }, msg: 'the shared store of exchanges works again' }
+  ])
 })
 
 t.test('a store that can be read, but not written, is one outage', async t => {

@@ -58,6 +58,7 @@ t.test('after the clock is set back, the budget stays open', async t => {
 t.test('an IPv6 network is one client', async t => {
   for (const [address, client] of [
     ['203.0.113.7', '203.0.113.7'], ['::ffff:203.0.113.7', '::ffff:203.0.113.7'], ['', ''], ['::1', ''],
+    [undefined, ''],
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'], ['2001:db8:1:2::9', '2001:db8:1:2'], ['2001:db8::1', '2001:db8']
-  ] as const) t.equal(clientOf(address), client, address)
+  ] as const) t.equal(clientOf(address), client, String(address))
 })

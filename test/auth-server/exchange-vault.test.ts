@@ -12,6 +12,7 @@ t.test('what is sealed opens at the same place, in each instance', async t => {
   const other = createExchangeVault(SECRET, URL).placeOf({ ...CREDENTIAL })
   t.equal(other.key, place.key)
   t.equal(other.open(sealed), '{"token":"é"}')
+  t.equal(place.open(place.seal('')), '')
   t.not(place.seal('x'), place.seal('x'), 'twice the same text does not look the same')
 })
 

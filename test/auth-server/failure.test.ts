@@ -36,6 +36,15 @@ t.test('the codes of Node.js have stable words', async t => {
   }
 })
 
+t.test('only whole codes count, except for those of certificates', async t => {
+  const { network: _network, ...known } = CODES
+  for (const code of Object.values(known).flat().filter(code => !/CERT|CRL|SIGNATURE/.test(code))) {
+    for (const other of [`x-${code}`, `${code}-x`]) {
+      t.equal(failureOf(rejected({ code: other }), never).code, 'network', other)
+    }
+  }
+})
+
 t.test('an error without a code is a network error', async t => {
   for (const error of [rejected(), rejected({}), rejected({ code: 5 }), new Error('no'), rejected(new Error('no'))]) {
     t.strictSame(failureOf(error, never), { code: 'network' })

@@ -138,6 +138,17 @@ t.test('a revocation ends the results of exchanges that began before it', async 
   }
 })
 
+t.test('a result costs one read, and one more for each name that a revocation can have', async t => {
+  for (const [claims, markers] of [
+    [CLAIMS, 4], [{ sub: 'u_1' }, 3], [{ sub: 'u_1', id: 'u_1' }, 3], [{ sub: 7, id: null }, 2]
+  ] satisfies Array<[object, number]>) {
+    const { memory, place, results, keep } = start()
+    await keep(jwt(claims))
+    t.match(await results.find(place, 'abc'), { kind: 'token' })
+    t.equal(memory.calls.filter(([operation]) => operation === 'get').length, 1 + markers, JSON.stringify(claims))
+  }
+})
+
 t.test('a revocation of something else ends nothing', async t => {
   const { clock, place, results, keep } = start()
   await keep(jwt(CLAIMS))

@@ -1,16 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createEnds, type EndReason, type Ends } from '../../lib/connections/ends.js'
 import type { BetterAuthOptions } from '../../lib/contract/options.js'
 import type { Principal, UserPrincipal } from '../../lib/contract/principal.js'
 import { resolveOptions, type ResolvedOptions } from '../../lib/contract/resolve-options.js'
-import { setTimer } from '../../lib/contract/timers.js'
 import { createPrincipal } from '../../lib/http/principal.js'
 import type { VerificationKey } from '../../lib/keys/jwk.js'
 import { USER as USER_TOKEN } from '../../lib/tokens/principal.js'
 import type { VerifiedToken } from '../../lib/tokens/verified-token.js'
-import { run } from '../fixtures/package.js'
-import { TSX, ROOT } from '../fixtures/program.js'
 import { USER } from '../fixtures/expected.js'
 import {
   createWarmStore, DEFAULT_POLICY, DOWN, k1, k1Replaced, k2, settle, type TestStore
@@ -292,33 +288,4 @@ t.test('neither a log nor a copy of a principal shows its token', async t => {
   t.ok(Object.isFrozen(one))
   t.equal(Object.getPrototypeOf(one), Object.prototype)
   t.strictSame(Reflect.ownKeys(structuredClone(one)), keys)
-})
-
-t.test('real timers', async t => {
-  t.test('keep no process alive', async t => {
-    const program = "import { setTimer } from './lib/contract/timers.ts'; setTimer(() => {}, 60_000)"
-    t.match(await run(ROOT, [...TSX, '--input-type=module', '--eval', program]), { code: 0, stderr: '' })
-  })
-
-  async function delayOf (t: Test, ms: number): Promise<number | undefined> {
-    const calls = t.captureFn(setTimeout)
-    const { setTimeout: original } = globalThis
-    globalThis.setTimeout = calls as unknown as typeof setTimeout
-    setTimer(() => {}, ms)()
-    globalThis.setTimeout = original
-    return calls.args()[0]![1]
-  }
-
-  t.test('look at the clock once a minute, however long they are to run', async t => {
-    t.equal(await delayOf(t, 900), 900)
-    for (const long of [60_001, 2 ** 31, 2 ** 53, Infinity]) t.equal(await delayOf(t, long), 60_000, String(long))
-  })
-
-  t.test('can be cancelled', async t => {
-    const ran: string[] = []
-    setTimer(() => { ran.push('cancelled') }, 1)()
-    setTimer(() => { ran.push('ran') }, 1)
-    await sleep(20)
-    t.strictSame(ran, ['ran'])
-  })
 })

@@ -26,7 +26,9 @@ t.test('an invalid value is named with what it must be and what it got', async t
     [{ size: '5' }, 'Option "size" must be a whole number, got \'5\''],
     [{ size: 1.5 }, 'Option "size" must be a whole number, got 1.5'],
     [{ size: null }, 'Option "size" must be a whole number, got null'],
-    [{ name: { a: ['b'] } }, 'Option "name" must be a string, got { a: [ \'b\' ] }']
+    [{ name: { a: ['b'] } }, 'Option "name" must be a string, got { a: [ \'b\' ] }'],
+    [{ name: ['a'.repeat(60), 'b'.repeat(60)] },
+      `Option "name" must be a string, got [ '${'a'.repeat(60)}', '${'b'.repeat(60)}' ]`]
   ] as const) {
     t.throws(() => readOptions(SCHEMAS, given), { code: 'FST_BETTER_AUTH_INVALID_OPTION', statusCode: 500, message })
   }

@@ -142,8 +142,9 @@ for (const { error, own, answer, used, headers, reason, details = {} } of CASES)
   })
 }
 
-t.test('a token that has expired has the details that it is given', async t => {
+t.test('a token that has expired, and a page that is not trusted, have the details that they are given', async t => {
   t.strictSame(new TokenExpiredError({ claim: 'exp' }).details, { claim: 'exp' })
+  t.strictSame(new CsrfError({ received: 'https://evil.example' }).details, { received: 'https://evil.example' })
 })
 
 t.test('a token that is invalid without details has none', async t => {
@@ -175,6 +176,7 @@ t.test('challenge, scopes, retryAfter and cause of each', async t => {
     [new ForbiddenError('scope_missing', scopes), 'insufficient_scope', { ...none, scopes }],
     [new ForbiddenError('check_failed', [], cause), 'insufficient_scope', { ...none, cause }],
     [new CsrfError(), null, none],
+    [new CsrfError({}, cause), null, { ...none, cause }],
     [new RevocationUnavailableError(cause), null, { ...none, retryAfter: 5000, cause }],
     [new CheckUnavailableError(cause), null, { ...none, retryAfter: 5000, cause }],
     [new JwksUnavailableError(250), null, { ...none, retryAfter: 250 }]
@@ -202,6 +204,7 @@ t.test('an error of another installed copy is a refusal, too', async t => {
   const error = new copy.ForbiddenError('role_missing', ['read'])
   t.notOk(error instanceof ForbiddenError)
   t.ok(isBetterAuthError(error) && copy.isBetterAuthError(new ForbiddenError()))
+  t.equal(Reflect.get(error, Symbol.for('better-auth-fastify.error')), true, 'by its brand')
   t.match(error, { code: 'FST_BETTER_AUTH_FORBIDDEN', statusCode: 403, reason: 'role_missing', scopes: ['read'] })
 })
 

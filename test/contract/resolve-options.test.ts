@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import Fastify from 'fastify'
 import t from 'tap'
-import betterAuthPlugin, { ALGORITHMS, InvalidOptionError, type BetterAuthOptions } from '../../lib/index.js'
+import betterAuthPlugin, {
+  ALGORITHMS, InvalidOptionError, UserSchema, type BetterAuthOptions
+} from '../../lib/index.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
 
 const ORIGIN = 'https://id.example.com'
@@ -604,6 +608,9 @@ t.test('sessionCookie', async t => {
   t.strictSame(https({ prefix: 'shop' }), {
     names: names('shop.session_data').slice(0, 2), secret: undefined, version: undefined, trustedOrigins: []
   }, 'on https not the plain name')
+  const sameOrigin = { trustedOrigins: ['HTTPS://App.Example.com:443'] }
+  t.match(resolve({ sessionCookie: sameOrigin }).sessionCookie, { trustedOrigins: ['https://app.example.com'] })
+  t.match(messageOf({ sessionCookie: { trustedOrigins: ['null'] } }), "trustedOrigins\" contains 'null', which is")
   const rest = { secret: undefined, version: undefined, trustedOrigins: [] }
   t.strictSame(https(true), { names: names('better-auth.session_data').slice(0, 2), ...rest })
   t.strictSame(https({ name: 'sid' }), { names: names('sid').slice(0, 2), ...rest })
@@ -736,6 +743,22 @@ t.test('userId', async t => {
   )
   for (const userId of [...NEVER_RIGHT, '', 'email', 'equal', 'either', false, 0, ['id'], {}]) {
     t.match(messageOf({ userId }), 'Option "userId" must be "sub" or "id", got ', typeof userId)
+  }
+})
+
+t.test('userSchema', async t => {
+  const user = { id: 'u_1', email: null, name: null, emailVerified: false, image: null }
+  t.ok(Value.Check(UserSchema, user) && Value.Check(UserSchema, { ...user, email: 'ada@example.com' }))
+  t.notOk(Value.Check(UserSchema, { ...user, id: '' }) || Value.Check(UserSchema, { ...user, role: 'admin' }))
+  const { email, ...rest } = UserSchema.properties
+  const userSchema = Type.Object({ ...UserSchema.properties, plan: Type.String() })
+  t.equal(resolve({ userSchema }).userSchema, userSchema)
+  t.equal(messageOf({ userSchema: Type.Object(rest) }),
+    'Option "userSchema" must have all properties of UserSchema, and lacks "email"')
+  t.match(messageOf({ userSchema: Type.Object({ ...rest, constructor: email }) }), 'lacks "email"')
+  const others = [{}, Type.String(), Type.Array(UserSchema), Type.Union([UserSchema, Type.Null()])]
+  for (const userSchema of [...NEVER_RIGHT, ...others]) {
+    t.match(messageOf({ userSchema }), 'Option "userSchema" must be a TypeBox object', typeof userSchema)
   }
 })
 

@@ -120,8 +120,7 @@ const WITHOUT_TEST = [
   'contract/resolve-dpop.ts',
   'contract/resource-options.ts', 'contract/role-options.ts',
   'contract/schema-parts.ts', 'contract/session-cookie-options.ts', 'contract/setup-errors.ts',
-  // connections/ends.test.ts has all of its tests.
-  'contract/timers.ts', 'contract/token-cache-options.ts', 'contract/token-reasons.ts', 'doctor/report.ts',
+  'contract/token-cache-options.ts', 'contract/token-reasons.ts', 'doctor/report.ts',
   // examine-token.test.ts and token-findings.test.ts have all of their tests.
   'doctor/token-advice.ts', 'doctor/token-parts.ts', 'guards/clause.ts',
   // before-head.test.ts and error-response.test.ts have all tests of refusals.ts, mount.test.ts those of the others.
@@ -131,7 +130,6 @@ const WITHOUT_TEST = [
   // command.test.ts, plan.test.ts and test-template.test.ts have all of their tests.
   'init/code.ts', 'init/diff.ts', 'init/init-error.ts', 'init/manifest.ts', 'init/project.ts', 'init/report.ts',
   'init/templates.ts', 'instance.ts',
-  // connections/ends.test.ts has all of its tests, too.
   // proof.test.ts and system/dpop.test.ts have all of their tests.
   'schemes/dpop/proof-key.ts', 'schemes/dpop/replay.ts', 'schemes/dpop/target-uri.ts',
   'schemes/exchange-status.ts', 'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts',

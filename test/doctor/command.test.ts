@@ -56,6 +56,7 @@ t.test('a mistake is one line on stderr, a hint, and exit status 1', async t => 
       /^Option "authUrl" must be an absolute http\(s\) URL without credentials, query or fragment$/
     ],
     [['doctor', '--token', '-'], 'There is no token on standard input', ' \n'],
+    [['doctor', '--token', '-'], 'There is no token on standard input', ' '.repeat(65_536)],
     [
       ['doctor', '--token', '-'],
       /^Standard input is longer than 64 kB/,
@@ -92,7 +93,8 @@ t.test('a token as an argument is refused, and not shown', async t => {
     for (const part of [...token.split('.'), ...spaced.split('.'), opaque]) t.notMatch(stderr, part)
   }
   for (const args of [
-    ['doctor', opaque], [opaque], ['doctor', 'http://a.example', opaque], ['doctor', '--resource', opaque],
+    ['doctor', opaque], ['doctor', `${opaque}http:`], [opaque], ['doctor', 'http://a.example', opaque],
+    ['doctor', '--resource', opaque],
     ['doctor', '--public-url', opaque], ['doctor', '--resource', opaque, '--resource-issuer', 'https://id.example']
   ]) {
     const { status, stderr } = await runCli(args)
@@ -175,6 +177,7 @@ t.test('a person at a terminal reads what to do', async t => {
   const run = (isTTY: boolean) => runCli(['doctor', server.origin, '--token', '-', '--json'], input, {}, isTTY)
   t.match(await run(true), { status: 0, stderr: 'Paste the token, then press Enter and Ctrl+D.\n' })
   t.match(await run(false), { status: 0, stderr: '' })
+  t.match(await runCli(['doctor', server.origin], '', {}, true), { status: 0, stderr: '' }, 'nothing to paste')
 })
 
 t.test('an error that is none of the user is not hidden', async t => {

@@ -17,6 +17,29 @@ async function exchangesOf ({ origin }: SessionServer, pasted: string, ...args: 
 
 const ACCEPTED = { response: 'token', verdict: { accepted: true, reason: null } }
 
+t.test('what the option exchange would change, and how it is said', async t => {
+  const SAID: Array<[DoctorExchange, line: string, text?: string, fix?: string | RegExp]> = [
+    [{ as: 'session-token', response: 'token', verdict: { accepted: true, reason: null } },
+      'as a session token: a JWT, accepted',
+      'the auth server exchanges it as a session token for a JWT, and that JWT is accepted',
+      'exchange: true in your API'],
+    [{ as: 'session-cookie', response: 'token', verdict: { accepted: false, reason: 'banned' } },
+      'as a session cookie: a JWT, banned',
+      'the auth server exchanges it as a session cookie for a JWT, and that JWT is refused: banned',
+      /lift the ban/],
+    [{ as: 'api-key', response: 'limited', verdict: null },
+      'as an API key: limited', 'it is an API key that has reached its own limit', /maxRequests/],
+    [{ as: 'api-key', response: 'refused', verdict: null }, 'as an API key: refused']
+  ]
+  for (const [exchange, line, text, fix] of SAID) {
+    t.equal(describeExchange(exchange), line)
+    const findings = aboutExchange([{ as: 'session-token', response: 'refused', verdict: null }, exchange])
+    t.match(findings, text === undefined ? { length: 0 } : [{ level: 'warning', about: 'token', text, fix }], line)
+    t.notMatch(JSON.stringify(findings), '`', 'without Markdown')
+  }
+  t.strictSame(aboutExchange([]), [])
+})
+
 t.test('says as what the auth server exchanges an opaque credential', async t => {
   const { server, ada, key } = await setUp(t)
   for (const [pasted, as, name] of [
@@ -74,7 +97,4 @@ t.test('anything else is not sent', async t => {
   for (const { authorization, cookie, 'x-api-key': key } of server.exchanges.slice(before)) {
     t.strictSame([authorization, cookie, key], [undefined, undefined, undefined])
   }
-  t.strictSame(aboutExchange([]), [])
-  const refused: DoctorExchange = { as: 'api-key', response: 'timeout', verdict: null }
-  t.equal(describeExchange(refused), 'as an API key: timeout')
 })

@@ -95,7 +95,7 @@ t.test('where the URL comes from, and what is accepted', async t => {
 t.test('the JWKS: its age and its max-age, or none', async t => {
   const jwks = REPORT.jwks!
   t.match(format({ jwks: { ...jwks, ageSeconds: 5, maxAgeSeconds: 7200 } }), '200 in 12 ms, 5 s old, max-age 2 h\n')
-  t.notMatch(format({ jwks: null }), /^JWKS/m)
+  t.match(format({ jwks: null, keys: [] }), /^ {2}found .*\n\nVerdict {6}all is well\n$/m, 'no JWKS, no keys')
 })
 
 t.test('a key that is not used, without members or with text from outside', async t => {
@@ -116,6 +116,19 @@ t.test('a token of one segment, accepted, and one with many claims', async t => 
   const claims = Array.from({ length: 62 }, (_, index) => ({ name: `c${index}`, value: 'a number', reason: null }))
   const many = format({ token: { ...TOKEN, signature: 'wrong', claims, verdict: accepted } })
   t.match(many, /; signature wrong;[^]* {2}ok {7}c59: a number\n {2}and 2 more\n[^]*\nToken {8}accepted\n/)
+  t.notMatch(format({ token: { ...TOKEN, claims: claims.slice(2) } }), ' more\n')
+})
+
+t.test('what the auth server returned for an opaque token', async t => {
+  const exchanges: DoctorToken['exchanges'] = [
+    { as: 'session-token', response: 'refused', verdict: null },
+    { as: 'api-key', response: 'token', verdict: { accepted: true, reason: null } }
+  ]
+  t.match(format({ token: { ...TOKEN, needs: null, exchanges } }), `
+  exchange as a session token: refused
+  exchange as an API key: a JWT, accepted
+  header
+`)
 })
 
 t.test('the option resource, and what a token of an OAuth client needs', async t => {

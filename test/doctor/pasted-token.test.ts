@@ -17,21 +17,25 @@ t.test('a token is found in whatever people paste', async t => {
     [`${TOKEN}\n\n`, SPACE],
     [`Bearer ${TOKEN}`, BEARER],
     [`authorization: bearer  ${TOKEN}`, BEARER],
+    [`Authorization:Bearer ${TOKEN}`, BEARER],
     [`"${TOKEN}"`, JSON_NOTE],
     [`{ "token": "${TOKEN}" }`, JSON_NOTE],
     [`"Bearer ${TOKEN}"`, JSON_NOTE, BEARER],
     [` better-auth.session_data=${TOKEN}; Path=/`, SPACE, COOKIE],
     [`__Secure-better-auth.session_data=${TOKEN}`, COOKIE],
-    [`better-auth.session_token=${TOKEN}; Path=/`, COOKIE]
+    [`better-auth.session_token=${TOKEN}; Path=/`, COOKIE],
+    [`Cookie: theme=dark; __Host-session_token=${TOKEN}; lang=en`, COOKIE]
   ]
   for (const [text, ...notes] of pasted) {
-    const cookieName = /^[\w.-]*session_token/.exec(text)?.[0]
+    const cookieName = /[\w.-]*session_token/.exec(text)?.[0]
     t.strictSame(findToken(text), { token: TOKEN, notes, cookieName }, text)
   }
 })
 
 t.test('anything else is looked at as it is', async t => {
-  for (const text of ['', 'opaque', 'null', '5', '{}', '{"token":5}', '{"token', 'Bearer', `Basic ${TOKEN}`]) {
+  for (const text of [
+    '', 'opaque', 'null', '5', '{}', '{"token":5}', '{"token', 'Bearer', `Basic ${TOKEN}`, `x bearer ${TOKEN}`, 'a\nb'
+  ]) {
     t.strictSame(findToken(text), { token: text, notes: [], cookieName: undefined }, text)
   }
 })

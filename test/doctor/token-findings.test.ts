@@ -1,9 +1,10 @@
 import t from 'tap'
 import { REASONS, type RefusalReason } from '../../lib/contract/reasons.js'
+import type { BetterAuthOptions } from '../../lib/contract/options.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
-import type { DoctorFinding, DoctorToken, DoctorVerdict } from '../../lib/doctor/report.js'
+import type { DoctorFinding, DoctorProvider, DoctorToken, DoctorVerdict } from '../../lib/doctor/report.js'
 import { aboutToken } from '../../lib/doctor/token-findings.js'
-import { userNeeds } from '../../lib/doctor/token-kind.js'
+import { KINDS, needsOf, userNeeds } from '../../lib/doctor/token-kind.js'
 import { encode } from '../fixtures/signing.js'
 
 type Fields = Record<string, unknown>
@@ -12,6 +13,10 @@ const ORIGIN = 'https://id.example.com'
 const OPTIONS = resolveOptions({ authUrl: ORIGIN }, {})
 const BY = { options: OPTIONS, provider: null }
 const NEW_TOKEN = `GET ${ORIGIN}/api/auth/token with the cookies`
+const API = 'https://api.example.com'
+const OAUTH = `${ORIGIN}/api/auth`
+const USERINFO = `${OAUTH}/oauth2/userinfo`
+const ASK = `the OAuth client: ask for a new access token, with resource=${API}`
 const refused = (reason: RefusalReason | null): DoctorVerdict => ({ accepted: reason === null, reason })
 const compact = (payload: Fields, header: Fields = { alg: 'EdDSA' }) => `${encode(header)}.${encode(payload)}.AA`
 
@@ -58,6 +63,50 @@ t.test('a reason without advice of its own has the words of the table', async t 
   }])
   t.match(findings('banned'), [{ text: /^the user is banned: banned is true/, fix: /lift the ban/ }])
   t.match(findings('jwks_unavailable'), [{ text: /\(503\)$/ }])
+})
+
+t.test('other reasons have advice of their own', async t => {
+  for (const [reason, name, text, fix] of [
+    ['token_encrypted', undefined, `it is ${KINDS.encrypted}`, NEW_TOKEN],
+    ['token_expired', 'exp', 'it has expired', /GET .*; clockTolerance is for clocks that are seconds apart$/],
+    ['token_not_active', 'nbf', 'its nbf is in the future', /^synchronise the clocks; clockTolerance covers a few/],
+    ['claim_missing', 'exp', 'the claim exp is missing', 'the signer, or definePayload, has to set it'],
+    ['claim_invalid', 'sub', 'the claim sub has the wrong type, or is empty', /^the signer, .* has to fix it$/],
+    ['signature_invalid', undefined, 'its signature is wrong', /^it was changed, .*: set authUrl, or fetch a new/],
+    ['unusable_key', 'kid', REASONS.unusable_key.meaning.replaceAll('`', ''), /^see the findings about the keys; fix/],
+    ['jwks_unavailable', undefined, /\(503\)$/, 'see the findings about the auth server']
+  ] satisfies Array<[RefusalReason, string | undefined, text: string | RegExp, fix: string | RegExp]>) {
+    t.match(findings(reason, name), [{ text, fix }], reason)
+  }
+})
+
+t.test('who gets a new token, and where, depends on its kind and on the auth server', async t => {
+  const fixOf = (kind: DoctorToken['kind'], provider: DoctorProvider | null = null) =>
+    aboutToken('e30.x.AA', { ...EXAMINED, kind, verdict: refused('token_malformed') }, {
+      options: resolveOptions({ authUrl: ORIGIN, resource: API }, {}), provider
+    })[0]!.fix
+  const fetched = `fetch a new token: ${NEW_TOKEN} of a sign-in`
+  t.equal(fixOf('user'), fetched)
+  t.equal(fixOf('id'), `${fetched}; or ${ASK}, and send that`)
+  t.equal(fixOf('delegated'), ASK)
+  t.equal(fixOf('dpop'), `${ASK}, and without a DPoP proof; or set dpop: true in your API`)
+  const provider: DoctorProvider = {
+    tried: [],
+    url: null,
+    issuer: null,
+    expectedIssuer: OAUTH,
+    tokenUrl: `${ORIGIN}/token`,
+    tokenResponse: 'HTTP 401',
+    tokenIsDisabled: false
+  }
+  t.equal(fixOf('user', provider), `fetch a new token: GET ${ORIGIN}/token with the cookies of a sign-in`)
+  const isOff = { ...provider, tokenIsDisabled: true }
+  t.equal(fixOf('user', isOff), `${ASK} (GET ${ORIGIN}/token is disabled)`)
+  const opaque = (provider: DoctorProvider) => aboutToken('a.b', { ...EXAMINED, verdict: refused('token_malformed') }, {
+    options: OPTIONS, provider
+  })[0]!.fix
+  t.match(opaque(provider), /^fetch a new token: .*; or the OAuth client: ask/)
+  t.match(opaque(isOff), /^the OAuth client: ask .*\(GET \S+ is disabled\)$/)
 })
 
 t.test('token_kind says which kind of token it is', async t => {
@@ -111,7 +160,9 @@ t.test('a token that is not a JWT gets advice about its form', async t => {
   for (const [token, text] of [
     ['opaque', '1 of 3 segments'],
     ['x.e30.AA', 'its header is not'],
+    ['AAAA.e30.AA', 'its header is not'],
     ['e30.x.AA', 'its payload is not'],
+    ['e30.AAAA.AA', 'its payload is not'],
     ['e30.e30.A', 'its segments are not'],
     ['e30.e30.AA', 'nested too deeply']
   ] as const) {
@@ -166,4 +217,86 @@ t.test('a session cookie with HS256 needs the secret of cookies', async t => {
   t.match(findings('algorithm_not_allowed', 'alg', token, { kind: 'cookie' }), [{
     text: "it is the JWT in Better Auth's session cookie; its alg is", fix: /^sessionCookie: \{ secret: '\.\.\.' \}/
   }])
+  t.match(findings('algorithm_not_allowed', 'alg', compact({}, { alg: 'ES256' }), { kind: 'cookie' }), [{
+    text: /^its alg is "ES256"/, fix: /^algorithms: \['ES256'/
+  }])
+})
+
+/** What the doctor says about the issuer or the audience of a token of some kind, for an API with these options. */
+function mismatch (
+  claim: 'iss' | 'aud', kind: DoctorToken['kind'], payload: Fields, given: BetterAuthOptions = {}, issuer = OAUTH
+): Pick<DoctorFinding, 'text' | 'fix'> {
+  const options = resolveOptions({ authUrl: ORIGIN, ...given }, {})
+  const reason = claim === 'iss' ? 'issuer_mismatch' : 'audience_mismatch'
+  const needs = needsOf(kind, options, issuer)
+  const all = aboutToken(compact(payload), { ...EXAMINED, kind, needs, verdict: refused(reason) }, {
+    options, provider: null
+  })
+  const [{ text, fix }] = all as [DoctorFinding]
+  return { text, fix }
+}
+
+t.test('an access token of an OAuth client with another issuer or audience', async t => {
+  const resource = { resource: API }
+  t.strictSame(mismatch('iss', 'delegated', {}, resource), {
+    text: `it has no iss, and "${OAUTH}" is expected`, fix: ASK
+  })
+  t.match(mismatch('iss', 'delegated', { iss: 'own' }, resource), {
+    text: `iss is "own", and "${OAUTH}" is expected`, fix: /^resource: \{ url, issuer: 'own' \} /
+  })
+  t.match(mismatch('iss', 'client', { iss: 'http://auth/a' }, resource, 'https://auth/a'), {
+    fix: /^leave resource\.issuer out: tokens keep http/
+  })
+  t.strictSame(mismatch('aud', 'client', {}, resource), { text: `it has no aud, and "${API}" is expected`, fix: ASK })
+  t.strictSame(mismatch('aud', 'delegated', { aud: [USERINFO, 'orders'] }, resource), {
+    text: `aud is "orders", and "${API}" is expected`,
+    fix: `${ASK}; or resource: 'orders' (--resource), if that is this API`
+  })
+  t.strictSame(mismatch('aud', 'userinfo', { aud: USERINFO }, resource), {
+    text: `it is ${KINDS.userinfo}, and "${API}" is expected`, fix: ASK
+  })
+  t.match(mismatch('iss', 'userinfo', { iss: 'own' }, resource), { text: /^iss is "own", / })
+})
+
+t.test("a user's token with the issuer and audience of another origin: one option sets both", async t => {
+  const fixOf = (iss: string, aud: string, given?: BetterAuthOptions) =>
+    mismatch('iss', 'user', { iss, aud }, given).fix
+  const own = (iss: string) =>
+    `issuer: '${iss}', if it is your own: Better Auth's baseURL, or its jwt({ jwt: { issuer } })`
+  for (const origin of ['https://b.example', 'http://b']) {
+    t.equal(fixOf(origin, origin), `${own(origin)}; publicUrl: '${origin}' (--public-url) sets issuer and audience`)
+    t.equal(fixOf(origin, 'c'), own(origin), 'the audience is another one')
+    t.equal(fixOf(origin, origin, { audience: origin }), own(origin), 'the audience is right')
+    t.equal(fixOf(origin, origin, { audience: false }), own(origin), 'the audience does not matter')
+  }
+  for (const other of ['https://b.example/c', 'x://https://b.example', 'https://', 'b']) {
+    t.equal(fixOf(other, other), own(other), 'it is not an origin')
+  }
+  t.match(mismatch('iss', 'user', { iss: 'b' }, { issuer: ['a', 'c'] }).text, '"a" or "c" is expected')
+})
+
+t.test('an access token of an OAuth client, for an API without the option resource', async t => {
+  const about = (payload: Fields, kind: DoctorToken['kind'] = 'delegated') => {
+    const needs = needsOf(kind, OPTIONS, OAUTH)
+    return findings('oauth_token_not_accepted', undefined, compact(payload), { kind, needs })
+  }
+  const set = `resource: '${API}' (--resource), if that is this API`
+  const ask = "resource: '<the URL of this API>' (--resource), and the client has to ask for a token with that as " +
+    'resource'
+  for (const [payload, fix] of [
+    [{ aud: API, iss: OAUTH }, set],
+    [{ aud: [USERINFO, API] }, set],
+    [{ aud: 'http://api' }, "resource: 'http://api' (--resource), if that is this API"],
+    [{ aud: API, iss: 5 }, set],
+    [{ aud: API, iss: 'own' }, /\(--resource\), if that is this API; and resource: \{ url, issuer: 'own' \} /],
+    [{ aud: 'orders' }, ask], [{ aud: 'x:https://api' }, ask], [{ aud: USERINFO }, ask], [{}, ask]
+  ] satisfies Array<[Fields, string | RegExp]>) {
+    const [finding] = about(payload)
+    t.equal(finding!.text, `it is ${KINDS.delegated}; and the option resource is not set`)
+    if (typeof fix === 'string') t.equal(finding!.fix, fix, JSON.stringify(payload))
+    else t.match(finding!.fix, fix)
+  }
+  const [unknown] = about({ aud: API, iss: 'own' }, null)
+  t.equal(unknown!.text, 'it is an access token of an OAuth client; and the option resource is not set')
+  t.equal(unknown!.fix, set, 'the issuer of no known kind says nothing')
 })

@@ -145,7 +145,17 @@ t.test('an opaque token: which of the two is likelier, and what to do about each
     text: /the session token of a sign-in, or else an access token/,
     fix: /^FETCH; for an OAuth token, the OAuth client: /
   })
-  for (const other of [letters.slice(1), `${letters}a`, letters.replace('a', '-'), 'a.b', 'a.b.c.d']) {
+  const signature = 'a/b+C%3D_'.repeat(5).slice(0, 43)
+  for (const end of ['', '=', '==']) {
+    t.match(about(`${letters.replace('a', '1')}.${signature}${end}`), {
+      text: /\(2 of 3 segments\), but an opaque token: the session token of a sign-in, signed as in its cookie$/,
+      fix: /^FETCH$/
+    })
+  }
+  for (const other of [
+    letters.slice(1), `${letters}a`, letters.replace('a', '-'), 'a.b', 'a.b.c.d', `${letters}.${signature.slice(1)}`,
+    `x${letters}.${signature}`, `${letters}.${signature}===`, `${letters}.${signature.slice(1)}~`
+  ]) {
     t.match(about(other), { text: /such as the session token of a sign-in, an API key/, fix: /^FETCH; or the OAuth/ })
   }
 })

@@ -56,6 +56,8 @@ class RoomRunner {
     const tests = []
     // The first file loads the packages and the compiler, and the times decide when a mutant hangs.
     await this.#run(this.#files[0])
+    // What ran outside of a test would count as run by all of them.
+    this.#mutants.mutantCoverage = undefined
     for (const file of this.#files) {
       this.#mutants.currentTestId = file
       tests.push(await this.#run(file))
@@ -133,7 +135,22 @@ function untilFailure (t, failures) {
       return (...args) => {
         const [title, run] = [args[0], args.at(-1)]
         const isSkipped = () => failures.length > 0 || NOT_IN_COPY.includes(title)
-        return t.test(...args.slice(0, -1), async t => isSkipped() || run(t))
+        return t.test(...args.slice(0, -1), async t => isSkipped() || run(untilFirst(t)))
+      }
+    }
+  })
+}
+
+/** After a failed assertion, the rest of its test changes nothing either. */
+function untilFirst (t) {
+  return new Proxy(t, {
+    get (_, key) {
+      const value = Reflect.get(t, key, t)
+      if (typeof value !== 'function') return value
+      return (...args) => {
+        const returned = value.apply(t, args)
+        if (returned === false) throw new Error(`${key}() failed`)
+        return returned
       }
     }
   })

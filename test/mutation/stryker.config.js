@@ -19,5 +19,7 @@ export default {
   concurrency: Number(process.env.CONCURRENCY ?? 2),
   // Copies of modules stay in memory.
   maxTestRunnerReuse: 100,
-  timeoutMS: 3_000
+  timeoutMS: 3_000,
+  // A machine may be busy with other things.
+  dryRunTimeoutMinutes: 20
 }
