@@ -310,6 +310,9 @@ t.test('keys that cannot be fetched are an outage', async t => {
   keys.source.fault = DOWN
   client.respond = () => ({ kind: 'token', token: world.jwtOf('u_1', {}, k2) })
   t.equal(await ask(world, COOKIE), 'jwks_unavailable')
+  client.respond = () => ({ kind: 'token', token: world.jwtOf('u_1', {}, k2), isShared: true })
+  t.equal(await ask(world, KEY), 'jwks_unavailable')
+  t.equal(client.calls.length, 3, 'a newer JWT than that of another instance would be no better')
   clock.advance(MINUTE)
   t.equal(await ask(world), 'u_1 later')
 })
@@ -321,6 +324,27 @@ t.test('a JWT that has expired on arrival is refused, and not remembered', async
   t.equal(await ask(world), 'token_expired')
   t.equal(await ask(world), 'token_expired')
   t.equal(world.client.calls.length, 2)
+})
+
+t.test('a JWT that another instance got, and that is invalid by now, is no verdict: a newer one decides', async t => {
+  const world = await createExchangeWorld()
+  const { client, clock } = world
+  const began = clock.now()
+  const iat = began / 1000 - 100
+  let shared = world.jwtOf('u_1', { iat, exp: iat + 50 })
+  client.respond = ({ after }) => after < clock.now()
+    ? { kind: 'token', token: shared, isShared: true }
+    : { kind: 'token', token: world.jwtOf('u_2') }
+  t.equal(await ask(world), 'u_2 later')
+  t.match(client.calls, [{ after: -Infinity, isKnown: false }, { after: began, isKnown: false }])
+
+  clock.advance(MINUTE)
+  t.equal(await ask(world), 'u_2 later')
+  t.match(client.calls.slice(2), [{ after: began, isKnown: true }, { after: began + MINUTE, isKnown: true }])
+
+  shared = world.jwtOf('u_1', {}, k2)
+  t.equal(await ask(world, COOKIE), 'u_2 later', 'nor is a key that is unknown here')
+  t.equal(client.calls.length, 6)
 })
 
 t.test('an API key that has reached its limit: a known one keeps working, an unknown one waits', async t => {
