@@ -408,7 +408,8 @@ t.test('a token that is no JWS is opened by its form, and then kept as one that 
       let token = ''
       for (let pad = 2000; token.length < length; pad++) token = mint({ ...content, pad: 'x'.repeat(pad) })
       t.ok(token.length - length < 2)
-      t.equal(await verifier.verify(token) === await verifier.verify(token), isKept, `${length} characters`)
+      const first = await verifier.verify(token)
+      t.equal(await verifier.verify(token) === first, isKept, `${length} characters`)
     }
   }
 })
