@@ -90,6 +90,7 @@ t.test('says for how long a token is good, the clock tolerance included', async 
 t.test('of nbf and iat the later one is named', async t => {
   t.equal(await reason({ claims: { nbf: NOW + 60, iat: NOW + 30 } }), 'token_not_active nbf')
   t.equal(await reason({ claims: { nbf: NOW + 30, iat: NOW + 60 } }), 'token_not_active iat')
+  t.equal(await reason({ claims: { nbf: NOW + 60, iat: NOW + 60 } }), 'token_not_active nbf')
 })
 
 t.test('issuer', async t => {

@@ -72,7 +72,8 @@ t.test('verifies a token of each algorithm at once where the key is at hand, els
     t.match(await promised, {
       token,
       key: { kid: key.kid, pem: importKey(key).pem },
-      user: { id: 'u_1', email: 'ada@example.com', name: 'Ada', emailVerified: true, image: null }
+      user: { id: 'u_1', email: 'ada@example.com', name: 'Ada', emailVerified: true, image: null },
+      hasOnlyPrimitives: true
     })
   }
 })
@@ -392,6 +393,24 @@ t.test('a payload that is nested too deeply is refused, even with a right signat
   }
 })
 
+t.test('the newer names of EdDSA are each for one curve', async t => {
+  const { verifier } = setUp({ tokenCache: false })
+  for (let uses = 0; uses < 2; uses++) {
+    t.equal(await outcome(verifier, tokenOf(KEY, {}, { alg: 'Ed25519' })), 'nothing')
+    t.equal(await outcome(verifier, tokenOf(KEY, {}, { alg: 'Ed448' })), 'algorithm_mismatch')
+  }
+})
+
+t.test('a trace says whether the signature was checked again', async t => {
+  const { verifier } = setUp()
+  const token = tokenOf(KEY)
+  for (const cached of [false, true, true]) {
+    const trace = { cached: false }
+    await verifier.verify(token, trace)
+    t.equal(trace.cached, cached)
+  }
+})
+
 t.test('a token that is no JWS is opened by its form, and then kept as one that the secret signs', async t => {
   const { verifier, content } = createClockedVerifier({ rolesFrom: ({ user }) => (user as User).id })
   for (const [strategy, mint] of Object.entries(STRATEGIES)) {
@@ -402,6 +421,11 @@ t.test('a token that is no JWS is opened by its form, and then kept as one that 
     t.equal(await verifier.verify(token), verified, `${strategy}: from the first use on`)
   }
   t.throws(() => verifier.verify(STRATEGIES.jwe(content).slice(0, -2)), withReason('token_malformed'))
+  const without = createClockedVerifier({ tokenCache: false })
+  for (const mint of Object.values(STRATEGIES)) {
+    const token = mint(without.content)
+    t.not(await without.verifier.verify(token), await without.verifier.verify(token))
+  }
 
   for (const mint of [STRATEGIES.compact, STRATEGIES.jwt]) {
     for (const [length, isKept] of [[4096, true], [4097, false]] as const) {
