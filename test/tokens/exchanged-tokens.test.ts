@@ -149,7 +149,7 @@ t.test('an API key has a maxAge of its own', async t => {
 })
 
 t.test('with a maxAge of 0, each request has an exchange of its own', async t => {
-  const world = await createExchangeWorld({ maxAge: 0, staleIfError: 0 })
+  const world = await createExchangeWorld({ maxAge: 0, staleIfError: 300_000 })
   world.client.held = []
   const first = ask(world)
   const second = ask(world)
@@ -162,8 +162,11 @@ t.test('with a maxAge of 0, each request has an exchange of its own', async t =>
   }
   t.strictSame(await Promise.all([first, second, third]), ['u_1 later', 'u_1 later', 'credential_refused'])
   world.client.held = undefined
-  t.equal(await ask(world), 'credential_refused', 'those that began before the session ended do not bring it back')
+  t.equal(await ask(world), 'credential_refused')
   t.equal(world.client.calls.length, 3)
+  world.clock.advance(MINUTE)
+  world.client.respond = down
+  t.equal(await ask(world), 'exchange_unavailable', 'those that ended after the refusal do not bring the session back')
 })
 
 t.test('a credential without a request, and one that is too long', async t => {
