@@ -111,6 +111,8 @@ t.test('a request that a hook changes is verified again', async t => {
       t.equal(`DPoP ${token}`, authorization)
     }
     t.strictSame(checked, ['a p k', 'a q k', 'b q k'])
+    Object.assign(request.headers, { authorization: ['DPoP a'] })
+    t.equal(scheme.find(request), undefined, 'a list is no header of this scheme')
   }
 })
 
