@@ -9,6 +9,7 @@ import type { Verifier } from '../../../lib/tokens/verifier.js'
 import { captureLog, startApi } from '../../fixtures/api.js'
 import { createDpopKey } from '../../fixtures/dpop.js'
 import { rawRequest } from '../../fixtures/raw-request.js'
+import { withReason } from '../../fixtures/refusals.js'
 import { startIssuer } from '../../fixtures/test-issuer.js'
 
 // How a request presents a bound token and its proof. What a proof must be is in proof.test.ts, and everything over a
@@ -111,6 +112,9 @@ t.test('a request that a hook changes is verified again', async t => {
       t.equal(`DPoP ${token}`, authorization)
     }
     t.strictSame(checked, ['a p k', 'a q k', 'b q k'])
+    Object.assign(request.raw, { rawHeaders: ['DPoP', 'q', 'dpop', 'r'] })
+    const verify = () => (scheme.find(request) as FoundCredential).verify()
+    t.throws(verify, withReason('proof_malformed'), 'a hook that chooses one of several proofs')
     Object.assign(request.headers, { authorization: ['DPoP a'] })
     t.equal(scheme.find(request), undefined, 'a list is no header of this scheme')
   }
