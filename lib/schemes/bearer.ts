@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { RequestInvalidError, TokenInvalidError } from '../contract/errors.js'
 import type { BetterAuthOptions } from '../contract/options.js'
+import { ignoreRejection } from '../contract/settle.js'
 import type { ExchangedTokens } from '../tokens/exchanged-tokens.js'
 import type { Verifier } from '../tokens/verifier.js'
 import { isOpaque, readSessionToken } from './opaque-credentials.js'
@@ -86,8 +87,7 @@ function extract (request: FastifyRequest, extractToken: ExtractToken): string |
   } catch {
     throw new TokenInvalidError('extract_token_failed')
   }
-  // Nothing awaits the promise, and its rejection would end the process.
-  if (token instanceof Promise) token.catch(() => {})
+  ignoreRejection(token)
   if (token !== undefined && typeof token !== 'string') throw new TokenInvalidError('extract_token_failed')
   return token === '' ? undefined : token
 }

@@ -8,8 +8,7 @@ const API_KEY = /^[A-Za-z0-9_.~+/=:-]{16,512}$/
 
 /** Whether a bearer credential is no JWT: a JWT has three parts, an encrypted one five. */
 export function isOpaque (token: string): boolean {
-  const dot = token.indexOf('.')
-  return dot === -1 || token.indexOf('.', dot + 1) === -1
+  return token.indexOf('.', token.indexOf('.') + 1) === -1
 }
 
 export function isSessionToken (value: string): boolean {

@@ -55,7 +55,7 @@ function createMatch (
   { sessionId, userId, token }: EndedSession, sessions: ExchangedTokens | undefined
 ): (verified: VerifiedToken) => boolean {
   const tokens = token === undefined ? [] : spellings(token)
-  const digests = sessions === undefined ? [] : tokens.map(sessions.digest)
+  const digests = tokens.map(spelling => sessions?.digest(spelling))
   return verified => {
     const { user, session, tokenDigest } = verified
     // The signed cookie names the token of its session.

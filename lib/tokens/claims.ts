@@ -1,5 +1,6 @@
 import { TokenExpiredError, TokenInvalidError, type RefusalDetails } from '../contract/errors.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
+import { ignoreRejection } from '../contract/settle.js'
 import { findDifference } from './difference.js'
 import type { JsonObject } from './jws.js'
 
@@ -47,14 +48,14 @@ export function checkIssuer (iss: unknown, expected: AcceptedIssuers): void {
 
 /** Only `true` accepts an issuer: not a promise, and not a function that throws. */
 function accepts (isIssuer: (iss: string) => unknown, iss: string): boolean {
+  let verdict: unknown
   try {
-    const verdict = isIssuer(iss)
-    // Nothing awaits the promise, and its rejection would end the process.
-    if (verdict instanceof Promise) verdict.catch(() => {})
-    return verdict === true
+    verdict = isIssuer(iss)
   } catch {
-    return false
+    // Refused below.
   }
+  ignoreRejection(verdict)
+  return verdict === true
 }
 
 /** The same issuers, and one more. */

@@ -27,7 +27,7 @@ export function readTime (value: unknown): number {
   if (/^\d{10,13}$/.test(value)) return readNumber(Number(value))
   if (DAY.test(value)) return Date.parse(value) + DAY_MS
   const [, day, time, zone = 'Z'] = DATE_TIME.exec(value) ?? []
-  const offset = zone.replace(/^(...):?(\d\d)?$/, (_, hours: string, minutes = '00') => `${hours}:${minutes}`)
+  const offset = zone.replace(/(...):?(\d\d)?/, (_, hours: string, minutes = '00') => `${hours}:${minutes}`)
   return Date.parse(`${day}T${time}${offset}`)
 }
 

@@ -147,7 +147,7 @@ export function createExchangedTokens (
   }
 
   function maxAgeOf (via: OpaqueCredential['via']): number {
-    return via === 'api-key' && apiKey !== false ? apiKey.maxAge : maxAge
+    return via === 'api-key' && apiKey ? apiKey.maxAge : maxAge
   }
 
   /** The session as it is known, if the auth server does not say whether it still is. */

@@ -79,7 +79,7 @@ function parseHeader (segment: string, { algorithms, types }: HeaderPolicy): Jws
   const { kid, typ } = header
   const curve = CURVES.find(name => name === header.alg)
   const alg = curve === undefined ? header.alg : 'EdDSA'
-  if (typeof alg !== 'string' || !algorithms.has(alg)) throw new TokenInvalidError('algorithm_not_allowed')
+  if (!algorithms.has(alg as string)) throw new TokenInvalidError('algorithm_not_allowed')
   if (header.enc !== undefined) throw new TokenInvalidError('token_encrypted')
   // No extension is implemented here, so none may be critical (RFC 7515 §4.1.11); `b64` works only as one (RFC 7797
   // §6).

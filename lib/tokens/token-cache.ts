@@ -45,8 +45,9 @@ export function createTokenCache (
       const verified = cache.get(token.slice(-KEY_LENGTH))
       if (verified === undefined || verified.token !== token) return undefined
       const time = now()
-      if (time >= verified.expiresAt) cache.delete(token.slice(-KEY_LENGTH))
-      if (time >= verified.expiresAt || time < verified.notBefore) return undefined
+      const isExpired = time >= verified.expiresAt
+      if (isExpired) cache.delete(token.slice(-KEY_LENGTH))
+      if (isExpired || time < verified.notBefore) return undefined
       // The key store also keeps refreshing its keys. A key that has to be fetched is not trusted yet.
       return verified.key === undefined || keys.isTrusted(verified.key) ? verified : undefined
     },

@@ -153,12 +153,13 @@ export function createVerifier (
       if (form !== undefined) return open(token, form)
       const jws = parseJws(token, profile, headers)
       const { kid, alg } = jws
-      // HS256 gets this far only with a shared secret, and only HS256 comes without a `kid`.
-      if (kid === undefined || alg === 'HS256') {
+      // It gets this far only with a shared secret.
+      if (alg === 'HS256') {
         if (!isSignedBy(jws, secretKey!)) throw new TokenInvalidError('signature_invalid')
         return read(jws, undefined)
       }
-      const key = keys.get(kid, alg)
+      // Every other algorithm has a `kid`.
+      const key = keys.get(kid!, alg)
       const verified = key instanceof Promise
         ? key.then(found => verifyWith(jws, found, trace))
         : verifyWith(jws, key, trace)

@@ -54,7 +54,9 @@ class RoomRunner {
 
   async dryRun () {
     const tests = []
-    // The first file loads the packages and the compiler, and the times decide when a mutant hangs.
+    // The first file loads the packages and the compiler, and the times decide when a mutant hangs. Without an id,
+    // Stryker would run all tests for each mutant that it covers.
+    this.#mutants.currentTestId = this.#files[0]
     await this.#run(this.#files[0])
     // What ran outside of a test would count as run by all of them.
     this.#mutants.mutantCoverage = undefined

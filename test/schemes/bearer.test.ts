@@ -83,6 +83,19 @@ t.test('reads the Authorization header', async t => {
   for (const [value, found] of CASES) t.equal(await send(['Authorization', value]), found, JSON.stringify(value))
 })
 
+t.test('reads a header that nothing has trimmed, as `inject()` passes it on', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.get('/', async request => bearerToken(request) ?? 'none')
+  for (const [authorization, expected] of [
+    ['Bearer ', 400], ['Bearer  ', 400], ['Bearer \t', 400],
+    ['Bearer a', 'a'], ['Bearer a ', 'a'], ['Bearer a\t ', 'a'], [' Bearer a', 'none'], ['', 'none']
+  ] as const) {
+    const { statusCode, body } = await app.inject({ url: '/', headers: { authorization } })
+    t.equal(statusCode === 200 ? body : statusCode, expected, JSON.stringify(authorization))
+  }
+})
+
 t.test('finds no token where there is no Authorization header', async t => {
   const send = await startServer(t)
   t.equal(await send(), 'token_missing')

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { getUser, type BetterAuthOptions } from '../../lib/index.js'
+import { getUser, type BetterAuthOptions, type ExchangeStore } from '../../lib/index.js'
 import { captureLog, startApi, type LogCapture } from '../fixtures/api.js'
 import { JWKS_PATH, sendKeys, startJwks } from '../fixtures/jwks-server.js'
 import { rawRequest, type RawResponse } from '../fixtures/raw-request.js'
@@ -319,4 +319,22 @@ t.test('the status counts sessions and what is left of the budget, and says when
   t.match(used, { sessions: 1, lastError: null, lastFailureAt: null, nextTryAt: null })
   t.ok(used.remainingBudget < remainingBudget)
   t.ok(lastSuccessAt! >= before && lastSuccessAt! <= new Date().toISOString(), 'in ISO 8601')
+})
+
+t.test('instances that share a store exchange a credential once', async t => {
+  const values = new Map<string, string>()
+  const store: ExchangeStore = {
+    get: key => values.get(key),
+    set (key, value) { values.set(key, value) },
+    add: (key, value) => !values.has(key) && !!values.set(key, value),
+    delete (key) { values.delete(key) }
+  }
+  const exchange = { shared: { store, secret: SECRET } }
+  const first = await createWorld(t, { exchange })
+  const second = await createWorld(t, { exchange, authUrl: first.origin })
+  const alone = await createWorld(t, { authUrl: first.origin })
+  for (const [{ call }, exchanges] of [[first, 1], [second, 1], [alone, 2]] as const) {
+    t.equal((await call(`X-API-Key: ${API_KEY}`)).status, 200)
+    t.equal(first.exchanges.length, exchanges)
+  }
 })

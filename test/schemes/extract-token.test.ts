@@ -5,6 +5,7 @@ import type { TestIssuer } from '../../lib/testing/index.js'
 import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
 import { startAuthServer } from '../fixtures/auth-server.js'
 import { rawRequest } from '../fixtures/raw-request.js'
+import { recordUnhandled } from '../fixtures/rejections.js'
 import { startIssuer, USER } from '../fixtures/test-issuer.js'
 
 type ExtractToken = NonNullable<BetterAuthOptions['extractToken']>
@@ -164,6 +165,7 @@ t.test('where there is none', async t => {
 
 t.test('one that fails, or finds something else than text, is a 401', async t => {
   const issuer = await startIssuer(t)
+  const unhandled = recordUnhandled(t)
   const raise = (what: unknown): never => { throw what }
   const untyped = (found: (token: string) => unknown): ExtractToken => () => found(tokenFor(issuer)) as string
   for (const [name, extractToken] of Object.entries<ExtractToken>({
@@ -195,6 +197,7 @@ t.test('one that fails, or finds something else than text, is a 401', async t =>
         code: INVALID.code, user: null, claims: null
       }, 'by hand, leaves no user behind')
       await accepts(t, app, '/me', bearer(tokenFor(issuer)), USER.id, 'a header needs it not')
+      t.strictSame(unhandled, [])
     })
   }
 })

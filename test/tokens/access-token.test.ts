@@ -109,3 +109,27 @@ t.test('with `dpop.required`, the tokens of OAuth clients must be bound, and tho
     }
   }
 })
+
+t.test('only the JWT of a user names an organization, and only the token of a client has scopes that include others',
+  async t => {
+    const { bearer } = profiles({ resource: { url: RESOURCE, scopeIncludes: { read: ['list'] } } })
+    const more = { o: { id: 'org_1', role: 'owner' }, role: 'admin', scope: 'read' }
+    const organization = { id: 'org_1', role: 'owner' }
+    const authorizationOf = (claims: object, typ: string) => bearer.read({ ...claims, ...more }, headerOf(typ), 0)
+      .authorization
+    const known = { roles: ['admin'], bannedUntil: undefined }
+    t.strictSame(authorizationOf(USER_CLAIMS, 'jwt'), { ...known, scopes: ['read'], organization })
+    for (const claims of [DELEGATED, { ...DELEGATED, sub: 'app_1', sid: null }]) {
+      t.strictSame(authorizationOf(claims, 'at+jwt'), { ...known, scopes: ['read', 'list'], organization: undefined })
+    }
+  })
+
+t.test('the user of an OAuth access token is its subject, whatever `userId` says', async t => {
+  for (const userId of ['sub', 'id', undefined] as const) {
+    const { bearer } = profiles({ userId })
+    const read = (claims: object) => bearer.read({ ...DELEGATED, ...claims }, headerOf('at+jwt'), 0)
+    t.match(read({ email: 'ada@example.com' }), { user: { id: 'u_1', email: 'ada@example.com' } })
+    t.match(read({ id: 'u_1' }), { user: { id: 'u_1' } })
+    t.equal(await reasonOf(() => read({ id: 'u_2' })), 'subject_ambiguous sub')
+  }
+})

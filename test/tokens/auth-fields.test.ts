@@ -10,9 +10,9 @@ const LARGE = String(2n ** 60n)
 
 const VALUES: Array<[type: AuthField['type'], accepted: unknown[], refused: unknown[]]> = [
   ['string', ['', 'x'], [0, true, [], {}]],
-  ['number', [0, -1.5], ['', 'x', '1e3', ' 1', LARGE, true, [], {}]],
+  ['number', [0, -1.5], ['', 'x', '1e3', ' 1', LARGE, true, [], ['12'], {}]],
   ['boolean', [true, false], ['yes', 2, [], {}]],
-  ['date', [DATE, '2026-01-02'], ['', 'soon', 1_700_000_000_000, true, {}]],
+  ['date', [DATE, '2026-01-02'], ['', 'soon', 1_700_000_000_000, true, [DATE], {}]],
   ['string[]', [[], ['a', 'b']], ['a', [1], ['a', null], {}]],
   ['number[]', [[], [1, 2]], [1, ['1'], {}]],
   [['free', 'pro'], ['free', 'pro'], ['gold', '', 0, ['free']]],

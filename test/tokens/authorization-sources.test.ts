@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { BetterAuthOptions, Claims, Session } from '../../lib/index.js'
 import { createAuthorizationSources } from '../../lib/tokens/authorization-sources.js'
+import { USER } from '../../lib/tokens/principal.js'
 import { bearer, captureLog, startApi } from '../fixtures/api.js'
 import { startIssuer } from '../fixtures/test-issuer.js'
 
@@ -30,6 +31,15 @@ async function createAsk (t: Test, options: BetterAuthOptions) {
 
 t.test('without the options, no function is called', async t => {
   t.equal(createAuthorizationSources({ rolesFrom: undefined, organizationFrom: undefined }), undefined)
+})
+
+t.test('with rolesFrom, a user has no roles but its own, and a client has none', async t => {
+  const ask = createAuthorizationSources({ rolesFrom: () => undefined, organizationFrom: undefined })!
+  const authorization = { roles: ['owner'], scopes: ['read'], bannedUntil: undefined }
+  const verified = { token: issuer.token(), form: undefined, principal: USER, session: null, authorization }
+  t.strictSame(ask(verified), { ...authorization, roles: [] })
+  const principal = { kind: 'client', clientId: 'app_1', scopes: ['read'], sessionId: null } as const
+  t.strictSame(ask({ ...verified, principal }), { ...authorization, roles: [] })
 })
 
 t.test('rolesFrom replaces the claim `role`', async t => {

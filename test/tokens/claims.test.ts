@@ -4,6 +4,7 @@ import {
   accepts, CLOCK, ISSUER, LOGOUT, NOW, OAUTH_CLAIMS, OAUTH_RULES, reason, refusal, RULES, UNCHECKED, validateClaims
 } from '../fixtures/claims.js'
 import { reasonOf } from '../fixtures/refusals.js'
+import { recordUnhandled } from '../fixtures/rejections.js'
 
 t.test('accepts the claims of a Better Auth token', async t => {
   accepts(t, {})
@@ -90,6 +91,7 @@ t.test('says for how long a token is good, the clock tolerance included', async 
 t.test('of nbf and iat the later one is named', async t => {
   t.equal(await reason({ claims: { nbf: NOW + 60, iat: NOW + 30 } }), 'token_not_active nbf')
   t.equal(await reason({ claims: { nbf: NOW + 30, iat: NOW + 60 } }), 'token_not_active iat')
+  t.equal(await reason({ claims: { nbf: NOW + 60, iat: NOW + 60 } }), 'token_not_active nbf')
 })
 
 t.test('issuer', async t => {
@@ -168,6 +170,14 @@ t.test('a function decides about the issuer: only `true` accepts', async t => {
   ]) t.equal(await reason({ rules: { issuer: refusing } }), 'issuer_mismatch iss')
   const { details } = await refusal({ rules: { issuer: () => false } })
   t.strictSame(details, { claim: 'iss', received: ISSUER })
+})
+
+t.test('a promise about the issuer refuses it, and its rejection is ignored', async t => {
+  const unhandled = recordUnhandled(t)
+  const issuer = (async () => { throw new Error('down') }) as unknown as () => boolean
+  t.equal(await reason({ rules: { issuer } }), 'issuer_mismatch iss')
+  await new Promise(resolve => { setImmediate(resolve) })
+  t.strictSame(unhandled, [])
 })
 
 t.test('one more issuer', async t => {

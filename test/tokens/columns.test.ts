@@ -15,6 +15,7 @@ t.test('a time', async t => {
   for (const [value, expected] of [
     ['2026-01-02T03:04:05.000Z', time], ['2026-01-02T03:04:05Z', time], ['2026-01-02T04:04:05+01:00', time],
     ['2026-01-02 03:04:05', time], ['2026-01-02 03:04:05.678', time + 678], ['2026-01-02 03:04:05.678901', time + 678],
+    ['2026-01-02T03:04:05.6789012345', time + 678],
     ['2026-01-02T03:04:05', time], ['2026-01-02 04:04:05+01', time], ['2026-01-02 04:04:05 +0100', time],
     ['2026-01-02 03:04', time - 5000], ['2026-01-01', Date.UTC(2026, 0, 2)],
     [time, time], [time / 1000, time], [`${time}`, time], [`${time / 1000}`, time],
@@ -22,6 +23,7 @@ t.test('a time', async t => {
   ] as const) t.equal(readTime(value), expected, JSON.stringify(value))
   for (const value of [
     undefined, null, true, {}, [], [time], '', 'soon', 'never', '0', '1', '2020', '1e12', ' 2026-01-02', '2026-13-01',
+    'x2026-01-02T03:04:05Z',
     '2026-01-02T25:00:00Z', '2026-01-02T', '2026-01-02 03', 'Jan 2, 2020', '2026-01-02T03:04:05 GMT', '100000000000',
     0, -1, 1, 999_999_999, 1e11, 5e11, 8.65e15, NaN, Infinity, -Infinity
   ]) t.ok(Number.isNaN(readTime(value)), JSON.stringify(value))

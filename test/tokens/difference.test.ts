@@ -3,7 +3,7 @@ import { findDifference } from '../../lib/tokens/difference.js'
 
 const EXPECTED = ['https://other.example', 'https://id.example.com']
 
-for (const [received, difference] of [
+for (const [received, difference, expected = EXPECTED] of [
   ['https://id.example.com/', 'a slash at its end'],
   ['https://ID.example.com', 'upper and lower case'],
   ['http://id.example.com', 'http and https'],
@@ -16,9 +16,15 @@ for (const [received, difference] of [
   ['id.example.com', undefined],
   [undefined, undefined],
   [null, undefined],
-  [[1, {}], undefined]
-] as const) {
+  [[1, {}], undefined],
+  ['https://id.example.com//', 'a slash at its end'],
+  ['https://id.example.com:8443/a', 'the port', ['https://id.example.com/a']],
+  ['http://id.example.com/a/b', 'the path', ['http://id.example.com/a']],
+  ['urn:x:https:y', undefined, ['urn:x:y']],
+  ['urn:https://a.example/b', undefined, ['urn:https://a.example/c']],
+  ['urn:8443:x', undefined, ['urn:x']]
+] as Array<[received: unknown, difference?: string, expected?: string[]]>) {
   t.test(`${JSON.stringify(received)} differs in ${difference ?? 'more'}`, async t => {
-    t.equal(findDifference(EXPECTED, received), difference)
+    t.equal(findDifference(expected, received), difference)
   })
 }

@@ -4,6 +4,7 @@ import { TokenInvalidError } from '../../lib/contract/errors.js'
 import { createExchangeWorld, credentialOf, down, type ExchangeWorld } from '../fixtures/exchanged-tokens.js'
 import { DOWN, k2, settle } from '../fixtures/key-store.js'
 import { refusalOf } from '../fixtures/refusals.js'
+import { signHmac } from '../fixtures/signing.js'
 
 const TOKEN = credentialOf('secret-session-token')
 const KEY = credentialOf('secret.api.key', 'api-key')
@@ -134,8 +135,73 @@ t.test('an API key has a maxAge of its own', async t => {
   t.equal(await ask(world, KEY), 'u_1 cached')
   t.equal(world.client.calls.length, 2)
   t.equal(await ask(world, TOKEN), 'u_1 later')
-  world.clock.advance(60_001)
+  world.clock.advance(60_000)
+  t.equal(await ask(world, KEY), 'u_1 cached')
+  t.equal(world.client.calls.length, 3, 'nothing is exchanged in the background: each exchange is a use of the key')
+  world.clock.advance(1)
   t.equal(await ask(world, KEY), 'u_1 later')
+  t.equal(world.client.calls.length, 4)
+
+  world.clock.advance(300_000)
+  Object.assign(world.client, { respond: down, failing: true })
+  t.equal(await ask(world, KEY), 'u_1 cached')
+  t.equal(world.client.calls.length, 5, 'but while nobody waits for the end of an outage, it is')
+})
+
+t.test('with a maxAge of 0, each request has an exchange of its own', async t => {
+  const world = await createExchangeWorld({ maxAge: 0, staleIfError: 300_000 })
+  world.client.held = []
+  const first = ask(world)
+  const second = ask(world)
+  t.equal(world.client.calls.length, 2)
+  world.client.respond = () => ({ kind: 'refused' })
+  const third = ask(world)
+  for (const end of [2, 1, 0]) {
+    world.client.held[end]!()
+    await settle()
+  }
+  t.strictSame(await Promise.all([first, second, third]), ['u_1 later', 'u_1 later', 'credential_refused'])
+  world.client.held = undefined
+  t.equal(await ask(world), 'credential_refused')
+  t.equal(world.client.calls.length, 3)
+  world.clock.advance(MINUTE)
+  world.client.respond = down
+  t.equal(await ask(world), 'exchange_unavailable', 'those that ended after the refusal do not bring the session back')
+})
+
+t.test('a credential without a request, and one that is too long', async t => {
+  const world = await createExchangeWorld()
+  t.equal(await ask(world, { ...TOKEN, request: undefined }), 'u_1 later')
+  t.match(world.client.calls, [{ address: undefined }])
+  t.equal(world.sessions.size, 1)
+  t.equal(await ask(world, credentialOf('x'.repeat(512))), 'u_1 later')
+  t.equal(world.sessions.size, 2)
+  t.equal(await ask(world, credentialOf('x'.repeat(513))), 'credential_malformed')
+  t.equal(world.client.calls.length, 2)
+})
+
+t.test('a JWT that the shared secret signs depends on no key', async t => {
+  const secret = 's'.repeat(32)
+  const world = await createExchangeWorld({}, { secret })
+  const claims = JSON.parse(Buffer.from(world.jwtOf('u_1').split('.')[1]!, 'base64url').toString())
+  world.client.respond = () => ({ kind: 'token', token: signHmac(secret, claims) })
+  t.strictSame([await ask(world), await ask(world)], ['u_1 later', 'u_1 cached'])
+})
+
+t.test('a clock that was set back to before the nbf of a JWT ends it', async t => {
+  const world = await createExchangeWorld()
+  const { client, clock } = world
+  client.held = []
+  client.respond = () => ({ kind: 'token', token: world.jwtOf('u_1', { nbf: clock.now() / 1000 + 10 }) })
+  const asked = ask(world)
+  clock.advance(6000)
+  client.held[0]!()
+  t.equal(await asked, 'u_1 later')
+  client.held = undefined
+  clock.advance(-1000)
+  t.equal(await ask(world), 'u_1 cached')
+  clock.advance(-1)
+  t.equal(await ask(world), 'token_not_active')
 })
 
 t.test('a JWT that expires before maxAge is exchanged in time', async t => {
@@ -310,6 +376,9 @@ t.test('keys that cannot be fetched are an outage', async t => {
   keys.source.fault = DOWN
   client.respond = () => ({ kind: 'token', token: world.jwtOf('u_1', {}, k2) })
   t.equal(await ask(world, COOKIE), 'jwks_unavailable')
+  client.respond = () => ({ kind: 'token', token: world.jwtOf('u_1', {}, k2), isShared: true })
+  t.equal(await ask(world, KEY), 'jwks_unavailable')
+  t.equal(client.calls.length, 3, 'a newer JWT than that of another instance would be no better')
   clock.advance(MINUTE)
   t.equal(await ask(world), 'u_1 later')
 })
@@ -321,6 +390,27 @@ t.test('a JWT that has expired on arrival is refused, and not remembered', async
   t.equal(await ask(world), 'token_expired')
   t.equal(await ask(world), 'token_expired')
   t.equal(world.client.calls.length, 2)
+})
+
+t.test('a JWT that another instance got, and that is invalid by now, is no verdict: a newer one decides', async t => {
+  const world = await createExchangeWorld()
+  const { client, clock } = world
+  const began = clock.now()
+  const iat = began / 1000 - 100
+  let shared = world.jwtOf('u_1', { iat, exp: iat + 50 })
+  client.respond = ({ after }) => after < clock.now()
+    ? { kind: 'token', token: shared, isShared: true }
+    : { kind: 'token', token: world.jwtOf('u_2') }
+  t.equal(await ask(world), 'u_2 later')
+  t.match(client.calls, [{ after: -Infinity, isKnown: false }, { after: began, isKnown: false }])
+
+  clock.advance(MINUTE)
+  t.equal(await ask(world), 'u_2 later')
+  t.match(client.calls.slice(2), [{ after: began, isKnown: true }, { after: began + MINUTE, isKnown: true }])
+
+  shared = world.jwtOf('u_1', {}, k2)
+  t.equal(await ask(world, COOKIE), 'u_2 later', 'nor is a key that is unknown here')
+  t.equal(client.calls.length, 6)
 })
 
 t.test('an API key that has reached its limit: a known one keeps working, an unknown one waits', async t => {

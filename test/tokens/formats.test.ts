@@ -131,6 +131,10 @@ t.test('a format of the application that throws, or says anything but true, refu
   FormatRegistry.Delete('broken')
 })
 
+t.test('a format that says nothing about a string accepts it', async t => {
+  for (const name of ['int32', 'double', 'password', 'binary']) t.equal(findFormat(name)!('x'), true, name)
+})
+
 t.test('an unknown format fails the boot by its name', async t => {
   for (const name of ['emial', 'toString', '__proto__', '']) {
     for (const x of [Type.String({ format: name }), Type.Array(Type.Union([Type.String({ format: name })]))]) {

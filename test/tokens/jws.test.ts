@@ -363,6 +363,7 @@ t.test('segments', async t => {
     'stray trailing bits': `${header}.${payload}.${signature.slice(0, -1)}${strayEnd}`
   }
   for (const [what, text] of Object.entries(malformed)) t.equal(await reason(text), 'token_malformed', what)
+  for (const kid of ['k', 'kk', 'kkk']) t.equal(await reason(`${encode({ alg: 'EdDSA', kid })}A`), 'token_malformed')
 })
 
 t.test('headers that are no JSON object', async t => {

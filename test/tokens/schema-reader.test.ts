@@ -38,6 +38,12 @@ t.test('null is absent where a property is optional, or has a default', async t 
   ] as Array<[string, TSchema, unknown, unknown]>) t.strictSame(read(schema, value), expected, name)
 })
 
+t.test('a value of any type stays as it is', async t => {
+  for (const schema of [Type.Any(), Type.Unknown()]) {
+    for (const value of [['a', null], { a: null }, null, 'a', [[1]]]) t.strictSame(read(schema, value), value)
+  }
+})
+
 t.test('a recursive schema, and one of a module', async t => {
   const Node = Type.Recursive(This => Type.Object({
     note: Maybe, light: Light, children: Type.Array(This), next: Type.Optional(This)

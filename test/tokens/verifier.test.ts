@@ -1,12 +1,13 @@
 import { createHmac, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import t from 'tap'
-import { ALGORITHMS, JwksUnavailableError, TokenInvalidError, type Algorithm } from '../../lib/index.js'
+import { ALGORITHMS, JwksUnavailableError, TokenInvalidError, type Algorithm, type User } from '../../lib/index.js'
 import { importJwk, type VerificationKey } from '../../lib/keys/jwk.js'
 import type { KeyStore } from '../../lib/keys/key-store.js'
 import type { BetterAuthOptions } from '../../lib/contract/options.js'
-import { decodeClaims } from '../../lib/tokens/verified-token.js'
+import { claimsOf, decodeClaims } from '../../lib/tokens/verified-token.js'
 import type { SignatureChecks } from '../../lib/tokens/signature-checks.js'
 import type { Verifier } from '../../lib/tokens/verifier.js'
+import { createClockedVerifier, STRATEGIES } from '../fixtures/cookie-strategies.js'
 import { createClaims, createSigningKey, encode, signHmac, signJws, type SigningKey } from '../fixtures/signing.js'
 import { reasonOf, refusalOf, withReason } from '../fixtures/refusals.js'
 import { createBearerVerifier } from '../fixtures/verifier.js'
@@ -71,7 +72,8 @@ t.test('verifies a token of each algorithm at once where the key is at hand, els
     t.match(await promised, {
       token,
       key: { kid: key.kid, pem: importKey(key).pem },
-      user: { id: 'u_1', email: 'ada@example.com', name: 'Ada', emailVerified: true, image: null }
+      user: { id: 'u_1', email: 'ada@example.com', name: 'Ada', emailVerified: true, image: null },
+      hasOnlyPrimitives: true
     })
   }
 })
@@ -388,6 +390,51 @@ t.test('a payload that is nested too deeply is refused, even with a right signat
   t.ok(await verifier.verify(signJws(KEY, nested(99))))
   for (const levels of [100, 5000]) {
     t.equal(await reasonOf(() => verifier.verify(signJws(KEY, nested(levels)))), 'token_malformed', String(levels))
+  }
+})
+
+t.test('the newer names of EdDSA are each for one curve', async t => {
+  const { verifier } = setUp({ tokenCache: false })
+  for (let uses = 0; uses < 2; uses++) {
+    t.equal(await outcome(verifier, tokenOf(KEY, {}, { alg: 'Ed25519' })), 'nothing')
+    t.equal(await outcome(verifier, tokenOf(KEY, {}, { alg: 'Ed448' })), 'algorithm_mismatch')
+  }
+})
+
+t.test('a trace says whether the signature was checked again', async t => {
+  const { verifier } = setUp()
+  const token = tokenOf(KEY)
+  for (const cached of [false, true, true]) {
+    const trace = { cached: false }
+    await verifier.verify(token, trace)
+    t.equal(trace.cached, cached)
+  }
+})
+
+t.test('a token that is no JWS is opened by its form, and then kept as one that the secret signs', async t => {
+  const { verifier, content } = createClockedVerifier({ rolesFrom: ({ user }) => (user as User).id })
+  for (const [strategy, mint] of Object.entries(STRATEGIES)) {
+    const token = mint(content)
+    const verified = await verifier.verify(token)
+    t.match(verified, { token, via: 'cookie', key: undefined, user: { id: 'u_1' }, authorization: { roles: ['u_1'] } })
+    t.match(claimsOf(verified), content, 'its form reads its claims')
+    t.equal(await verifier.verify(token), verified, `${strategy}: from the first use on`)
+  }
+  t.throws(() => verifier.verify(STRATEGIES.jwe(content).slice(0, -2)), withReason('token_malformed'))
+  const without = createClockedVerifier({ tokenCache: false })
+  for (const mint of Object.values(STRATEGIES)) {
+    const token = mint(without.content)
+    t.not(await without.verifier.verify(token), await without.verifier.verify(token))
+  }
+
+  for (const mint of [STRATEGIES.compact, STRATEGIES.jwt]) {
+    for (const [length, isKept] of [[4096, true], [4097, false]] as const) {
+      let token = ''
+      for (let pad = 2000; token.length < length; pad++) token = mint({ ...content, pad: 'x'.repeat(pad) })
+      t.ok(token.length - length < 2)
+      const first = await verifier.verify(token)
+      t.equal(await verifier.verify(token) === first, isKept, `${length} characters`)
+    }
   }
 })
 

@@ -22,7 +22,6 @@ export function readProofKey ({ typ, alg: named, jwk, crit, b64 }: JsonObject): 
   // No extension is implemented here, so none may be critical (RFC 7515 §4.1.11, RFC 7797 §6).
   if (crit !== undefined) throw invalid('crit')
   if (b64 !== undefined) throw invalid('b64')
-  if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) throw invalid('jwk')
   const { algorithms, publicKey } = importPublicKey(jwk as Jwk)
   // `EdDSA` has a newer name for each curve (RFC 9864 §2.2). Neither `none` nor HMAC is an algorithm of any such key.
   const algorithm = named === (jwk as Jwk).crv ? 'EdDSA' : named
@@ -31,7 +30,7 @@ export function readProofKey ({ typ, alg: named, jwk, crit, b64 }: JsonObject): 
   return { alg, publicKey, thumbprint: thumbprintOf(jwk as Jwk) }
 }
 
-/** The `kid` of a proof's key says nothing: the key is there itself. */
+/** The `kid` of a proof's key says nothing: the key is there itself. Anything but an object has no `kty`. */
 function importPublicKey (jwk: Jwk): VerificationKey {
   try {
     return importJwk({ ...jwk, kid: 'proof' })

@@ -25,8 +25,8 @@ export function createTargetCheck (origins: readonly string[]): TargetCheck {
   const hosts = origins.map(origin => new URL(origin).hostname)
 
   function originsFor ({ protocol, host }: FastifyRequest): readonly string[] {
-    const own = URI.exec(`${protocol}://${host}`)?.[1]
-    if (own === undefined || !URL.canParse(own)) return origins
+    const own = URI.exec(`${protocol}://${host}`)?.[1] ?? ''
+    if (!URL.canParse(own)) return origins
     const { origin, hostname } = new URL(own)
     const isMeant = hosts.includes(hostname) || isLoopback(hostname)
     return isMeant && !origins.includes(origin) ? [...origins, origin] : origins
@@ -34,7 +34,9 @@ export function createTargetCheck (origins: readonly string[]): TargetCheck {
 
   return (htu, request) => {
     const target = readUri(htu)
-    const path = readRequestPath(request.originalUrl)
+    // Clients remove dot segments before they send a path, and a router may read them otherwise. No `htu` has any here,
+    // so none is equal to a path that has.
+    const path = normalizePath(withoutQuery(request.originalUrl))
     const accepted = originsFor(request)
     if (target !== undefined && target.path === path && accepted.includes(target.origin)) return target.origin + path
     const expected = path === undefined ? [] : accepted.map(origin => (origin + path).slice(0, MAX_SHOWN))
@@ -48,12 +50,6 @@ function readUri (htu: string): Target | undefined {
   if (base === undefined || !URL.canParse(base)) return undefined
   const path = normalizePath(withoutQuery(rest))
   return path === undefined ? undefined : { origin: new URL(base).origin, path: removeDotSegments(path) }
-}
-
-/** The path of a request. Clients remove dot segments before they send it, and a router may read them otherwise. */
-function readRequestPath (url: string): string | undefined {
-  const path = normalizePath(withoutQuery(url))
-  return path !== undefined && removeDotSegments(path) === path ? path : undefined
 }
 
 function withoutQuery (text: string): string {

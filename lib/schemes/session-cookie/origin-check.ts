@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { CsrfError } from '../../contract/errors.js'
 import type { ResolvedSessionCookie } from '../../contract/resolve-options.js'
+import { ignoreRejection } from '../../contract/settle.js'
 import { matchOrigins, normalizeOrigin, showOrigin } from '../../contract/trusted-origins.js'
 
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS', 'TRACE']
@@ -26,8 +27,7 @@ export function createOriginCheck (
     if (origin === undefined ? site === 'same-origin' : isOwn(origin, own, site)) return true
     if (typeof trusted !== 'function') return origin !== undefined && isListed(origin)
     const verdict: unknown = trusted(origin, request)
-    // Nothing awaits the promise, and its rejection would end the process.
-    if (verdict instanceof Promise) verdict.catch(() => {})
+    ignoreRejection(verdict)
     return verdict === true
   }
 

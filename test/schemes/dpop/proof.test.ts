@@ -11,7 +11,7 @@ import { createSignatureChecks } from '../../../lib/tokens/signature-checks.js'
 import { createClock, type Clock } from '../../fixtures/clock.js'
 import { createDpopKey } from '../../fixtures/dpop.js'
 import { reasonOf, refusalOf } from '../../fixtures/refusals.js'
-import { createSigningKey } from '../../fixtures/signing.js'
+import { createSigningKey, encode, signJws } from '../../fixtures/signing.js'
 
 // What a proof must be, without a server: the examples of the RFCs, times, URLs, keys and stores. All of the rest is
 // in test/system/dpop.test.ts.
@@ -115,6 +115,69 @@ t.test('every asymmetric algorithm, by each of its names', async t => {
     key.prove('GET', URL_OF_RESOURCE, TOKEN, { iat: ISSUED_AT / 1000 }, { alg })
   await t.resolves(async () => check(proofOf('Ed25519'), proven(REQUEST, key.thumbprint)), 'RFC 9864')
   t.equal(await reasonOf(() => check(proofOf('Ed448'), proven(REQUEST, key.thumbprint))), 'proof_header_invalid alg')
+})
+
+t.test('the form of a proof, its header, and its claims', async t => {
+  const { check, reserved } = createWorld()
+  const withHeader = (header: Record<string, unknown>) =>
+    KEY.prove('GET', URL_OF_RESOURCE, TOKEN, { iat: ISSUED_AT / 1000 }, header)
+  const [header, payload, signature] = prove().split('.') as [string, string, string]
+  const own = { typ: 'dpop+jwt', jwk: KEY.jwk }
+  const shortest = prove({ pad: '' }).length
+  /** No segment has one character more than a multiple of 4, so header and payload share them. */
+  const sized = (length: number) => {
+    for (const x of ['', 'x', 'xx']) {
+      const start = Math.floor((length - shortest) * 3 / 4) - 16
+      for (let i = 0; i < 20; i++) {
+        const claims = { iat: ISSUED_AT / 1000, pad: 'x'.repeat(start + i) }
+        const proof = KEY.prove('GET', URL_OF_RESOURCE, TOKEN, claims, { x })
+        if (proof.length === length) return proof
+      }
+    }
+    throw new Error('no proof of this length')
+  }
+  const [largest, tooLarge] = [sized(16_384), sized(16_385)]
+  const accepted = [
+    prove(), largest, prove({ jti: 'x'.repeat(512) }), prove({ jti: '\ud83e\udd8a' }),
+    withHeader({ jwk: { ...KEY.jwk, kid: 1 } })
+  ]
+  for (const proof of accepted) await check(proof, proven())
+  t.equal(reserved.length, accepted.length)
+
+  const refused: Array<[reason: string, proofs: string[]]> = [
+    ['proof_malformed', [
+      '', 'x', `${header}.${payload}`, `${prove()}.x`, `${prove()}.`, `${header}.${payload}.`,
+      `.${payload}.${signature}`, `${header}..${signature}`, `${prove()}=`, `${header}.${payload}=.${signature}`,
+      tooLarge,
+      ...['{', '[]', 'null', '"x"', '1'].map(json => `${encode(json)}.${payload}.${signature}`),
+      ...['x', '[]', 'null', '"x"', '1'].map(json => signJws(KEY.key, json, own))
+    ]],
+    ['proof_header_invalid typ', [undefined, null, 'JWT', 'DPOP+JWT', ['dpop+jwt']].map(typ => withHeader({ typ }))],
+    ['proof_header_invalid crit', [['exp'], [], null].map(crit => withHeader({ crit }))],
+    ['proof_header_invalid b64', [true, false, null].map(b64 => withHeader({ b64 }))],
+    ['proof_header_invalid jwk', [
+      undefined, null, 'x', [], [KEY.jwk], Object.assign([], KEY.jwk), {}
+    ].map(jwk => withHeader({ jwk }))],
+    ['proof_header_invalid alg', [undefined, null, 'none', 'HS256', 'ES384', 'P-256'].map(alg => withHeader({ alg }))],
+    ['proof_signature_invalid', [
+      `${header}.${payload}.${prove().split('.')[2]}`, `${header}.${encode({ jti: 'x' })}.${signature}`
+    ]],
+    ...['jti', 'htm', 'htu', 'ath'].map((claim): [string, string[]] => [
+      `proof_claim_invalid ${claim}`,
+      [undefined, null, '', 1, true, [], ['x'], {}].map(value => prove({ [claim]: value }))
+    ]),
+    ['proof_claim_invalid jti', ['x'.repeat(513), 'x\ud800'].map(jti => prove({ jti }))],
+    ['proof_mismatch htm', ['POST', 'get'].map(htm => prove({ htm }))],
+    ['proof_mismatch htu', ['https://evil.example/', URL_OF_RESOURCE.slice(0, -1)].map(htu => prove({ htu }))],
+    ['proof_mismatch ath', [prove({ ath: TOKEN }), KEY.prove('GET', URL_OF_RESOURCE, 'x', { iat: ISSUED_AT / 1000 })]]
+  ]
+  for (const [reason, proofs] of refused) {
+    for (const proof of proofs) t.equal(await reasonOf(() => check(proof, proven())), reason, proof.slice(0, 40))
+  }
+  t.equal(reserved.length, accepted.length, 'none of them is used up')
+  const htm = await refusalOf(() => check(prove({ htm: 'POST' }), proven()))
+  t.strictSame(htm.details, { claim: 'htm', expected: ['GET'], received: 'POST' })
+  t.strictSame((await refusalOf(() => check(prove({ ath: 'x' }), proven()))).details, { claim: 'ath' })
 })
 
 t.test('the time of a proof, to the millisecond', async t => {

@@ -2,9 +2,14 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { DpopReplayStore } from '../../../lib/index.js'
+import { dpopScheme } from '../../../lib/schemes/dpop/scheme.js'
+import type { FoundCredential } from '../../../lib/schemes/scheme.js'
+import type { VerifiedToken } from '../../../lib/tokens/verified-token.js'
+import type { Verifier } from '../../../lib/tokens/verifier.js'
 import { captureLog, startApi } from '../../fixtures/api.js'
 import { createDpopKey } from '../../fixtures/dpop.js'
 import { rawRequest } from '../../fixtures/raw-request.js'
+import { withReason } from '../../fixtures/refusals.js'
 import { startIssuer } from '../../fixtures/test-issuer.js'
 
 // How a request presents a bound token and its proof. What a proof must be is in proof.test.ts, and everything over a
@@ -86,6 +91,34 @@ for (const [memory, replayStore] of [['of the instance', undefined], ['of the ap
     if (replayStore !== undefined) t.equal(replayStore.calls, replayStore.keys.size + 1)
   })
 }
+
+t.test('a request that a hook changes is verified again', async t => {
+  for (const isLater of [false, true]) {
+    const checked: string[] = []
+    const verified = (token: string) => ({ token, principal: { boundTo: 'k' } }) as unknown as VerifiedToken
+    const verifier = {
+      verify: (token: string) => isLater ? Promise.resolve(verified(token)) : verified(token)
+    } as Verifier
+    const scheme = dpopScheme(verifier, (proof, { token, boundTo }) => {
+      checked.push(`${token} ${proof} ${boundTo}`)
+      return isLater ? Promise.resolve() : undefined
+    })
+    const request = { headers: {}, raw: { rawHeaders: [] } } as unknown as FastifyRequest
+    for (const [authorization, dpop] of [
+      ['DPoP a', 'p'], ['DPoP a', 'p'], ['DPoP a', 'q'], ['DPoP b', 'q'], ['DPoP b', 'q']
+    ]) {
+      Object.assign(request.headers, { authorization, dpop })
+      const { token } = await (scheme.find(request) as FoundCredential).verify()
+      t.equal(`DPoP ${token}`, authorization)
+    }
+    t.strictSame(checked, ['a p k', 'a q k', 'b q k'])
+    Object.assign(request.raw, { rawHeaders: ['DPoP', 'q', 'dpop', 'r'] })
+    const verify = () => (scheme.find(request) as FoundCredential).verify()
+    t.throws(verify, withReason('proof_malformed'), 'a hook that chooses one of several proofs')
+    Object.assign(request.headers, { authorization: ['DPoP a'] })
+    t.equal(scheme.find(request), undefined, 'a list is no header of this scheme')
+  }
+})
 
 t.test('without the option `dpop`, a bound token is not accepted', async t => {
   const app = await startApi(t, { authUrl: issuer.authUrl, resource: RESOURCE })

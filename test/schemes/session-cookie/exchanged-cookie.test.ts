@@ -71,6 +71,14 @@ t.test('without the cookie nothing is found', async t => {
   ]) t.equal(find(requestWith(cookie)), undefined, String(cookie))
 })
 
+t.test('a session that is known costs no promise', async t => {
+  const world = await createWorld()
+  t.equal(await ask(world, [NAME, ADA]), 'ada')
+  const trace = { cached: false }
+  t.match(world.find(requestWith(`${NAME}=${ADA}`))!.verify(trace), { user: { id: 'ada' } })
+  t.equal(trace.cached, true)
+})
+
 t.test('several cookies of one name, and several names', async t => {
   const values = (name: string, count: number): Array<[string, string]> =>
     Array.from({ length: count }, (_, i) => [name, signed(`session-token-number-${i}`)])

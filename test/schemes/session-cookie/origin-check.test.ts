@@ -5,6 +5,7 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions, type HTTPMeth
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions, type SessionCookieOptions } from '../../../lib/index.js'
 import { bearer, captureLog, startApi, type LogCapture } from '../../fixtures/api.js'
+import { recordUnhandled } from '../../fixtures/rejections.js'
 import { startIssuer, USER } from '../../fixtures/test-issuer.js'
 
 const APP = 'https://app.example.com'
@@ -442,6 +443,7 @@ t.test('a function decides, and only about what a browser can send', async t => 
 
 t.test('a function that does not return true trusts nobody', async t => {
   const broken = new Error('broken')
+  const unhandled = recordUnhandled(t)
   for (const trust of [
     () => 'true', () => 1, () => {}, () => null, async () => true, async () => { throw broken }, () => { throw broken }
   ] as Array<() => unknown>) {
@@ -451,6 +453,7 @@ t.test('a function that does not return true trusts nobody', async t => {
     t.match(log.refusals(), [{ reason: 'origin_not_trusted' }, { reason: 'origin_not_trusted' }])
     if (/^\(\) => \{\s*throw/.test(String(trust))) t.match(log.refusals()[0]!.err, { message: 'broken' })
   }
+  t.strictSame(unhandled, [])
 })
 
 t.test('trustedOrigins that are no origins fail the boot, and the error says why', async t => {

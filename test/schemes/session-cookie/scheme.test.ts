@@ -5,7 +5,7 @@ import betterAuthPlugin, {
   ForbiddenError, isBetterAuthError, JwksUnavailableError, TokenExpiredError, TokenInvalidError, UserSchema,
   type Session
 } from '../../../lib/index.js'
-import { findEither } from '../../../lib/schemes/session-cookie/scheme.js'
+import { createSignedCookie, findEither } from '../../../lib/schemes/session-cookie/scheme.js'
 import type { FoundCredential } from '../../../lib/schemes/scheme.js'
 import type { VerifiedToken } from '../../../lib/tokens/verified-token.js'
 import type { Trace, Verifier } from '../../../lib/tokens/verifier.js'
@@ -422,4 +422,14 @@ t.test('an error that is no refusal is not a reason to ask for the plain cookie,
   const find = findEither({} as Verifier, () => signed, () => { throw new Error('asked') })
   t.throws(() => (find({} as FastifyRequest) as FoundCredential).verify(), broken)
   t.end()
+})
+
+t.test('one signed cookie is found as a token, several as what decides between them', async t => {
+  const find = createSignedCookie({} as Verifier, [`__Secure-${NAME}`, NAME])
+  const found = (cookie: string) => find(withCookie(cookie))
+  t.equal(found('theme=dark'), undefined)
+  t.equal(found(`${NAME}=a.b.c`), 'a.b.c')
+  for (const cookie of [`${NAME}=a; ${NAME}=b`, `${NAME}=a; __Secure-${NAME}=a`, `${NAME}.1=a`]) {
+    t.type((found(cookie) as FoundCredential).verify, 'function', cookie)
+  }
 })
