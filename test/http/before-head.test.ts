@@ -225,3 +225,12 @@ t.test('a call by hand without the reply is refused as well', async t => {
   t.match(await TRANSPORTS.socket(app, { url: '/' }), { status: 401, headers: { 'www-authenticate': undefined } })
   t.match(log.refusals(), [{ reason: 'token_missing' }])
 })
+
+t.test('an error handler may remove the challenge of a hook', async t => {
+  const app = await startApi(t, { authUrl: 'https://id.example.com' })
+  app.setErrorHandler((_error, _request, reply) => reply.removeHeader('www-authenticate').code(401).send('mine'))
+  app.get('/', { onRequest: [app.authenticate] }, async () => 'handled')
+  for (const call of Object.values(TRANSPORTS)) {
+    t.match(await call(app, { url: '/' }), { status: 401, body: 'mine', headers: { 'www-authenticate': undefined } })
+  }
+})
