@@ -76,6 +76,7 @@ for (const [memory, replayStore] of [['of the instance', undefined], ['of the ap
       ['two proofs', '401 proof_malformed', [...lines(), `DPoP: ${prove()}`]],
       ['no token', '400 authorization_malformed', ['Authorization: DPoP', `DPoP: ${prove()}`]],
       ['two tokens', '400 authorization_malformed', [`Authorization: DPoP ${TOKEN} ${TOKEN}`, `DPoP: ${prove()}`]],
+      ['the scheme twice', '400 authorization_malformed', [`Authorization: DPoP x DPoP ${TOKEN}`, `DPoP: ${prove()}`]],
       ['a tab', '400 authorization_malformed', [`Authorization: DPoP\t${TOKEN}`, `DPoP: ${prove()}`]],
       ['text before it', '401 token_missing', [`Authorization: x DPoP ${TOKEN}`, `DPoP: ${prove()}`]],
       ['two headers', '400 authorization_malformed', [...lines(), `Authorization: DPoP ${TOKEN}`]],
