@@ -45,7 +45,9 @@ export function createSharedResults ({ exchange, store, vault, log, now }: Share
   function read (place: SealedPlace, sealed: string): SharedResult | undefined {
     const text = place.open(sealed)
     if (text === undefined) {
-      if (!hasWarned) log.warn('the shared store of exchanges has a value that this plugin did not write: it is ignored')
+      if (!hasWarned) {
+        log.warn('the shared store of exchanges has a value that this plugin did not write: it is ignored')
+      }
       hasWarned = true
       return undefined
     }
