@@ -44,11 +44,13 @@ export function createSharedResults ({ exchange, store, vault, log, now }: Share
 
   function read (place: SealedPlace, sealed: string): SharedResult | undefined {
     const text = place.open(sealed)
-    if (text === undefined && !hasWarned) {
+    if (text === undefined) {
+      if (!hasWarned) {
+        log.warn('the shared store of exchanges has a value that this plugin did not write: it is ignored')
+      }
       hasWarned = true
-      log.warn('the shared store of exchanges has a value that this plugin did not write: it is ignored')
+      return undefined
     }
-    if (text === undefined) return undefined
     const result = JSON.parse(text) as SharedResult
     const age = now() - result.exchangedAt
     // A clock that is ahead must not make a result count for longer.

@@ -126,10 +126,10 @@ t.test('a revocation ends the results of exchanges that began before it', async 
     t.equal(await results.find(place, 'abc'), undefined, name)
     await keep(jwt(claims), exchangedAt)
     t.equal(await results.find(place, 'abc'), undefined, 'also if it is stored after it')
-    await keep(jwt(claims), clock.now() + 4000)
-    clock.advance(4000)
+    await keep(jwt(claims), clock.now() + 5000)
+    clock.advance(5000)
     t.equal(await results.find(place, 'abc'), undefined, 'also if the clock that stamped it is a little ahead')
-    clock.advance(1001)
+    clock.advance(1)
     await keep(jwt(claims))
     t.match(await results.find(place, 'abc'), { kind: 'token' }, 'a later exchange counts')
 
