@@ -54,11 +54,9 @@ class RoomRunner {
 
   async dryRun () {
     const tests = []
-    // The first file loads the packages and the compiler, and the times decide when a mutant hangs. Without an id,
-    // Stryker would run all tests for each mutant that it covers.
-    this.#mutants.currentTestId = this.#files[0]
+    // The first file loads the packages and the compiler, and the times decide when a mutant hangs.
     await this.#run(this.#files[0])
-    // What ran outside of a test would count as run by all of them.
+    // What this run covered, outside of any test, would count as covered by each.
     this.#mutants.mutantCoverage = undefined
     for (const file of this.#files) {
       this.#mutants.currentTestId = file
