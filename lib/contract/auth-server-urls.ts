@@ -9,7 +9,8 @@ export function parseUrl (
 ): URL {
   // The URL parser accepts mistakes: missing slashes, back slashes, surrounding spaces, an empty query.
   const url = /^https?:\/\/[^\s/?#\\][^\s?#\\]*$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || url.username !== '' || url.password !== '' || text.split('/', 3)[2]?.includes('@')) {
+  // Whoever has credentials has an "@" before the path.
+  if (url === undefined || text.split('/', 3)[2]!.includes('@')) {
     throw invalid(name, OPTIONS.authUrl.expects, text, source)
   }
   const [, base, path] = /^(.*?)((?:\/\.well-known)?\/jwks(?:\.json)?|\/\.well-known\/[^/]*)\/*$/.exec(text) ?? []

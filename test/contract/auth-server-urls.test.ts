@@ -21,6 +21,7 @@ t.test('browsers reach the auth server over https by the first option that says 
   t.strictSame([isHttps(https, undefined, http), isHttps(http, 'https://b', https)], [true, false])
   t.strictSame([isHttps(undefined, 'HTTPS://b', http), isHttps(undefined, 'http://b', https)], [true, false])
   t.equal(isHttps(undefined, ['http://b', 'https://b'], http), true)
+  t.equal(isHttps(undefined, 'http://b/https:', https), false)
   for (const issuer of [undefined, 'issuer', () => true, [], 'xhttps://b'] as Array<string | undefined>) {
     t.strictSame([isHttps(undefined, issuer, http), isHttps(undefined, issuer, https)], [false, true])
   }

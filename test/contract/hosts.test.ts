@@ -25,6 +25,7 @@ t.test('private by its address or its name', async t => {
   for (const host of [
     'id.example.com', '8.8.8.8', '172.15.0.1', '172.32.0.1', '192.169.0.1', '169.253.1.1', '110.0.0.1',
     '11.0.0.1', '1.192.168.1', '[2001:db8::1]', '[fe00::1]', '[fec0::1]', '[1:fd00::1]', 'internal.example.com',
-    '10.example.com', '192.168.example.com', 'mylocal.com'
+    '10.example.com', '192.168.example.com', '10.0.0.1.example.com', '192.168.0.1.example.com', 'mylocal.com',
+    'auth.local.example.com', 'auth.svc.example.com'
   ]) t.equal(isPrivate(hostOf(`http://${host}`)), false, host)
 })

@@ -41,6 +41,7 @@ t.test('a list is one of normalized texts, and nobody can add to it', async t =>
   t.strictSame(list, ['https://app.example.com', 'https://*.example.com', 'tauri://localhost'])
   t.ok(Object.isFrozen(list))
   t.strictSame(readTrustedOrigins([]), [])
+  t.strictSame(readTrustedOrigins(['web+https://app', 'http://intranet:*']), ['web+https://app', 'http://intranet:*'])
   t.throws(() => readTrustedOrigins(['tauri://localhost', 'tauri://localhost/']), InvalidOptionError)
 })
 
@@ -60,13 +61,18 @@ t.test('what is wrong with an origin is said', async t => {
     'https://app.example.com#a': /has a query or a fragment/,
     'https://app.example.com/': /ends with a slash/,
     'https://app.example.com/a': /has a path/,
+    'https://app.example.com/a/': /has a path/,
     'https://app.example.com\\a': /has a path/,
     'https://app.example.com:x': /is not an origin such as "https:\/\/app\.example\.com"/,
     'http://127.1': /no browser sends: it sends http:\/\/127\.0\.0\.1$/,
     'https://1.2.3.4.5': /no browser sends: it sends nothing$/,
     'tauri://*': /has a wildcard: only origins with http or https can have one/,
+    'web+https://*.example.com': /has a wildcard: only origins with http or https can have one/,
     'https://*example.com:x': /is not a pattern such as/,
     'https://*.com': /trusts too much: "\*" can stand only before a domain/,
+    'https://**.com': /trusts too much: "\*" can stand only before a domain/,
+    'https://*.example.1com': /trusts too much: "\*" can stand only before a domain/,
+    'https://*.example.co_m': /trusts too much: "\*" can stand only before a domain/,
     'https://*': /trusts too much: "\*" can stand only before a domain/,
     'https://*.example.*': /trusts too much: "\*" can stand only before a domain/,
     'https://*.1.2': /trusts too much: "\*" can stand only before a domain/
@@ -96,6 +102,18 @@ t.test('a pattern matches whole origins', async t => {
     const isTrusted = matchOrigins(readTrustedOrigins([pattern]))
     for (const origin of matching) t.ok(isTrusted(origin), `${pattern} is ${origin}`)
     for (const origin of [...others, pattern]) t.notOk(isTrusted(origin), `${pattern} is not ${origin}`)
+  }
+})
+
+t.test('a list has origins and patterns', async t => {
+  const isTrusted = matchOrigins(readTrustedOrigins([
+    'tauri://localhost', 'https://app.example.com', 'https://*.example.org', 'https://*.example.net'
+  ]))
+  for (const origin of [
+    'tauri://localhost', 'https://app.example.com', 'https://a.example.org', 'https://a.example.net'
+  ]) t.ok(isTrusted(origin), origin)
+  for (const origin of ['tauri://evil', 'https://example.com', 'https://a.app.example.com']) {
+    t.notOk(isTrusted(origin), origin)
   }
 })
 
