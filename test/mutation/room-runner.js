@@ -103,7 +103,7 @@ class RoomRunner {
     return {
       id: file,
       name: file,
-      fileName: file,
+      fileName: resolve('test', process.env.ROOM, file),
       timeSpentMs,
       ...ok
         ? { status: TestStatus.Success }

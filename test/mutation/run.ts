@@ -1,7 +1,8 @@
 // Changes the code of each room of lib in one place at a time, and runs the tests of that room: a change that no test
 // notices is a gap. `npm run test:mutation -- keys guards` mutates these rooms, and without a name all of them, which
-// takes hours. `--sample=20` tries 20 % of the changes, chosen at random; `--seed=2` chooses others. Results are in
-// `.stryker/`: the next run tries only what has changed.
+// takes hours. `--files=jwk.ts,cache/**` mutates only these files of the room. `--sample=20` tries 20 % of the changes,
+// chosen at random; `--seed=2` chooses others. Survivors are printed as they are found, and all of them at the end.
+// Results are in `.stryker/`: the next run tries only what has changed.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -14,8 +15,8 @@ interface Mutant {
 }
 interface Report { readonly files: Readonly<Record<string, { readonly mutants: readonly Mutant[] }>> }
 
-const { values: { sample = '100', seed = '1' }, positionals: given } = parseArgs({
-  allowPositionals: true, options: { sample: { type: 'string' }, seed: { type: 'string' } }
+const { values: { sample = '100', seed = '1', files: only }, positionals: given } = parseArgs({
+  allowPositionals: true, options: { sample: { type: 'string' }, seed: { type: 'string' }, files: { type: 'string' } }
 })
 const all = readdirSync('test/rooms').map(file => file.replace('.test.ts', ''))
 const unknown = given.filter(room => !all.includes(room))
@@ -28,12 +29,16 @@ const rows: string[] = []
 for (const room of given.length > 0 ? given : all) {
   const stryker = ['stryker', 'run', 'test/mutation/stryker.config.js']
   const report = sample === '100' ? room : `${room}-${sample}-${seed}`
-  const env = { ...process.env, ROOM: room, REPORT: report, SAMPLE: sample, SEED: seed }
+  const env = { ...process.env, ROOM: room, REPORT: report, SAMPLE: sample, SEED: seed, ...only !== undefined && { FILES: only } }
   const { status } = spawnSync('npx', stryker, { stdio: 'inherit', env })
   const file = `.stryker/${report}.json`
   if (status !== 0 || !existsSync(file)) process.exit(status ?? 1)
   const { files } = JSON.parse(readFileSync(file, 'utf8')) as Report
   const mutants = Object.entries(files).flatMap(([path, { mutants }]) => mutants.map(mutant => ({ path, ...mutant })))
+  if (mutants.length === 0) {
+    console.error(`No file of lib/${room} matches ${only}.`)
+    process.exit(1)
+  }
   const count = (...names: string[]) => mutants.filter(({ status }) => names.includes(status)).length
   const killed = count('Killed', 'Timeout')
   const alive = mutants.filter(({ status }) => status === 'Survived' || status === 'NoCoverage')

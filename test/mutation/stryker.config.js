@@ -1,11 +1,11 @@
 // One room of lib against its own tests: `ROOM=keys npx stryker run test/mutation/stryker.config.js`.
-const { ROOM: room, REPORT: report = room, SAMPLE: sample = '100' } = process.env
+const { ROOM: room, REPORT: report = room, SAMPLE: sample = '100', FILES: files = '**/*.ts' } = process.env
 
 export default {
   testRunner: 'room',
-  plugins: ['./test/mutation/room-runner.js', './test/mutation/sample.js'],
+  plugins: ['./test/mutation/room-runner.js', './test/mutation/sample.js', './test/mutation/survivors.js'],
   checkers: sample !== '100' ? ['sample'] : [],
-  mutate: [`lib/${room}/**/*.ts`],
+  mutate: files.split(',').map(file => `lib/${room}/${file}`),
   coverageAnalysis: 'perTest',
   // The words of messages are checked by the tests of docs/, and a message with other words is no wrong verdict.
   mutator: { excludedMutations: ['StringLiteral'] },
@@ -13,8 +13,7 @@ export default {
   tempDirName: '.stryker/tmp',
   incremental: true,
   incrementalFile: `.stryker/${report}.json`,
-  reporters: ['clear-text', 'progress-append-only'],
-  clearTextReporter: { allowColor: false, logTests: false, reportTests: false, reportScoreTable: true },
+  reporters: ['survivors', 'progress-append-only'],
   disableTypeChecks: false,
   concurrency: Number(process.env.CONCURRENCY ?? 2),
   // Copies of modules stay in memory.
