@@ -29,8 +29,8 @@ const rows: string[] = []
 for (const room of given.length > 0 ? given : all) {
   const stryker = ['stryker', 'run', 'test/mutation/stryker.config.js']
   const report = sample === '100' ? room : `${room}-${sample}-${seed}`
-  const env = { ...process.env, ROOM: room, REPORT: report, SAMPLE: sample, SEED: seed, ...only !== undefined && { FILES: only } }
-  const { status } = spawnSync('npx', stryker, { stdio: 'inherit', env })
+  const chosen = { ROOM: room, REPORT: report, SAMPLE: sample, SEED: seed, ...only !== undefined && { FILES: only } }
+  const { status } = spawnSync('npx', stryker, { stdio: 'inherit', env: { ...process.env, ...chosen } })
   const file = `.stryker/${report}.json`
   if (status !== 0 || !existsSync(file)) process.exit(status ?? 1)
   const { files } = JSON.parse(readFileSync(file, 'utf8')) as Report
