@@ -46,8 +46,8 @@ export function createTargetCheck (origins: readonly string[]): TargetCheck {
 
 /** An `htu`, normalised (RFC 3986 §6.2.2 and §6.2.3); `undefined` if it is not an http(s) URL. */
 function readUri (htu: string): Target | undefined {
-  const [, base, rest = '/'] = URI.exec(htu) ?? []
-  if (base === undefined || !URL.canParse(base)) return undefined
+  const [, base = '', rest = '/'] = URI.exec(htu) ?? []
+  if (!URL.canParse(base)) return undefined
   const path = normalizePath(withoutQuery(rest))
   return path === undefined ? undefined : { origin: new URL(base).origin, path: removeDotSegments(path) }
 }
