@@ -53,7 +53,7 @@ function readUri (htu: string): Target | undefined {
 }
 
 function withoutQuery (text: string): string {
-  return text.replace(/[?#].*$/s, '')
+  return text.replace(/[?#].*/s, '')
 }
 
 /** Unreserved characters plain, all other escapes in upper case (RFC 3986 §6.2.2.1 and §6.2.2.2). */

@@ -322,6 +322,8 @@ t.test('the log shows both URLs, without a query or a password', async t => {
     expected: ['https://api.example.com/a', 'http://localhost:3001/a'],
     received: 'https://***@api.example.com/v1/a'
   })
+  const atSign = await refusalOf(() => check('https://api.example.com//x@y', request))
+  t.equal(atSign.details.received, 'https://api.example.com//x@y', 'not all before an @ is a password')
   const long = `/${'a'.repeat(9000)}`
   const toUs = requestFor(`https://api.example.com${long}`)
   const bounded = await refusalOf(() => check(`https://evil.example${long}`, toUs))
