@@ -78,7 +78,7 @@ function prototypeChain (object: object): object[] {
 
 /** Whether it is `Object.prototype`, of this realm or another. */
 function isRoot (object: object): boolean {
-  return Object.getPrototypeOf(object) === null && Object.hasOwn(object, 'isPrototypeOf')
+  return Object.hasOwn(object, 'isPrototypeOf')
 }
 
 /**
@@ -138,5 +138,5 @@ function describe (name: string, value: unknown): string {
   if (mayHoldSecret) return `a value of type ${value === null ? 'null' : typeof value}`
   if (!isSecret && !URL_OPTIONS.includes(name)) return inspect(value, { breakLength: Infinity })
   if (typeof value !== 'string') return `a value of type ${typeof value}`
-  return isSecret ? `${Buffer.byteLength(value)} bytes` : inspect(value.replace(/^(\w+:\/\/)?.*@/s, '$1***@'))
+  return isSecret ? `${Buffer.byteLength(value)} bytes` : inspect(value.replace(/(\w+:\/\/)?.*@/s, '$1***@'))
 }

@@ -132,7 +132,7 @@ function readBaseUrl (
 }
 
 function locate (origin: string, path: string): Pick<ResolvedAuth, 'url' | 'basePath'> {
-  const basePath = `/${path}`.replace(/^\/+/, '/').replace(/\/+$/, '')
+  const basePath = `/${path}`.replace(/\/+/, '/').replace(/\/+$/, '')
   if (!ROUTABLE.test(basePath)) {
     throw invalid('auth.options.basePath', 'a path of letters, digits and "._~-", such as "/api/auth"', path)
   }

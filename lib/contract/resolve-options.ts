@@ -119,8 +119,7 @@ export function resolveOptions (given: BetterAuthOptions, env: NodeJS.ProcessEnv
 }
 
 function readAuthUrl (option: string | undefined, given: BetterAuthOptions, env: NodeJS.ProcessEnv): URL {
-  const isFromEnv = option === undefined && env.BETTER_AUTH_URL !== undefined
-  const source = isFromEnv ? ' (from the environment variable BETTER_AUTH_URL)' : ''
+  const source = option === undefined ? ' (from the environment variable BETTER_AUTH_URL)' : ''
   return parseUrl('authUrl', option ?? env.BETTER_AUTH_URL ?? defaultAuthUrl(given, env), source)
 }
 

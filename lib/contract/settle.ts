@@ -15,7 +15,7 @@ export function isPending (returned: unknown): returned is object {
 
 /** Ignores the rejection of a promise that nobody awaits: it would end the process. */
 export function ignoreRejection (returned: unknown): void {
-  if (isPending(returned)) new Promise(resolve => { resolve(returned) }).catch(() => {})
+  new Promise(resolve => { resolve(returned) }).catch(() => {})
 }
 
 /**

@@ -27,7 +27,7 @@ const ELSEWHERE: ReadonlyArray<readonly [option: string, names: readonly string[
 export function suggestOption (given: string, names: readonly string[]): string {
   const key = given.toLowerCase().replace(/[-_]/g, '')
   const isGuard = names[0]!.startsWith('authorize.')
-  const meant = names.find(name => name.replace(/^.*\./, '').toLowerCase() === key) ??
+  const meant = names.find(name => name.replace(/.*\./, '').toLowerCase() === key) ??
     ELSEWHERE.find(([option, others]) => option.startsWith('authorize.') === isGuard && others.includes(key))?.[0]
   return meant === undefined ? '' : `. Did you mean "${meant}"?`
 }

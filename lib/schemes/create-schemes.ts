@@ -72,7 +72,7 @@ export function createSchemes (
     bearerScheme(verifier, extractToken, exchange?.sessionToken === true ? sessions : undefined)
   ]
   if (dpop !== undefined) schemes.push(createDpopScheme(dpop, options, readUser, context))
-  if (exchange !== undefined && exchange.apiKey !== false) {
+  if (exchange?.apiKey) {
     schemes.push(apiKeyScheme(verifier, sessions!, exchange.apiKey.header))
   }
   const cookie = createCookieScheme()

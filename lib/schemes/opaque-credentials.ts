@@ -69,9 +69,8 @@ export function readSignedToken (value: string, secret: string | undefined): str
   return `${token}.${encodeURIComponent(signature)}`
 }
 
-/** Better Auth signs cookies with HMAC-SHA256, in base64. */
+/** Better Auth signs cookies with HMAC-SHA256, in base64: 32 bytes, as `SESSION_TOKEN` has seen. */
 function isSignedWith (secret: string, token: string, signature: string): boolean {
-  const given = Buffer.from(signature, 'base64')
   const expected = createHmac('sha256', secret).update(token).digest()
-  return given.length === expected.length && timingSafeEqual(given, expected)
+  return timingSafeEqual(Buffer.from(signature, 'base64'), expected)
 }

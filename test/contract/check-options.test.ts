@@ -70,6 +70,7 @@ t.test('what Object.prototype has is no option', async t => {
     t.equal(readOptions(SCHEMAS, given).size, 5)
   }
   t.equal(readOptions(SCHEMAS, { size: 6 }).size, 6)
+  t.equal(readOptions(SCHEMAS, new class extends Plain { size = 6 }()).size, 6)
   const foreign = runInNewContext('Object.prototype.size = 8; ({ name: "x" })') as object
   t.match(readOptions(SCHEMAS, foreign), { size: 5, name: 'x' }, 'nor what that of another realm has')
 })
@@ -88,6 +89,8 @@ t.test('an instance of a class gives its fields, its getters and its methods, an
 
   const inherited = Object.create({ size: 7, name: 'x' }) as object
   t.match(readOptions(SCHEMAS, inherited), { size: 7, name: 'x' })
+  const bare = Object.assign(Object.create(null) as object, { size: 7, name: 'x' })
+  t.match(readOptions(SCHEMAS, Object.create(bare) as object), { size: 7, name: 'x' }, 'also without a prototype')
   class Wrong { get size () { return '7' } }
   t.throws(() => readOptions(SCHEMAS, new Wrong(), 'box.'), {
     message: 'Option "box.size" must be a whole number, got \'7\''

@@ -98,12 +98,13 @@ const CASES = [
     reason: 'exchange_unavailable'
   },
   {
-    error: new DpopProofInvalidError('proof_replayed'),
+    error: new DpopProofInvalidError('proof_replayed', { claim: 'jti' }),
     own: DpopProofInvalidError,
     answer: { statusCode: 401, code: 'FST_BETTER_AUTH_DPOP_PROOF_INVALID', message: 'Invalid DPoP proof' },
     used: 'DPoP' as const,
     headers: { 'WWW-Authenticate': ['Bearer', `DPoP error="invalid_dpop_proof", algs="${ALGORITHMS.join(' ')}"`] },
-    reason: 'proof_replayed'
+    reason: 'proof_replayed',
+    details: { claim: 'jti' }
   },
   {
     error: new DpopUnavailableError('replay_unavailable', new Error('evil')),

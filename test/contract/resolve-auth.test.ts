@@ -32,6 +32,7 @@ t.test('URL, issuer and audience follow from the baseURL', async t => {
   for (const [options, url] of [
     [{ basePath: '/auth' }, 'https://app.example.com/auth'],
     [{ basePath: 'auth/' }, 'https://app.example.com/auth'],
+    [{ basePath: '//auth//' }, 'https://app.example.com/auth'],
     [{ baseURL: 'https://app.example.com/' }, 'https://app.example.com/api/auth'],
     [{ baseURL: 'https://app.example.com/own/', basePath: '/auth' }, 'https://app.example.com/own']
   ] as const) {
@@ -42,7 +43,9 @@ t.test('URL, issuer and audience follow from the baseURL', async t => {
 t.test('without a baseURL, BETTER_AUTH_URL counts, as for Better Auth itself', async t => {
   const env = { BETTER_AUTH_URL: 'https://env.example.com' }
   t.equal(resolve({}, {}, env).authUrl, 'https://env.example.com/api/auth')
-  t.equal(resolve({ baseURL: '' }, {}, env).authUrl, 'https://env.example.com/api/auth')
+  for (const baseURL of ['', null]) {
+    t.equal(resolve({ baseURL }, {}, env).authUrl, 'https://env.example.com/api/auth')
+  }
   t.equal(resolve({ baseURL: 'https://app.example.com' }, {}, env).authUrl, 'https://app.example.com/api/auth')
   t.match(messageOf({}), 'Option "auth.options.baseURL" is not set, and neither is BETTER_AUTH_URL')
   t.match(messageOf({}, {}, { BETTER_AUTH_URL: '' }), 'Set the baseURL of betterAuth()')
@@ -62,6 +65,7 @@ t.test('a baseURL that depends on each request needs a URL that does not', async
   const both = resolve({ baseURL }, { publicUrl: 'https://b.example.com' })
   t.equal(both.authUrl, 'https://b.example.com/api/auth')
   t.match(messageOf({ baseURL: { ...dynamic, fallback: 'x' } }), 'Option "auth.options.baseURL" must be an absolute')
+  t.match(messageOf({ baseURL }, { publicUrl: 'x' }), 'Option "publicUrl" must be an absolute')
   for (const [protocol, env, isSecure] of [
     ['https', {}, true], ['http', { NODE_ENV: 'production' }, false], ['auto', { NODE_ENV: 'production' }, true],
     [undefined, {}, false]
@@ -87,6 +91,12 @@ t.test('what contradicts it fails the boot', async t => {
     const given = { auth } as unknown as BetterAuthOptions
     t.throws(() => resolveOptions(given, {}), { message: /"auth" must be what betterAuth\(\) returns, got a value/ })
   }
+})
+
+t.test('users and sessions have the fields that Better Auth adds', async t => {
+  const additionalFields = { plan: { type: 'string' } }
+  const { auth } = resolve({ baseURL: 'https://app.example.com', session: { additionalFields } })
+  t.strictSame(auth!.fields, { user: [], session: [{ name: 'plan', type: 'string' }] })
 })
 
 t.test('mount', async t => {

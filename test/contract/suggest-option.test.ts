@@ -16,6 +16,7 @@ for (const [given, names, meant] of [
   ['maxage', namesOf(JWKS_OPTIONS, 'jwks.'), 'jwks.maxAge'],
   ['trustedorigins', namesOf(SESSION_COOKIE_OPTIONS, 'sessionCookie.'), 'sessionCookie.trustedOrigins'],
   ['role', ['authorize.roles', 'authorize.scopes'], 'authorize.roles'],
+  ['scope', ['authorize.roles', 'authorize.scopes'], 'authorize.scopes'],
   ['permission', ['authorize.roles', 'authorize.permissions'], 'authorize.permissions'],
   ['org', ['authorize.organization'], 'authorize.organization'],
   ['ac', namesOf(OPTIONS), 'roles']
@@ -47,6 +48,7 @@ t.test('a name of the application is suggested if it differs in its case or in o
   const names = ['create', 'session', 'project:read']
   for (const [given, meant] of [
     ['Create', 'create'], ['creat', 'create'], ['creates', 'create'], ['cweate', 'create'],
+    ['crate', 'create'], ['creaate', 'create'],
     ['project.read', 'project:read']
   ] as const) t.equal(suggestName(given, names), `. Did you mean "${meant}"?`, given)
   // "session" is what an option is called elsewhere.

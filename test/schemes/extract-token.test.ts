@@ -144,9 +144,9 @@ t.test('the header comes first, and alone decides', async t => {
 
   await accepts(t, app, url, {}, 'u_query', 'no header')
   t.equal(asked, 2)
-  await accepts(t, app, url, {
-    authorization: 'Basic YWRhOmxvdmVsYWNl'
-  }, 'u_query', 'a header that is no bearer header')
+  for (const authorization of ['Basic YWRhOmxvdmVsYWNl', 'DPoP abc']) {
+    await accepts(t, app, url, { authorization }, 'u_query', `a header that is no bearer header: ${authorization}`)
+  }
 })
 
 t.test('where there is none', async t => {

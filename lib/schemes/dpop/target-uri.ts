@@ -46,14 +46,14 @@ export function createTargetCheck (origins: readonly string[]): TargetCheck {
 
 /** An `htu`, normalised (RFC 3986 §6.2.2 and §6.2.3); `undefined` if it is not an http(s) URL. */
 function readUri (htu: string): Target | undefined {
-  const [, base, rest = '/'] = URI.exec(htu) ?? []
-  if (base === undefined || !URL.canParse(base)) return undefined
+  const [, base = '', rest = '/'] = URI.exec(htu) ?? []
+  if (!URL.canParse(base)) return undefined
   const path = normalizePath(withoutQuery(rest))
   return path === undefined ? undefined : { origin: new URL(base).origin, path: removeDotSegments(path) }
 }
 
 function withoutQuery (text: string): string {
-  return text.replace(/[?#].*$/s, '')
+  return text.replace(/[?#].*/s, '')
 }
 
 /** Unreserved characters plain, all other escapes in upper case (RFC 3986 §6.2.2.1 and §6.2.2.2). */

@@ -45,15 +45,15 @@ function readCandidates (header: string, pattern: RegExp): Candidates {
     if (values.length <= MAX_CANDIDATES && !values.includes(value)) values.push(value)
   }
   const joined = chunks.length === 0 ? [] : joinChunks(chunks, whole.length > 0)
-  if (joined === 'cookie_ambiguous') return joined
-  if (joined === 'cookie_malformed') return whole.length === 0 ? joined : whole
-  const candidates = joined.length === 0 ? whole : [...new Set([...whole, ...joined])]
+  if (joined === 'cookie_malformed' && whole.length > 0) return whole
+  if (typeof joined === 'string') return joined
+  const candidates = [...new Set([...whole, ...joined])]
   return candidates.length > MAX_CANDIDATES ? 'cookie_ambiguous' : candidates
 }
 
 /** Not by a regular expression: it would take quadratic time for a value full of spaces. */
 function trimEnd (text: string): string {
   let end = text.length
-  while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end--
+  while (text[end - 1] === ' ' || text[end - 1] === '\t') end--
   return text.slice(0, end)
 }

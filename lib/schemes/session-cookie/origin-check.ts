@@ -58,5 +58,5 @@ function isOwn (origin: string, own: string, site: unknown): boolean {
 }
 
 function hostOf (origin: string): string {
-  return origin.replace(/^https?:\/\//, '').replace(/:\d+$/, '')
+  return origin.replace(/https?:\/\//, '').replace(/:\d+$/, '')
 }

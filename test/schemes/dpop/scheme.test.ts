@@ -116,6 +116,13 @@ t.test('a request that a hook changes is verified again', async t => {
     Object.assign(request.raw, { rawHeaders: ['DPoP', 'q', 'dpop', 'r'] })
     const verify = () => (scheme.find(request) as FoundCredential).verify()
     t.throws(verify, withReason('proof_malformed'), 'a hook that chooses one of several proofs')
+    Object.assign(request.headers, { dpop: ['q'] })
+    t.throws(verify, withReason('proof_malformed'), 'or makes a list of it')
+    Object.assign(request.headers, { authorization: 'DPoP a \t', dpop: 'p' })
+    Object.assign(request.raw, { rawHeaders: [] })
+    t.equal((await verify()).token, 'a', 'blanks after the token')
+    Object.assign(request.raw, { rawHeaders: ['Authorization', 'DPoP a', 'authorization', 'DPoP b'] })
+    t.throws(() => scheme.find(request), withReason('authorization_malformed'), 'two tokens')
     Object.assign(request.headers, { authorization: ['DPoP a'] })
     t.equal(scheme.find(request), undefined, 'a list is no header of this scheme')
   }

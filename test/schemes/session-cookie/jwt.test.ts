@@ -185,6 +185,8 @@ t.test('refuses a cookie of which one thing is wrong', async t => {
       (await getWith(app, [[NAME, cookie]], '/maybe')).status, 401, `${name}: a bad cookie is not anonymous`
     )
   }
+  const received = log.refusals().filter(({ reason }) => reason === 'audience_mismatch').map(({ received }) => received)
+  t.strictSame([...new Set(received)], [origin, null, 'better-auth:session-cache/'], 'the log shows the audience')
   const text = JSON.stringify(log.lines)
   for (const [, cookie] of cases) {
     if (cookie !== 'x') t.notOk(text.includes(cookie.split('.')[2] || cookie), 'no log line holds a cookie')
@@ -285,6 +287,15 @@ t.test('a session that ends while its cookie is remembered', async t => {
     exp: (clock.now() + tokenMs) / 1000
   })
   const refused = async (verifier: Verifier, cookie: string) => verifier.verify(cookie)
+
+  t.test('names the active organization', async t => {
+    const { verifier, clock } = await setUp()
+    const { session, ...claims } = content(clock, 60_000)
+    for (const [activeOrganizationId, organization] of [['org_1', { id: 'org_1' }], [null, undefined]]) {
+      const cookie = signJws(KEY, { ...claims, session: { ...session as Fields, activeOrganizationId } }, { typ: TYP })
+      t.strictSame((await verifier.verify(cookie)).authorization.organization, organization)
+    }
+  })
 
   for (const clockTolerance of [0, 5000]) {
     t.test(`ends to the millisecond, with a clock tolerance of ${clockTolerance}`, async t => {

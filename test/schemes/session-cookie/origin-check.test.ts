@@ -551,9 +551,15 @@ t.test('an origin that looks like our own is refused when the browser reports an
 })
 
 t.test('a Host header that is no host makes no origin its own', async t => {
-  const { send } = await createApi(t, true)
+  const { send, log } = await createApi(t, true)
   for (const host of ['api.example.com/x', 'a b', 'user@api.example.com', 'api.example.com#']) {
     t.match(await send('POST', { host, origin: `http://${host}` }), { status: 403, body: REFUSAL }, host)
     t.match(await send('POST', { host, origin: OWN }), { status: 403, body: REFUSAL }, host)
+    const headers = { host, origin: OWN, 'sec-fetch-site': 'same-origin' }
+    t.match(await send('POST', headers), { status: 403, body: REFUSAL }, host)
+    t.equal(log.refusals().at(-1)!.err, undefined, 'and causes no error')
   }
+  const ipv6 = { host: '[::1]', origin: 'http://[::1]:3000', 'sec-fetch-site': 'same-origin' }
+  t.equal((await send('POST', ipv6)).status, 200, 'an IPv6 address is one')
+  t.equal((await send('POST', { ...ipv6, host: '[::2]' })).status, 403)
 })

@@ -70,7 +70,9 @@ for (const [strategy, mint] of Object.entries(STRATEGIES)) {
             status: 503, body: { code: 'FST_BETTER_AUTH_REVOCATION_UNAVAILABLE' }
           })
         }
-        t.match(log.refusals()[0], { reason: 'revocation_unavailable' }, String(version))
+        const [line] = log.refusals()
+        t.match(line, { reason: 'revocation_unavailable' }, String(version))
+        if (String(version).includes('throw')) t.match(line!.err, { message: 'down' })
       }
     })
 
