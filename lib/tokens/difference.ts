@@ -5,7 +5,7 @@ const SPELLINGS: ReadonlyArray<readonly [difference: string, normalise: (value: 
   ['upper and lower case', value => value.toLowerCase()],
   ['http and https', value => value.replace(/^https?:/, '')],
   ['the port', value => value.replace(/:\d+(?=\/|$)/, '')],
-  ['the path', value => value.replace(/^(https?:\/\/[^/]+)\/.*$/, '$1')]
+  ['the path', value => value.replace(/^(https?:\/\/[^/]+)\/.*/, '$1')]
 ]
 
 /**

@@ -26,7 +26,7 @@ function commonJsRegistries (): Registry[] {
   // The cache is the same for any absolute path, and a bundle as CommonJS has no `import.meta.url`.
   const loaded = Object.values(nodeModule.createRequire(process.execPath).cache)
   return loaded.flatMap(module => {
-    const isTypeBox = /[\\/]@sinclair[\\/]typebox[\\/]build[\\/]cjs[\\/]index\.js$/.test(module!.filename)
+    const isTypeBox = /[\\/]@sinclair[\\/]typebox[\\/]build[\\/]cjs[\\/]index\.js/.test(module!.filename)
     return isTypeBox ? [(module!.exports as { FormatRegistry: Registry }).FormatRegistry] : []
   })
 }

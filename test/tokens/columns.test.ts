@@ -25,6 +25,7 @@ t.test('a time', async t => {
     undefined, null, true, {}, [], [time], '', 'soon', 'never', '0', '1', '2020', '1e12', ' 2026-01-02', '2026-13-01',
     'x2026-01-02T03:04:05Z',
     '2026-01-02T25:00:00Z', '2026-01-02T', '2026-01-02 03', 'Jan 2, 2020', '2026-01-02T03:04:05 GMT', '100000000000',
+    `${time}0`,
     0, -1, 1, 999_999_999, 1e11, 5e11, 8.65e15, NaN, Infinity, -Infinity
   ]) t.ok(Number.isNaN(readTime(value)), JSON.stringify(value))
 })
