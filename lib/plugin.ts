@@ -71,7 +71,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   fastify.decorate('authorize', (given: Guard) => {
     assertIsNoRequest(given)
     const guard = snapshotGuard(given, options)
-    const hook = toHook(createGuard(guard, context, options), challengeScopes(guard))
+    const hook = toHook(createGuard(guard, { ...context, now }, options), challengeScopes(guard))
     return describe(hook, { isOptional: false, guard })
   })
   fastify.decorate('betterAuth', {
