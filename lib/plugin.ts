@@ -82,7 +82,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
     verify: createVerify({ bearer: schemes[0], checkStatus, authUrl }, options),
     onEnd: ends.onEnd,
     revoke: createRevoke({ sessions, shared, endConnections: ends.revoke }),
-    markAsProtection: hook => describe(hook, { isOptional: false, isOwn: true })
+    markAsProtection: protections.mark
   } satisfies BetterAuth)
 
   if (mount !== false) await mountAuth(fastify, auth!, mount)
