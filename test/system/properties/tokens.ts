@@ -27,7 +27,10 @@ const anyTime = fc.oneof(
 )
 
 const anyClaims = (issuer: string): fc.Arbitrary<Record<string, unknown>> => fc.record({
-  times: fc.dictionary(fc.constantFrom('exp', 'nbf', 'iat'), anyTime, { maxKeys: 2 }),
+  times: fc.oneof(
+    fc.dictionary(fc.constantFrom('exp', 'nbf', 'iat'), anyTime, { maxKeys: 2 }),
+    fc.constantFrom<Record<string, number>>({}, { exp: -30 }, { nbf: 30 }, { iat: 30 })
+  ),
   others: fc.array(fc.tuple(anyName, anyJson), { maxLength: 3 }),
   removed: fc.array(fc.constantFrom('sub', 'id', 'iss', 'aud', 'exp', 'iat', 'email'), { maxLength: 2 }),
   // Rare by chance, and each of them changes who comes in.
