@@ -90,9 +90,10 @@ export interface BetterAuth {
   /**
    * Makes a hook of your own count as protection, for `routes()`, for the option `unprotected` and for OpenAPI: one of
    * `@fastify/auth`, or one that calls `authenticate` by hand. On routes with `config: { public: true }` it does not
-   * count. The hook itself does what it did before.
+   * count. The hook itself does what it did before. The plugin's own hooks count without it.
    *
    * @returns the hook.
+   * @throws InvalidOptionError for anything but a function.
    *
    * @example
    * const signedIn = app.betterAuth.markAsProtection(app.auth([app.authenticate, apiKey]))

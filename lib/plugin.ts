@@ -71,7 +71,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
   fastify.decorate('authorize', (given: Guard) => {
     assertIsNoRequest(given)
     const guard = snapshotGuard(given, options)
-    const hook = toHook(createGuard(guard, context, options), challengeScopes(guard))
+    const hook = toHook(createGuard(guard, { ...context, now }, options), challengeScopes(guard))
     return describe(hook, { isOptional: false, guard })
   })
   fastify.decorate('betterAuth', {
@@ -82,7 +82,7 @@ async function betterAuth (fastify: FastifyInstance, rawOptions: BetterAuthOptio
     verify: createVerify({ bearer: schemes[0], checkStatus, authUrl }, options),
     onEnd: ends.onEnd,
     revoke: createRevoke({ sessions, shared, endConnections: ends.revoke }),
-    markAsProtection: hook => describe(hook, { isOptional: false, isOwn: true })
+    markAsProtection: protections.mark
   } satisfies BetterAuth)
 
   if (mount !== false) await mountAuth(fastify, auth!, mount)

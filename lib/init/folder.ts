@@ -1,14 +1,15 @@
+import { isUtf8 } from 'node:buffer'
 import {
-  accessSync, constants, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync,
-  writeFileSync, type Dirent
+  accessSync, chmodSync, constants, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync,
+  statSync, writeFileSync, type Dirent
 } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import { InitError } from './init-error.js'
 
 const MAX_DEPTH = 5
 const MAX_FILES = 5000
-/** What a shell or a reader would take for something else: an option, and a line of its own. */
-const MISLEADING = /^-|\n/
+/** What a shell, a diff or a reader would take for something else: an option, and the end of a name or of a line. */
+const MISLEADING = /^-|[\t\n\r]/
 /** Generated and hidden folders. */
 const SKIPPED = /^(?:\.|node_modules$|dist$|build$|out$|coverage$)/
 
@@ -56,6 +57,11 @@ export function readText (root: string, path: string): string | undefined {
     throw new InitError(`${path} cannot be read: ${code}`)
   }
   throw new InitError(`${path} is not a file`)
+}
+
+/** Whether a file can be changed: what is not UTF-8 in it would be lost. */
+export function isEditable (root: string, path: string): boolean {
+  return isUtf8(readFileSync(join(root, path)))
 }
 
 /**
@@ -108,10 +114,13 @@ export function writeText (root: string, path: string, text: string, isNew: bool
 
 function replace (file: string, text: string): void {
   accessSync(file, constants.W_OK)
+  const { mode } = statSync(file)
   const temporary = `${file}.${process.pid}.tmp`
-  writeFileSync(temporary, '', { flag: 'wx', mode: statSync(file).mode })
+  writeFileSync(temporary, '', { flag: 'wx', mode })
   try {
     writeFileSync(temporary, text)
+    // The umask of the process limits the mode of new files.
+    chmodSync(temporary, mode)
     renameSync(temporary, file)
   } catch (error) {
     rmSync(temporary)

@@ -1,5 +1,5 @@
 import { InitError } from './init-error.js'
-import { readText } from './folder.js'
+import { isEditable, readText } from './folder.js'
 
 /** What init reads in a package.json. */
 export interface Manifest {
@@ -27,6 +27,7 @@ export function readManifest (root: string, isEmpty: boolean): Manifest {
       ? 'This folder is empty. Create a project first: npm init -y'
       : 'There is no package.json in this folder. Change to the folder of your project, or create one: npm init -y')
   }
+  if (!isEditable(root, 'package.json')) throw new InitError('package.json must be UTF-8')
   const json = parse(text)
   const field = (name: string) => typeof json[name] === 'string' ? json[name] : undefined
   return {

@@ -1,4 +1,4 @@
-import { isTaken, readText } from './folder.js'
+import { isEditable, isTaken, readText } from './folder.js'
 import { InitError } from './init-error.js'
 import { insertDependencies } from './insert-dependencies.js'
 import { portOf, runsTsx } from './next-steps.js'
@@ -123,6 +123,9 @@ function planEnv (root: string, project: Project, authUrl: string | undefined): 
     const eol = before.includes('\r\n') ? '\r\n' : '\n'
     const start = before === '' || before.endsWith('\n') ? before : before + eol
     const after = `${start}${comment}${line}\n`.replace(/\r?\n/g, eol)
+    if (!isEditable(root, path)) {
+      return { path, kind: 'keep', before, after: `${comment}${line}\n`, note: 'is not UTF-8' }
+    }
     return { path, kind: 'edit', before, after, note: 'BETTER_AUTH_URL' }
   }
   const isOther = authUrl !== undefined && found.trim() !== line

@@ -13,6 +13,8 @@ export interface TsConfig {
 }
 
 const MAX_EXTENDS = 5
+/** Of one file: those that name each other would take for ever. */
+const MAX_BASES = 5
 
 /** Reads a tsconfig.json; `undefined` if there is none. What is not valid is left out: the compiler will say so. */
 export function readTsConfig (root: string, path = 'tsconfig.json', depth = 0): TsConfig | undefined {
@@ -24,6 +26,7 @@ export function readTsConfig (root: string, path = 'tsconfig.json', depth = 0): 
     .filter(base => typeof base === 'string' && base.startsWith('./') && depth < MAX_EXTENDS)
     .map(base => posix.join(posix.dirname(path), (base as string).replace(/(?:\.json)?$/, '.json')))
     .filter(base => !base.startsWith('../'))
+    .slice(0, MAX_BASES)
     .map(base => readTsConfig(root, base, depth + 1))
   const {
     module, rootDir, allowImportingTsExtensions, rewriteRelativeImportExtensions, verbatimModuleSyntax

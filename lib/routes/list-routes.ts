@@ -8,7 +8,11 @@ export interface Route {
   readonly context: RouteContext
 }
 
-interface RouteContext extends Record<string, unknown> { readonly server: FastifyInstance, readonly config: unknown }
+interface RouteContext extends Record<string, unknown> {
+  readonly server: FastifyInstance
+  /** Fastify adds the URL, as it was registered, to what the application has set. */
+  readonly config: { readonly url: string }
+}
 
 /** An entry of Fastify's router. */
 interface Entry { readonly method: string, readonly path: string, readonly store: RouteContext }

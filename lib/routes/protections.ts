@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { InvalidOptionError } from '../contract/setup-errors.js'
 import type { Guard } from '../guards/clauses.js'
 import { isOpenRoute } from '../http/open-route.js'
 
@@ -16,6 +17,13 @@ export interface Protection {
 export interface Protections {
   /** Records what a hook requires, and returns the hook. */
   describe: <Hook extends object>(hook: Hook, protection: Protection) => Hook
+  /**
+   * Records that a hook of the application protects, and returns the hook. What the plugin's own hooks require stays
+   * recorded as it is.
+   *
+   * @throws InvalidOptionError for anything but a function.
+   */
+  mark: <Hook>(hook: Hook) => Hook
   /** What these hooks require of a route with this `config`. */
   of: (hooks: readonly object[], config: unknown) => Protection[]
 }
@@ -35,6 +43,10 @@ export function createProtections (): Protections {
 
   return {
     describe,
+    mark (hook) {
+      if (typeof hook !== 'function') throw new InvalidOptionError('markAsProtection() needs one hook, a function')
+      return known.has(hook) ? hook : describe(hook, { isOptional: false, isOwn: true })
+    },
     of: (hooks, config) => hooks.flatMap(hook => {
       const protection = known.get(hook)
       const isLetThrough = isOpenRoute(config) || (protection?.isOwn === true && isPublic(config))

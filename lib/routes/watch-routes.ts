@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { InvalidOptionError, UnprotectedRouteError } from '../contract/setup-errors.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { Guard } from '../guards/clauses.js'
-import { listRoutes } from './list-routes.js'
+import { listRoutes, type Route } from './list-routes.js'
 import { hooksOf, isPublic, POSITIONS, scopeHooks, type Protection, type Protections } from './protections.js'
 
 /** How one method of a route is protected. */
@@ -48,9 +48,11 @@ export function watchRoutes (
     // Fastify adds the hooks of a scope after its routes.
     if ([...scopes].some(scope => scopeHooks(scope).includes(fastify.authorize))) throw uncalledAuthorize('of a scope')
     if (unprotected === 'allow' || (unprotected === undefined && undefinedHooks.size === 0)) return
-    const open = routes().filter(({ protection }) => protection === 'none').map(({ method, url }) => {
-      return { method, url, undefinedHook: undefinedHooks.get(`${method} ${url}`) }
-    })
+    const open = listRoutes(fastify).filter(route => judgeRoute(route).protection === 'none')
+      .map(({ method, url, context: { config } }) => {
+        // The router may spell the URL in another way: without a slash at its end, or as two for `/:id?`.
+        return { method, url, undefinedHook: undefinedHooks.get(`${method} ${config.url}`) }
+      })
     const reported = open.filter(({ undefinedHook }) => unprotected !== undefined || undefinedHook !== undefined)
     if (reported.length === 0) return
     const message = describeOpenRoutes(reported)
@@ -60,13 +62,15 @@ export function watchRoutes (
 
   function routes (): RouteProtection[] {
     if (!isReady) throw new Error('betterAuth.routes() works when all routes are known: await app.ready() first')
-    return listRoutes(fastify).map(({ method, url, context }) => {
-      const found = protections.of(hooksOf(context), context.config)
-      const guards = found.flatMap(({ guard }) => guard === undefined ? [] : { ...guard })
-      // The preflight request of a browser has method OPTIONS, and never a credential.
-      const isOpen = isPublic(context.config) || method === 'OPTIONS'
-      return { method, url, protection: judge(found, isOpen), guards }
-    })
+    return listRoutes(fastify).map(judgeRoute)
+  }
+
+  function judgeRoute ({ method, url, context }: Route): RouteProtection {
+    const found = protections.of(hooksOf(context), context.config)
+    const guards = found.flatMap(({ guard }) => guard === undefined ? [] : { ...guard })
+    // The preflight request of a browser has method OPTIONS, and never a credential.
+    const isOpen = isPublic(context.config) || method === 'OPTIONS'
+    return { method, url, protection: judge(found, isOpen), guards }
   }
 
   return routes

@@ -6,6 +6,7 @@ import { CHANNELS } from '../../lib/contract/channels.js'
 import { assertIsNoRequest } from '../../lib/guards/guard.js'
 import betterAuthPlugin, { InvalidOptionError, type Claims, type Guard } from '../../lib/index.js'
 import { bearer, startApi, TRANSPORTS } from '../fixtures/api.js'
+import { createClock, useClock } from '../fixtures/clock.js'
 import { isForbidden } from '../fixtures/expected.js'
 import { startJwks } from '../fixtures/jwks-server.js'
 import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
@@ -151,6 +152,27 @@ t.test('a refusal that was caught by hand', async t => {
   t.strictSame(
     codes, ['FST_BETTER_AUTH_FORBIDDEN', 'FST_BETTER_AUTH_FORBIDDEN'], 'is a refusal the second time as well'
   )
+})
+
+t.test('by hand, for a connection that outlives its token: refused when the token has expired', async t => {
+  const jwks = await startJwks(t, KEY)
+  const clock = createClock()
+  useClock(t, clock)
+  const app = await startApi(t, { authUrl: jwks.origin, clockTolerance: 0 })
+  const guard = app.authorize({ roles: ['admin'] })
+  let message: (() => Promise<void>) | undefined
+  app.get('/socket', { onRequest: [app.authenticate] }, async (request, reply) => {
+    message = () => guard(request, reply)
+    return 'open'
+  })
+  const headers = bearer(signJws(KEY, createClaims(jwks.origin, {
+    role: 'admin', iat: clock.now() / 1000, exp: clock.now() / 1000 + 60
+  })))
+  t.equal((await app.inject({ url: '/socket', headers })).statusCode, 200)
+  clock.advance(59_999)
+  await message!()
+  clock.advance(1)
+  await t.rejects(message!(), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
 })
 
 t.test('what hooks and handlers write into the request moves no guard', async t => {

@@ -88,3 +88,15 @@ t.test('a rootDir that leads out of the project on Windows, or has two lines, is
     t.equal(findProject(root).tests, 'test/')
   }
 })
+
+t.test('a helper that was made to keep init busy does not', async t => {
+  const root = createFiles(t, {
+    'package.json': json(autoload),
+    'plugins/a.js': '',
+    'routes/b.js': '',
+    'test/helper.js': 'fastify-cli/helper '.repeat(50_000)
+  })
+  const start = performance.now()
+  t.equal(findProject(root).helper, undefined)
+  t.ok(performance.now() - start < 5000)
+})

@@ -18,11 +18,16 @@ t.test('a new file never replaces another, and a failure is named', async t => {
 t.test('a file keeps its mode and its links, and its text if it cannot be replaced', async t => {
   const root = createFiles(t, { 'a.js': 'old' })
   const file = join(root, 'a.js')
-  chmodSync(file, 0o640)
+  chmodSync(file, 0o664)
   symlinkSync('a.js', join(root, 'link.js'))
-  writeText(root, 'link.js', 'new', false)
+  const umask = process.umask(0o077)
+  try {
+    writeText(root, 'link.js', 'new', false)
+  } finally {
+    process.umask(umask)
+  }
   t.strictSame(snapshot(root), { 'a.js': 'new' })
-  t.equal(statSync(file).mode & 0o777, 0o640)
+  t.equal(statSync(file).mode & 0o777, 0o664, 'whatever the mode of new files is')
 
   mkdirSync(join(root, 'b'))
   t.throws(() => writeText(root, 'b', 'text', false), { message: 'b cannot be written: EISDIR' })
@@ -55,6 +60,12 @@ t.test('the files of a project are listed up to a number and a depth', async t =
   })
   symlinkSync('.', join(root, 'loop'))
   t.strictSame(listFiles(root), ['.env', '1/2/3/4/5/x', 'outer/x'])
+})
+
+t.test('a name that starts like an option, or has white space that ends it in a diff, is not listed', async t => {
+  const names = ['-e', 'a\nb', 'a\rb', 'a\tb']
+  const root = createFiles(t, Object.fromEntries([...names, 'e-é b'].map(name => [`${name}/x`, ''])))
+  t.strictSame(listFiles(root), ['e-é b/x'])
 })
 
 t.test('readText() returns undefined for a file that does not exist, and names what else went wrong', async t => {

@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { createFiles, runInit, snapshot, type Files } from '../fixtures/init-project.js'
 
@@ -24,6 +26,24 @@ t.test('BETTER_AUTH_URL in .env.example', async t => {
     t.equal(runInit(root, ...args).status, 0)
     t.equal(snapshot(root)['.env.example'], after)
   }
+})
+
+t.test('a file that is not UTF-8 stays as it is: written again, its characters would be lost', async t => {
+  for (const text of [Buffer.from('NAME=caf\xe9\n', 'latin1'), Buffer.from('\uFEFFA=1\n', 'utf16le')]) {
+    const root = createFiles(t, MANIFEST)
+    const file = join(root, '.env.example')
+    writeFileSync(file, text)
+    const { stdout } = runInit(root, 'http://a')
+    t.match(stdout, /^ {2}kept +\.env\.example \(is not UTF-8\)\n/m)
+    t.match(stdout, /^\.env\.example is not UTF-8\. .+:\n\n {2}# .+\n {2}BETTER_AUTH_URL=http:\/\/a\n/m)
+    t.strictSame(readFileSync(file), text)
+  }
+  const manifest = Buffer.from('{ "author": "Ren\xe9" }', 'latin1')
+  const root = createFiles(t, {})
+  writeFileSync(join(root, 'package.json'), manifest)
+  t.match(runInit(root), { status: 1, stdout: '', stderr: 'package.json must be UTF-8\n' })
+  t.strictSame(readFileSync(join(root, 'package.json')), manifest)
+  t.strictSame(Object.keys(snapshot(root)), ['package.json'])
 })
 
 t.test('what TypeScript needs for the commands is a development dependency', async t => {

@@ -34,6 +34,13 @@ t.test('a circle ends, and no path leads out', async t => {
   t.strictSame(readTsConfig(join(above, 'a')), { rootDir: 'y' })
 })
 
+t.test('bases that name each other again and again take no time', async t => {
+  const text = JSON.stringify({ extends: Array.from({ length: 30 }, () => './tsconfig.json') })
+  const start = performance.now()
+  t.strictSame(readTsConfig(createFiles(t, { 'tsconfig.json': text })), {})
+  t.ok(performance.now() - start < 5000)
+})
+
 t.test('one that is long, and lacks the end of its strings and comments, takes no time', async t => {
   const LONG = ['"\\'.repeat(50_000), '/*'.repeat(50_000)]
   const start = performance.now()

@@ -1,5 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
+import { InvalidOptionError } from '../../lib/index.js'
 import { createProtections, hooksOf, isPublic, scopeHooks } from '../../lib/routes/protections.js'
 
 const REQUIRED = { isOptional: false }
@@ -22,6 +23,25 @@ t.test('a bound copy of a hook protects as the hook does, and so does a copy of 
   t.strictSame(calls, [['scope', 1, 2, 3]])
   t.strictSame(of([hook, bound, again], {}), [REQUIRED, REQUIRED, REQUIRED])
   t.notOk(Object.keys(hook).includes('bind'))
+})
+
+t.test('a hook of the application is marked once, and a hook of the plugin stays what it is', async t => {
+  const { describe, mark, of } = createProtections()
+  const optional = describe(() => {}, { isOptional: true })
+  for (const hook of [optional, optional.bind(null)]) {
+    t.equal(mark(hook), hook)
+    t.strictSame(of([hook], { public: true }), [{ isOptional: true }])
+  }
+  const own = mark(() => {})
+  const isOwn = { isOptional: false, isOwn: true }
+  t.strictSame(of([mark(own), own.bind(null)], {}), [isOwn, isOwn])
+})
+
+t.test('only a function can be marked: an array of hooks would count as nothing', async t => {
+  const error = new InvalidOptionError('markAsProtection() needs one hook, a function')
+  for (const hook of [undefined, null, 'authenticate', Symbol('hook'), {}, [() => {}]]) {
+    t.throws(() => createProtections().mark(hook), error)
+  }
 })
 
 t.test('two registrations may describe one hook, and both know its bound copies', async t => {

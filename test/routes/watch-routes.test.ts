@@ -79,6 +79,36 @@ t.test('a misspelt hook: a warning by default, with the route and the reason', a
   }])
 })
 
+t.test('a misspelt hook is found however the router spells the URL', async t => {
+  const log = captureLog()
+  const app = Fastify({
+    logger: log.logger,
+    exposeHeadRoutes: false,
+    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, caseSensitive: false }
+  })
+  t.teardown(() => app.close())
+  await app.register(betterAuthPlugin, { authUrl: issuer.authUrl })
+  const { authentciate } = app as unknown as Record<'authentciate', never>
+  const urls = ['/slash/', '//double', '/Case', '/optional/:id?']
+  for (const url of urls) app.get(url, { onRequest: authentciate }, handler)
+  app.register(async scope => { scope.get('/', { preHandler: authentciate }, handler) }, { prefix: '/prefix' })
+  await app.ready()
+  const names = ['/slash', '/double', '/Case', '/optional', '/optional/:id', '/prefix']
+  const [warning, ...others] = log.lines.filter(({ level }) => level >= 40).map(({ msg }) => msg)
+  for (const name of names) t.match(warning, new RegExp(`GET ${name} \\(its \\w+ is undefined\\)`))
+  t.strictSame(others, [])
+})
+
+t.test('a misspelt hook is found under both URLs of a prefix', async t => {
+  const log = captureLog()
+  const app = await createApi(t, {}, log)
+  app.register(async scope => { scope.get('/', { onRequest: app.authentciate }, handler) }, { prefix: '/p' })
+  await app.ready()
+  t.match(log.lines.map(({ msg }) => msg), [
+    'Open to everyone: GET /p (its onRequest is undefined); GET /p/ (its onRequest is undefined).'
+  ])
+})
+
 t.test('unprotected: each value', async t => {
   async function start (unprotected?: BetterAuthOptions['unprotected']): Promise<string[]> {
     const log = captureLog()

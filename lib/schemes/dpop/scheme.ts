@@ -64,6 +64,13 @@ export function dpopScheme (verifier: Verifier, checkProof: ProofCheck): Scheme 
     return pending === undefined ? verified : pending.then(() => verified)
   }
 
+  /** The proof counts for the whole request, but a connection may outlive the token or its key. */
+  function again ({ token, verified }: Presented, trace: Trace | undefined): VerifiedToken | Promise<VerifiedToken> {
+    return verified instanceof Promise
+      ? verified.then(() => verifier.verify(token, trace))
+      : verifier.verify(token, trace)
+  }
+
   return {
     name: 'dpop',
     verifier,
@@ -74,7 +81,7 @@ export function dpopScheme (verifier: Verifier, checkProof: ProofCheck): Scheme 
         verify (trace) {
           const proof = proofOf(request)
           const known = presented.get(request)
-          if (known?.token === token && known.proof === proof) return known.verified
+          if (known?.token === token && known.proof === proof) return again(known, trace)
           const verified = verify(request, token, proof, trace)
           presented.set(request, { token, proof, verified })
           return verified

@@ -7,6 +7,7 @@ import type { FoundCredential } from '../../../lib/schemes/scheme.js'
 import type { VerifiedToken } from '../../../lib/tokens/verified-token.js'
 import type { Verifier } from '../../../lib/tokens/verifier.js'
 import { captureLog, startApi } from '../../fixtures/api.js'
+import { createClock, useClock } from '../../fixtures/clock.js'
 import { createDpopKey } from '../../fixtures/dpop.js'
 import { rawRequest } from '../../fixtures/raw-request.js'
 import { withReason } from '../../fixtures/refusals.js'
@@ -125,6 +126,27 @@ t.test('a request that a hook changes is verified again', async t => {
     t.throws(() => scheme.find(request), withReason('authorization_malformed'), 'two tokens')
     Object.assign(request.headers, { authorization: ['DPoP a'] })
     t.equal(scheme.find(request), undefined, 'a list is no header of this scheme')
+  }
+})
+
+t.test('by hand, for a connection that outlives its token: refused when the token has expired', async t => {
+  for (const replayStore of [undefined, createStore()]) {
+    const clock = createClock(Date.now())
+    useClock(t, clock)
+    const options = { authUrl: issuer.authUrl, resource: RESOURCE, dpop: { replayStore }, clockTolerance: 0 }
+    const app = await startApi(t, options)
+    const guard = app.authorize({ delegated: ['read'] })
+    let message: (() => Promise<void>) | undefined
+    app.get('/', { onRequest: [guard] }, async (request, reply) => {
+      message = () => guard(request, reply)
+      return 'open'
+    })
+    const token = issuer.accessToken({ ...GRANT, expiresIn: 60, claims: { cnf: { jkt: KEY.thumbprint } } })
+    const headers = { authorization: `DPoP ${token}`, dpop: prove(token), host: 'api.example.com' }
+    t.equal((await app.inject({ url: '/', headers })).statusCode, 200)
+    await message!()
+    clock.advance(61_000)
+    await t.rejects(message!(), { code: 'FST_BETTER_AUTH_TOKEN_EXPIRED' })
   }
 })
 

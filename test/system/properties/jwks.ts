@@ -15,14 +15,17 @@ const anyEntry = fc.oneof(
     weight: 5,
     arbitrary: fc.record({
       key: fc.constantFrom(...TRUSTED, ...OTHERS),
+      purpose: fc.constantFrom<object>(
+        {}, {}, {}, { use: 'sig' }, { use: 'enc' }, { key_ops: ['verify'] }, { key_ops: ['sign'] }
+      ),
       removed: fc.array(fc.constantFrom('alg', 'kid', 'kty', 'crv', 'x', 'y', 'n', 'e'), { maxLength: 1 }),
       replaced: fc.dictionary(
         fc.constantFrom('alg', 'kid', 'kty', 'crv', 'x', 'y', 'n', 'e', 'use', 'key_ops', 'd', 'ext'),
         fc.oneof(fc.constantFrom<unknown>(...VALUES), fc.jsonValue()),
         { maxKeys: 2 }
       )
-    }).map(({ key, removed, replaced }) => {
-      const entry: Record<string, unknown> = { ...key.jwk, ...replaced }
+    }).map(({ key, purpose, removed, replaced }) => {
+      const entry: Record<string, unknown> = { ...key.jwk, ...purpose, ...replaced }
       for (const name of removed) delete entry[name]
       return entry
     })

@@ -1,4 +1,4 @@
-import { compactVerify, importJWK, jwtVerify, type JWK } from 'jose'
+import { compactVerify, decodeJwt, importJWK, jwtVerify, type JWK } from 'jose'
 
 export const ALGORITHMS = ['EdDSA', 'Ed25519', 'ES256', 'ES384', 'ES512', 'RS256', 'PS256']
 
@@ -11,7 +11,9 @@ export async function isAcceptedByJose (token: string, keys: readonly unknown[],
     try {
       // `ext` is WebCrypto's, and says nothing of trust.
       const { ext: _, ...jwk } = key as JWK
-      const { kid, alg } = jwk
+      const { kid, alg, use = 'sig', key_ops: operations = ['verify'] } = jwk
+      // `importJWK()` ignores `use`.
+      if (use !== 'sig' || !operations.includes('verify')) continue
       const publicKey = await importJWK(jwk, alg ?? headerOf(token).alg as string)
       const { payload, protectedHeader } = await jwtVerify(token, publicKey, {
         issuer, audience: issuer, algorithms: ALGORITHMS, clockTolerance: 6, requiredClaims: ['exp']
@@ -25,14 +27,22 @@ export async function isAcceptedByJose (token: string, keys: readonly unknown[],
   return false
 }
 
-/** What jose says of a session cookie that the shared secret signs. */
-export async function isSignedBySecret (value: string, secret: string): Promise<boolean> {
+/** The user of a token that jose accepts: `sub`, else `id`; `null` for one who is banned for ever. */
+export function userOf (token: string): unknown {
+  const { sub, id, banned, banExpires } = decodeJwt(token)
+  const isBanned = (banned === true || banned === 1) && (banExpires === undefined || banExpires === null)
+  return isBanned ? null : sub ?? id
+}
+
+/** Whose session cookie it is, if the shared secret signs it, and the session has not ended; else `null`. */
+export async function cookieUserOf (value: string, secret: string): Promise<string | null> {
   try {
     await compactVerify(value, Buffer.from(secret), { algorithms: ['HS256'] })
     const { payload } = await jwtVerify(value, Buffer.from(secret), { requiredClaims: ['exp'], clockTolerance: 6 })
-    return typeof payload.user === 'object' && typeof payload.session === 'object'
+    const { user, session } = payload as { user: { id: string }, session: { userId: string, expiresAt: string } }
+    return user.id === session.userId && Date.parse(session.expiresAt) > Date.now() ? user.id : null
   } catch {
-    return false
+    return null
   }
 }
 

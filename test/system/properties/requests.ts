@@ -27,7 +27,11 @@ const COOKIE = 'better-auth.session_data'
 const anyContent = (secret: string): fc.Arbitrary<string> => fc.record({
   user: fc.dictionary(fc.constantFrom('id', 'email', 'name', 'role', 'banned', 'image', '__proto__'), fc.jsonValue(),
     { maxKeys: 2 }),
-  session: fc.dictionary(fc.constantFrom('userId', 'token', 'expiresAt', 'id'), fc.jsonValue(), { maxKeys: 1 }),
+  session: fc.oneof(
+    { weight: 4, arbitrary: fc.constant({}) },
+    fc.dictionary(fc.constantFrom('userId', 'token', 'expiresAt', 'id'), fc.jsonValue(), { maxKeys: 1 }),
+    fc.constantFrom({ userId: 'another' }, { expiresAt: '2020-01-01T00:00:00.000Z' })
+  ),
   top: fc.dictionary(fc.constantFrom('user', 'session', 'exp', 'version', 'iat'), fc.jsonValue(), { maxKeys: 1 }),
   key: fc.oneof({ weight: 3, arbitrary: fc.constant(secret) }, fc.constant(secret + 'x'))
 }).map(({ user, session, top, key }) => signHmac(key, { ...createContent(user, session), ...top }))

@@ -5,6 +5,12 @@ import type { Test } from 'tap'
 const { PROPERTY_SEED, PROPERTY_RUNS } = process.env
 
 /**
+ * In milliseconds: a busy machine tries fewer inputs, and a failure is reported even if it could be made smaller for
+ * hours.
+ */
+const TIME_LIMIT = 40_000
+
+/**
  * Checks a property. A failure shows the smallest input that was found, and its seed.
  *
  * @param runs - how many inputs, unless `PROPERTY_RUNS` says so.
@@ -18,7 +24,8 @@ export async function holds<T> (
   if (PROPERTY_RUNS !== undefined) t.setTimeout(0)
   t.comment(`PROPERTY_SEED=${seed} PROPERTY_RUNS=${numRuns}`)
   const tried = examples.map(example => [example] as [T])
-  const details = await fc.check(fc.asyncProperty(inputs, property), { seed, numRuns, examples: tried })
+  const limit = PROPERTY_RUNS === undefined ? { interruptAfterTimeLimit: TIME_LIMIT } : {}
+  const details = await fc.check(fc.asyncProperty(inputs, property), { seed, numRuns, examples: tried, ...limit })
   const error = details.errorInstance
   if (details.failed) t.fail(`${String(error)}: ${fc.stringify(details.counterexample)}`)
   t.ok(details.numRuns >= Math.min(runs, 10) || details.failed, `${details.numRuns} runs`)

@@ -19,18 +19,26 @@ const anyName = fc.oneof(
   fc.string({ maxLength: 12 })
 )
 
-/** Seconds relative to now: far from every limit, because the clock runs during the test. */
-const anyTime = fc.tuple(fc.integer({ min: 30, max: 4000 }), fc.constantFrom(1, -1, 100, -100, 1.5, -1.5))
-  .map(([seconds, factor]) => seconds * factor)
+/** Seconds relative to now: not too near to a limit, because the clock runs during the test. */
+const anyTime = fc.oneof(
+  fc.constantFrom(30, -30),
+  fc.tuple(fc.integer({ min: 30, max: 4000 }), fc.constantFrom(1, -1, 100, -100, 1.5, -1.5))
+    .map(([seconds, factor]) => seconds * factor)
+)
 
 const anyClaims = (issuer: string): fc.Arbitrary<Record<string, unknown>> => fc.record({
-  times: fc.dictionary(fc.constantFrom('exp', 'nbf', 'iat'), anyTime, { maxKeys: 2 }),
+  times: fc.oneof(
+    fc.dictionary(fc.constantFrom('exp', 'nbf', 'iat'), anyTime, { maxKeys: 2 }),
+    fc.constantFrom<Record<string, number>>({}, { exp: -30 }, { nbf: 30 }, { iat: 30 })
+  ),
   others: fc.array(fc.tuple(anyName, anyJson), { maxLength: 3 }),
   removed: fc.array(fc.constantFrom('sub', 'id', 'iss', 'aud', 'exp', 'iat', 'email'), { maxLength: 2 }),
+  // Rare by chance, and each of them changes who comes in.
+  telling: fc.constantFrom({}, {}, {}, { banned: true }, { banned: 1 }, { id: 'another' }, { sub: 'another' }),
   audience: fc.option(fc.constantFrom<unknown>([issuer], [issuer, 'x'], ['x'], issuer + '/', issuer.toUpperCase()))
-}).map(({ times, others, removed, audience }) => {
+}).map(({ times, others, removed, audience, telling }) => {
   const now = Math.floor(Date.now() / 1000)
-  const claims = createClaims(issuer)
+  const claims: Record<string, unknown> = createClaims(issuer, telling)
   for (const name in times) claims[name] = now + times[name]!
   if (audience !== null) claims.aud = audience
   for (const [name, value] of others) {
@@ -92,6 +100,28 @@ export const anyToken = (issuer: string): fc.Arbitrary<string> => fc.oneof(
   fc.string({ maxLength: 60 }),
   fc.array(fc.string({ maxLength: 20 }).map(text => encode(text)), { maxLength: 5 }).map(parts => parts.join('.'))
 )
+
+/**
+ * A valid token, and one with parts of it that another key has signed: whoever has seen the first may send the second
+ * after it.
+ */
+export const splicedTokens = (issuer: string): fc.Arbitrary<{ genuine: string, spliced: string }> => fc.record({
+  key: fc.integer({ min: 0, max: TRUSTED.length - 1 }),
+  header: fc.boolean(),
+  payload: fc.boolean(),
+  signature: fc.constantFrom<(genuine: string, forged: string) => string>(
+    genuine => genuine,
+  (_genuine, forged) => forged,
+  (genuine, forged) => genuine.slice(0, 32) + forged.slice(32),
+  (genuine, forged) => forged.slice(0, -32) + genuine.slice(-32)
+  )
+}).map(({ key, header, payload, signature }) => {
+  const genuine = sign(TRUSTED[key]!, createClaims(issuer), {})
+  const forged = sign(IMPOSTORS[key]!, createClaims(issuer, { sub: 'u_admin', id: 'u_admin' }), { typ: 'JWT' })
+  const [mine, theirs] = [genuine.split('.'), forged.split('.')]
+  const parts = [header ? mine[0] : theirs[0], payload ? mine[1] : theirs[1], signature(mine[2]!, theirs[2]!)]
+  return { genuine, spliced: parts.join('.') }
+})
 
 function sign (key: SigningKey, claims: object, header: object): string {
   const input = `${encode({ alg: key.alg, kid: key.kid, ...header })}.${encode(claims)}`
