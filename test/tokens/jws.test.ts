@@ -272,7 +272,8 @@ t.test('kinds of token', async t => {
   for (const [typ, as] of accepted) t.equal(parseJws(withHeader({ typ }), ALL).typ, as, String(typ))
   const refused = [
     'better-auth.session-cache+jwt', 'logout+jwt', 'id+jwt', 'dpop+jwt', 'JOSE', 'JWE', '', ' JWT', 'JWT ',
-    'application/', 'application/application/jwt', 'text/jwt', 'at+jwt; x=1', null, 1, true, [], ['JWT'], {}
+    'application/', 'application/application/jwt', 'atapplication/+jwt',
+    'text/jwt', 'at+jwt; x=1', null, 1, true, [], ['JWT'], {}
   ]
   for (const typ of refused) t.equal(await reason(withHeader({ typ })), 'typ_not_allowed', JSON.stringify(typ))
 })
