@@ -290,7 +290,7 @@ t.test('a session that ends while its cookie is remembered', async t => {
 
   t.test('names the active organization', async t => {
     const { verifier, clock } = await setUp()
-    const { session, ...claims } = content(clock, 60_000)
+    const { session, ...claims } = content(clock, 60_000) as Fields
     for (const [activeOrganizationId, organization] of [['org_1', { id: 'org_1' }], [null, undefined]]) {
       const cookie = signJws(KEY, { ...claims, session: { ...session as Fields, activeOrganizationId } }, { typ: TYP })
       t.strictSame((await verifier.verify(cookie)).authorization.organization, organization)
