@@ -51,6 +51,10 @@ t.test('it loads the instance as the project exports it', async t => {
     [
       { ...VERBATIM, 'auth.ts': 'export = betterAuth({})' },
       "{ auth: (require('../auth') as typeof import('../auth')) }"
+    ],
+    [
+      { ...VERBATIM, 'auth.ts': AUTH },
+      "const { betterAuthPlugin } = require('better-auth-fastify') as typeof import('better-auth-fastify')\n"
     ]
   ]
   for (const [files, expression] of CASES) t.match(plugin(t, files), expression)
