@@ -11,120 +11,6 @@ import { RESOURCE, startOAuthServer } from '../fixtures/oauth-server.js'
 const WELL_KNOWN = '/.well-known/oauth-authorization-server'
 const OPENID = '/.well-known/openid-configuration'
 
-for (const version of OAUTH_VERSIONS) {
-  t.test(`Better Auth ${version}`, async t => {
-    t.test('the metadata of its provider, and its /token', async t => {
-      const server = await startOAuthServer(t, { version })
-      const { report, text, status } = await runDoctor(server.origin, undefined, '--resource', RESOURCE)
-      t.equal(status, 0)
-      t.strictSame(report.findings, [])
-      t.match(report, {
-        resource: { url: RESOURCE, issuer: server.baseURL },
-        provider: {
-          url: `${server.origin}${WELL_KNOWN}/api/auth`,
-          issuer: server.baseURL,
-          expectedIssuer: server.baseURL,
-          tokenUrl: `${server.origin}/api/auth/token`,
-          tokenResponse: 'HTTP 401',
-          tokenIsDisabled: false
-        }
-      })
-      t.strictSame(report.provider!.tried.map(({ url, found }) => [url.slice(server.origin.length), found]), [
-        [`${WELL_KNOWN}/api/auth`, true], [`/api/auth${WELL_KNOWN}`, true], [`/api/auth${OPENID}`, true],
-        [WELL_KNOWN, false], [OPENID, false]
-      ])
-      t.match(text, `OAuth        iss ${server.baseURL}, aud ${RESOURCE} (resource)\n`)
-      t.match(text, `Provider     issuer ${server.baseURL}, metadata at\n`)
-      t.strictSame((await runDoctor(server.origin)).report.findings, [], 'and nothing to do without the option')
-      for (const [path, count] of server.hits) t.ok(count <= 4, `${path}: one request a run`)
-    })
-
-    t.test('a /token that is disabled', async t => {
-      const { origin, baseURL } = await startOAuthServer(t, { version, disableToken: true })
-      const { report, text, status } = await runDoctor(origin)
-      t.equal(status, 0, 'a warning')
-      t.match(report, { provider: { issuer: baseURL, tokenResponse: 'HTTP 404', tokenIsDisabled: true } })
-      t.match(text, 'HTTP 404: it is disabled')
-      t.match(report.findings, [{
-        level: 'warning', about: 'auth server', text: /\/api\/auth\/token is disabled \(HTTP 404\)/, fix: /--resource/
-      }])
-      t.equal(report.findings.length, 1)
-      t.strictSame((await runDoctor(origin, undefined, '--resource', RESOURCE)).report.findings, [])
-      const { report: opaque } = await runDoctor(origin, 'abcdefghijklmnopABCDEFGHIJKLMNOP')
-      t.match(opaque.findings.at(-1), { about: 'token', fix: /^the OAuth client: .*\(GET \S+ is disabled\)$/ })
-    })
-
-    t.test('an issuer that is https in the metadata alone', async t => {
-      const server = await startOAuthServer(t, { version, baseOrigin: 'http://auth.internal' })
-      const { access_token: token } = await server.delegate(await server.signUp(), await server.registerClient(), {
-        scopes: ['orders:read'], resource: RESOURCE
-      })
-      const flags = ['--public-url', 'http://auth.internal', '--resource', RESOURCE]
-      const { report, status } = await runDoctor(server.origin, token, ...flags)
-      t.equal(status, 0, 'the token is as the plugin expects it')
-      t.match(report, {
-        provider: { issuer: 'https://auth.internal/api/auth', expectedIssuer: 'http://auth.internal/api/auth' },
-        token: { verdict: { accepted: true } },
-        findings: [{
-          level: 'warning',
-          text: /says issuer "https:.*expects iss "http:/,
-          fix: /nothing here, if .*publicUrl: 'https:\/\/auth\.internal'/
-        }]
-      })
-      const believing = [...flags, '--resource-issuer', 'https://auth.internal/api/auth']
-      const { report: refused } = await runDoctor(server.origin, token, ...believing)
-      t.match(refused, {
-        token: { verdict: { reason: 'issuer_mismatch' } },
-        findings: [{ about: 'token', fix: /^leave resource\.issuer out: tokens keep http/ }]
-      })
-    })
-
-    t.test('an issuer of its own', async t => {
-      const issuer = 'https://issuer.example.com'
-      const server = await startOAuthServer(t, { version, jwt: { jwt: { issuer } } })
-      const { report } = await runDoctor(server.origin, undefined, '--resource', RESOURCE)
-      t.match(report, {
-        provider: { url: `${server.origin}${WELL_KNOWN}`, issuer, expectedIssuer: server.baseURL },
-        findings: [{ level: 'warning', fix: /^resource: \{ url, issuer: 'https:\/\/issuer\.example\.com' \}/ }]
-      })
-      const set = await runDoctor(server.origin, undefined, '--resource', RESOURCE, '--resource-issuer', issuer)
-      t.strictSame(set.report.findings, [])
-      t.equal(set.report.resource!.issuer, issuer)
-    })
-  })
-}
-
-t.test('an issuer that is not a URL', async t => {
-  const server = await startAuthServer()
-  t.teardown(() => server.close())
-  const { report } = await runDoctor(server.origin, undefined, '--resource', RESOURCE, '--resource-issuer', 'my issuer')
-  t.match(report.provider, { expectedIssuer: 'my issuer', tried: { length: 5 } })
-})
-
-t.test('a path of an issuer of its own', async t => {
-  const issuer = 'http://localhost/oauth'
-  const { origin } = await startOAuthServer(t, { jwt: { jwt: { issuer } } })
-  const { report } = await runDoctor(origin, undefined, '--resource', RESOURCE, '--resource-issuer', issuer)
-  t.match(report, { provider: { url: `${origin}${WELL_KNOWN}/oauth`, issuer }, findings: { length: 0 } })
-})
-
-t.test('a server without a provider', async t => {
-  for (const basePath of ['/api/auth', '/auth', '/']) {
-    const server = await startAuthServer({ basePath })
-    t.teardown(() => server.close())
-    const authUrl = basePath === '/auth' ? `${server.origin}/auth` : server.origin
-    const { report, text } = await runDoctor(authUrl)
-    t.match(report, {
-      provider: { url: null, issuer: null, tokenResponse: 'HTTP 401', tokenIsDisabled: false }, findings: { length: 0 }
-    }, basePath)
-    t.equal(report.provider!.tokenUrl, `${server.origin}${basePath === '/' ? '' : basePath}/token`)
-    t.match(text, 'Provider     none found: HTTP 404\n')
-    const { report: resource, status } = await runDoctor(authUrl, undefined, '--resource', RESOURCE)
-    t.equal(status, 0)
-    t.match(resource.findings, [{ level: 'warning', text: /resource is set.*: HTTP 404$/, fix: /oauthProvider\(\)/ }])
-  }
-})
-
 t.test('without a JWKS, nothing more is asked', async t => {
   const server = await startServer(t)
   const asked: unknown[] = []
@@ -222,3 +108,117 @@ t.test('which option makes the plugin expect another issuer', async t => {
     t.notOk(isRewritten(issuer.replace(/^http:/, 'https:'), issuer), issuer)
   }
 })
+
+t.test('a server without a provider', async t => {
+  for (const basePath of ['/api/auth', '/auth', '/']) {
+    const server = await startAuthServer({ basePath })
+    t.teardown(() => server.close())
+    const authUrl = basePath === '/auth' ? `${server.origin}/auth` : server.origin
+    const { report, text } = await runDoctor(authUrl)
+    t.match(report, {
+      provider: { url: null, issuer: null, tokenResponse: 'HTTP 401', tokenIsDisabled: false }, findings: { length: 0 }
+    }, basePath)
+    t.equal(report.provider!.tokenUrl, `${server.origin}${basePath === '/' ? '' : basePath}/token`)
+    t.match(text, 'Provider     none found: HTTP 404\n')
+    const { report: resource, status } = await runDoctor(authUrl, undefined, '--resource', RESOURCE)
+    t.equal(status, 0)
+    t.match(resource.findings, [{ level: 'warning', text: /resource is set.*: HTTP 404$/, fix: /oauthProvider\(\)/ }])
+  }
+})
+
+t.test('an issuer that is not a URL', async t => {
+  const server = await startAuthServer()
+  t.teardown(() => server.close())
+  const { report } = await runDoctor(server.origin, undefined, '--resource', RESOURCE, '--resource-issuer', 'my issuer')
+  t.match(report.provider, { expectedIssuer: 'my issuer', tried: { length: 5 } })
+})
+
+t.test('a path of an issuer of its own', async t => {
+  const issuer = 'http://localhost/oauth'
+  const { origin } = await startOAuthServer(t, { jwt: { jwt: { issuer } } })
+  const { report } = await runDoctor(origin, undefined, '--resource', RESOURCE, '--resource-issuer', issuer)
+  t.match(report, { provider: { url: `${origin}${WELL_KNOWN}/oauth`, issuer }, findings: { length: 0 } })
+})
+
+for (const version of OAUTH_VERSIONS) {
+  t.test(`Better Auth ${version}`, async t => {
+    t.test('the metadata of its provider, and its /token', async t => {
+      const server = await startOAuthServer(t, { version })
+      const { report, text, status } = await runDoctor(server.origin, undefined, '--resource', RESOURCE)
+      t.equal(status, 0)
+      t.strictSame(report.findings, [])
+      t.match(report, {
+        resource: { url: RESOURCE, issuer: server.baseURL },
+        provider: {
+          url: `${server.origin}${WELL_KNOWN}/api/auth`,
+          issuer: server.baseURL,
+          expectedIssuer: server.baseURL,
+          tokenUrl: `${server.origin}/api/auth/token`,
+          tokenResponse: 'HTTP 401',
+          tokenIsDisabled: false
+        }
+      })
+      t.strictSame(report.provider!.tried.map(({ url, found }) => [url.slice(server.origin.length), found]), [
+        [`${WELL_KNOWN}/api/auth`, true], [`/api/auth${WELL_KNOWN}`, true], [`/api/auth${OPENID}`, true],
+        [WELL_KNOWN, false], [OPENID, false]
+      ])
+      t.match(text, `OAuth        iss ${server.baseURL}, aud ${RESOURCE} (resource)\n`)
+      t.match(text, `Provider     issuer ${server.baseURL}, metadata at\n`)
+      t.strictSame((await runDoctor(server.origin)).report.findings, [], 'and nothing to do without the option')
+      for (const [path, count] of server.hits) t.ok(count <= 4, `${path}: one request a run`)
+    })
+
+    t.test('a /token that is disabled', async t => {
+      const { origin, baseURL } = await startOAuthServer(t, { version, disableToken: true })
+      const { report, text, status } = await runDoctor(origin)
+      t.equal(status, 0, 'a warning')
+      t.match(report, { provider: { issuer: baseURL, tokenResponse: 'HTTP 404', tokenIsDisabled: true } })
+      t.match(text, 'HTTP 404: it is disabled')
+      t.match(report.findings, [{
+        level: 'warning', about: 'auth server', text: /\/api\/auth\/token is disabled \(HTTP 404\)/, fix: /--resource/
+      }])
+      t.equal(report.findings.length, 1)
+      t.strictSame((await runDoctor(origin, undefined, '--resource', RESOURCE)).report.findings, [])
+      const { report: opaque } = await runDoctor(origin, 'abcdefghijklmnopABCDEFGHIJKLMNOP')
+      t.match(opaque.findings.at(-1), { about: 'token', fix: /^the OAuth client: .*\(GET \S+ is disabled\)$/ })
+    })
+
+    t.test('an issuer that is https in the metadata alone', async t => {
+      const server = await startOAuthServer(t, { version, baseOrigin: 'http://auth.internal' })
+      const { access_token: token } = await server.delegate(await server.signUp(), await server.registerClient(), {
+        scopes: ['orders:read'], resource: RESOURCE
+      })
+      const flags = ['--public-url', 'http://auth.internal', '--resource', RESOURCE]
+      const { report, status } = await runDoctor(server.origin, token, ...flags)
+      t.equal(status, 0, 'the token is as the plugin expects it')
+      t.match(report, {
+        provider: { issuer: 'https://auth.internal/api/auth', expectedIssuer: 'http://auth.internal/api/auth' },
+        token: { verdict: { accepted: true } },
+        findings: [{
+          level: 'warning',
+          text: /says issuer "https:.*expects iss "http:/,
+          fix: /nothing here, if .*publicUrl: 'https:\/\/auth\.internal'/
+        }]
+      })
+      const believing = [...flags, '--resource-issuer', 'https://auth.internal/api/auth']
+      const { report: refused } = await runDoctor(server.origin, token, ...believing)
+      t.match(refused, {
+        token: { verdict: { reason: 'issuer_mismatch' } },
+        findings: [{ about: 'token', fix: /^leave resource\.issuer out: tokens keep http/ }]
+      })
+    })
+
+    t.test('an issuer of its own', async t => {
+      const issuer = 'https://issuer.example.com'
+      const server = await startOAuthServer(t, { version, jwt: { jwt: { issuer } } })
+      const { report } = await runDoctor(server.origin, undefined, '--resource', RESOURCE)
+      t.match(report, {
+        provider: { url: `${server.origin}${WELL_KNOWN}`, issuer, expectedIssuer: server.baseURL },
+        findings: [{ level: 'warning', fix: /^resource: \{ url, issuer: 'https:\/\/issuer\.example\.com' \}/ }]
+      })
+      const set = await runDoctor(server.origin, undefined, '--resource', RESOURCE, '--resource-issuer', issuer)
+      t.strictSame(set.report.findings, [])
+      t.equal(set.report.resource!.issuer, issuer)
+    })
+  })
+}

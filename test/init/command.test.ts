@@ -29,6 +29,7 @@ t.test('a mistake is one line, a hint and exit status 1, and nothing is written'
     [['--dry-run=yes'], "Option '--dry-run' does not take an argument"],
     [['http://a.example', 'b'], 'Too many arguments: init takes one URL'],
     [['localhost:3000'], 'authUrl must start with http:// or https://'],
+    [['//http://a.example/?q'], /^authUrl must start with http:\/\/ or https:\/\/$/],
     [['http://a.example/?q'], /^Option "authUrl" must be an absolute http.* got 'http:\/\/a\.example\/\?q'$/],
     [['https://user:hunter2@a.example'], /^Option "authUrl" must be .* got 'https:\/\/\*\*\*@a\.example'$/],
     [['https://a.example/api/auth/jwks'], /^Option "authUrl" must be the URL of the auth server, not of its JWKS/],

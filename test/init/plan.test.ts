@@ -8,7 +8,7 @@ t.test('BETTER_AUTH_URL in .env.example', async t => {
   const CASES: Array<[before: string | undefined, args: string[], after: string]> = [
     [undefined, [], `${comment}\nBETTER_AUTH_URL=http://localhost:3000\n`],
     ['', [], `${comment}\nBETTER_AUTH_URL=http://localhost:3000\n`],
-    ['A=1\n', ['http://a/'], `A=1\n${comment}\nBETTER_AUTH_URL=http://a\n`],
+    ['A=1\n', ['http://a//'], `A=1\n${comment}\nBETTER_AUTH_URL=http://a\n`],
     ['A=1', ['http://a'], `A=1\n${comment}\nBETTER_AUTH_URL=http://a\n`],
     ['A=1\r\n', ['http://[::1]:3000'], `A=1\r\n${comment}\r\nBETTER_AUTH_URL=http://[::1]:3000\r\n`],
     ['# BETTER_AUTH_URL=x\n', ['http://a'], `# BETTER_AUTH_URL=x\n${comment}\nBETTER_AUTH_URL=http://a\n`],
