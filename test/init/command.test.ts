@@ -65,6 +65,7 @@ t.test('a folder that is no project', async t => {
       { 'package.json': '{ "dependencies": { "fastify": "^4.29.1" } }' },
       /^package\.json has fastify \^4\.29\.1, and this plugin needs Fastify 5 \(\^5\.8\.4\)\n/
     ],
+    [{ 'package.json': '{ "dependencies": { "fastify": "50" } }' }, /^package\.json has fastify 50, and/],
     [{ 'package.json': '{ "dependencies": { "fastify": "4\\nTry: x" } }' }, /^package\.json has fastify 4 Try: x, and/]
   ]
   for (const [files, message] of cases) {
@@ -178,11 +179,13 @@ t.test('a file that is there is kept, and what it lacks is printed', async t => 
 })
 
 t.test('with another file in the place of the plugin, no route is written that would need it', async t => {
-  const root = createFiles(t, { ...PROJECT, 'plugins/auth.js': 'export default async () => {}\n' })
+  const mine = { 'plugins/auth.js': 'export default async () => {}\n', 'test/me.test.js': '' }
+  const root = createFiles(t, { ...PROJECT, ...mine })
   const { stdout } = runInit(root)
   t.match(stdout, '  skipped    routes/me.js (needs the plugin, which plugins/auth.js does not register)\n')
   t.match(stdout, /^routes\/me\.js needs the plugin, which .* register\. init would .*\n\n {2}export default/m)
-  t.strictSame(Object.keys(snapshot(root)), ['.env.example', 'app.js', 'package.json', 'plugins/auth.js'])
+  t.match(stdout, '  kept       test/me.test.js (already exists)\n')
+  t.strictSame(Object.keys(snapshot(root)), ['.env.example', 'app.js', 'package.json', ...Object.keys(mine)])
 })
 
 t.test('nothing is written through a symbolic link that leads out of the project', async t => {

@@ -13,7 +13,7 @@ t.test('BETTER_AUTH_URL in .env.example', async t => {
     ['A=1\r\n', ['http://[::1]:3000'], `A=1\r\n${comment}\r\nBETTER_AUTH_URL=http://[::1]:3000\r\n`],
     ['# BETTER_AUTH_URL=x\n', ['http://a'], `# BETTER_AUTH_URL=x\n${comment}\nBETTER_AUTH_URL=http://a\n`],
     ['MY_BETTER_AUTH_URL=x\n', ['http://a'], `MY_BETTER_AUTH_URL=x\n${comment}\nBETTER_AUTH_URL=http://a\n`],
-    ['export BETTER_AUTH_URL = x\n', [], 'export BETTER_AUTH_URL = x\n'],
+    ['export  BETTER_AUTH_URL = x\n', [], 'export  BETTER_AUTH_URL = x\n'],
     ['BETTER_AUTH_URL=http://a\n', ['http://b'], 'BETTER_AUTH_URL=http://a\n'],
     [undefined, ['http://a/$(id)'], `${comment}\nBETTER_AUTH_URL='http://a/$(id)'\n`],
     [undefined, ["http://a/it's"], `${comment}\nBETTER_AUTH_URL='http://a/it%27s'\n`],
@@ -24,6 +24,11 @@ t.test('BETTER_AUTH_URL in .env.example', async t => {
     t.equal(runInit(root, ...args).status, 0)
     t.equal(snapshot(root)['.env.example'], after)
   }
+})
+
+t.test('the same BETTER_AUTH_URL is no other', async t => {
+  const root = createFiles(t, { ...MANIFEST, '.env.example': '  BETTER_AUTH_URL=http://a  \n' })
+  t.match(runInit(root, 'http://a').stdout, '  unchanged  .env.example (has BETTER_AUTH_URL)\n')
 })
 
 t.test('what TypeScript needs for the commands is a development dependency', async t => {
@@ -45,6 +50,7 @@ t.test('what TypeScript needs for the commands is a development dependency', asy
     const found = JSON.parse(snapshot(root)['package.json']!) as Record<string, Record<string, string>>
     const names = Object.keys(found.devDependencies!).filter(name => !Object.hasOwn(devDependencies, name))
     t.strictSame(names.sort(), added)
+    t.match(found.devDependencies, devDependencies, 'the others keep their range')
     t.strictSame(Object.keys(found.dependencies!), ['better-auth-fastify', 'fastify', 'fastify-plugin'])
   }
 })
