@@ -46,6 +46,7 @@ t.test('it loads the instance as the project exports it', async t => {
   const CASES: Array<[files: Files, expression: string]> = [
     [{ ...MODULE, 'auth.js': 'export default betterAuth({})' }, "(await import('../auth.js')).default }"],
     [{ ...MODULE, 'auth.cjs': 'module.exports = betterAuth({})' }, "(await import('../auth.cjs')).default }"],
+    [{ ...MODULE, 'app.js': "import f from 'fastify'\nf()", 'auth.ts': AUTH }, "(await import('../auth.ts')).auth }"],
     [{ 'auth.js': 'exports.auth = betterAuth({})' }, "{ auth: require('../auth.js').auth }"],
     [{ ...TYPESCRIPT, 'auth.ts': AUTH }, "{ auth: (require('../auth') as typeof import('../auth')).auth }"],
     [

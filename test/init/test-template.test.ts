@@ -50,6 +50,7 @@ t.test('each runner has its own words, in every language', async t => {
       for (const code of [test, plugin, route, server!]) t.strictSame(syntaxErrors(code), [])
     }
     t.equal(typescript.test.includes('Array<'), runner === 'jest')
+    t.match(commonJs.plugin, /^'use strict'\n/)
   }
 })
 
@@ -80,6 +81,7 @@ t.test('imports between files', async t => {
     [{}, { 'app.mts': "import Fastify from 'fastify'\nFastify()" }, '../plugins/auth.mjs'],
     [{}, { 'app.cts': "import Fastify from 'fastify'\nFastify()" }, '../plugins/auth'],
     [{}, { "it's/app.mjs": "import Fastify from 'fastify'\nFastify()" }, "../it\\'s/plugins/auth.mjs"],
+    [{}, { 'x.tsd/app.mts': "import Fastify from 'fastify'\nFastify()" }, '../x.tsd/plugins/auth.mjs'],
     [{ type: 'module' }, {}, '../plugins/auth.js']
   ]
   for (const [manifest, files, path] of CASES) {
