@@ -59,6 +59,8 @@ t.test('which file is the app', async t => {
     [all, { main: 'lib/app.js', scripts: { start: 'node --watch "web/server.mjs"' } }, 'web/server.mjs'],
     [all, { main: '../a.js', scripts: { dev: 'x src/deep/other.js' } }, 'src/deep/other.js'],
     [all, { main: 'missing.js' }, 'index.js'],
+    [all, { main: 5, scripts: { start: 5, dev: null } }, 'index.js'],
+    [{ ...all, 'a\uFEFFb.js': APP }, { main: 'a\uFEFFb.js' }, 'a\uFEFFb.js'],
     [{ 'src/deep/other.js': APP, 'src/main.js': APP }, {}, 'src/main.js'],
     [{ 'test/app.js': APP, 'app.test.js': APP, 'types.d.ts': APP, 'app.txt': APP, '.x/app.js': APP }, {}, undefined],
     [{ 'app.spec.mts': APP, 'app.test.helper.js': APP, 'app.json': APP, '__tests__/app.js': APP }, {}, undefined],

@@ -56,7 +56,7 @@ t.test('the files of a project are listed up to a number and a depth', async t =
   symlinkSync('.', join(root, 'loop'))
   t.strictSame(listFiles(root), ['.env', '1/2/3/4/5/x'])
   const skipped = ['.cache', 'node_modules', 'dist', 'build', 'out', 'coverage']
-  const others = ['a.cache', 'builds', 'coverages', 'dists', 'my-dist', 'node_modules2', 'outer']
+  const others = ['a.cache', 'builds', 'coverages', 'dists', 'my-dist', 'node_modules2', 'outer.x', 'outer']
   const folders = createFiles(t, Object.fromEntries([...skipped, ...others].map(folder => [`${folder}/x`, ''])))
   t.strictSame(listFiles(folders), others.map(folder => `${folder}/x`))
 })
