@@ -167,6 +167,7 @@ t.test('it says what it has found', async t => {
 t.test('a file that is there is kept, and what it lacks is printed', async t => {
   const mine = { 'plugins/auth.js': '// with better-auth-fastify\n', '.env.example': 'BETTER_AUTH_URL=http://b' }
   const root = createFiles(t, { ...PROJECT, ...mine })
+  t.notMatch(runInit(root, 'http://a', '--dry-run').stdout, '+++ b/plugins/auth.js')
   const { status, stdout } = runInit(root, 'http://a')
   t.equal(status, 0)
   t.match(stdout, '  kept       plugins/auth.js (already exists)\n')
