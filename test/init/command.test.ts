@@ -162,6 +162,10 @@ t.test('it says what it has found', async t => {
     const { stdout } = runInit(createFiles(t, { 'package.json': JSON.stringify({ type }) }), 'http://a', '--dry-run')
     t.match(stdout, `JavaScript, ${found}, no @fastify/autoload`)
   }
+  const files = { 'tsconfig.json': '{}', 'plugins/a.ts': '', 'routes/b.ts': '' }
+  const manifest = { dependencies: { '@fastify/autoload': '6' }, devDependencies: { tap: '21' } }
+  const { stdout } = runInit(createFiles(t, { ...files, 'package.json': JSON.stringify(manifest) }), '--dry-run')
+  t.match(stdout, 'Found: TypeScript, CommonJS, plugins and routes loaded by @fastify/autoload, tests with tap.\n')
 })
 
 t.test('a file that is there is kept, and what it lacks is printed', async t => {
@@ -173,7 +177,8 @@ t.test('a file that is there is kept, and what it lacks is printed', async t => 
   t.match(stdout, '  kept       plugins/auth.js (already exists)\n')
   const wanted = 'init would write this:\n\n '
   t.match(stdout, `\nplugins/auth.js already exists. ${wanted} import betterAuthPlugin`)
-  t.match(stdout, `\n.env.example has another BETTER_AUTH_URL. ${wanted} BETTER_AUTH_URL=http://a\n`)
+  const line = 'BETTER_AUTH_URL=http://a\n\nAdd this to app.js;'
+  t.match(stdout, `\n.env.example has another BETTER_AUTH_URL. ${wanted} ${line}`)
   const { 'package.json': _, ...files } = snapshot(root)
   t.match(files, mine)
   t.ok(files['routes/me.js'], 'the rest is written')

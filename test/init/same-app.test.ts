@@ -67,6 +67,7 @@ t.test('its test has a test issuer, also with @fastify/autoload', async t => {
   t.equal(status, 0)
   t.match(stdout, /^Found: JavaScript, ES modules, .*, Better Auth in auth\.js\.\n/)
   const files = snapshot(root)
+  t.match(files['plugins/auth.js'], "import('../auth.js')")
   t.match(files['test/me.test.js'], 'await app.register(auth, { authUrl: issuer.authUrl })\n  await app.register(me)\n')
   t.equal(files['.env.example'], '# The URL of this app: the baseURL of Better Auth, unless the code sets one.\n' +
     'BETTER_AUTH_URL=http://localhost:3001\n')

@@ -50,7 +50,7 @@ t.test('each runner has its own words, in every language', async t => {
       for (const code of [test, plugin, route, server!]) t.strictSame(syntaxErrors(code), [])
     }
     t.equal(typescript.test.includes('Array<'), runner === 'jest')
-    t.match(commonJs.plugin, /^'use strict'\n/)
+    for (const code of [commonJs.plugin, commonJs.route]) t.match(code, /^'use strict'\n/)
   }
 })
 
