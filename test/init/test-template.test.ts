@@ -49,7 +49,9 @@ t.test('each runner has its own words, in every language', async t => {
     for (const { test, plugin, route, server } of [typescript, modules, commonJs]) {
       for (const code of [test, plugin, route, server!]) t.strictSame(syntaxErrors(code), [])
     }
+    t.equal(typescript.test.startsWith('import { createTestIssuer }'), runner === 'jest', 'Jest has globals')
     t.equal(typescript.test.includes('Array<'), runner === 'jest')
+    t.notMatch(modules.test, 'Array<')
     for (const code of [commonJs.plugin, commonJs.route]) t.match(code, /^'use strict'\n/)
   }
 })
