@@ -72,6 +72,8 @@ t.test('with @fastify/autoload, the test builds the app as fastify-cli does, or 
   // Its build() needs the `t` of node:test or tap.
   const vitest = { ...manifest, devDependencies: { vitest: '4' } }
   t.notMatch(templates(t, vitest, { ...files, ...helper }).test, 'build(t)')
+  const tap = { ...manifest, devDependencies: { tap: '21' } }
+  t.match(templates(t, tap, { ...files, ...helper }).test, 'const app = await build(t)\n')
 })
 
 t.test('imports between files', async t => {
