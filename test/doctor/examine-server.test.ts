@@ -262,6 +262,7 @@ t.test('of keys with one kid the first for the algorithm counts; one that verifi
     t.strictSame(listed.map(({ algorithms, fault }) => fault ?? algorithms), expected, what)
     t.ok(listed.every(({ algorithms, fault }) => (fault === null) === (algorithms.length > 0)), what)
   }
+  t.equal((await listKeys(Array<unknown>(1001).fill(null), policy)).length, 1000)
   const server = await startServer(t, [{ ...rsa('RS256'), kid: 'good' }, weak, good.jwk])
   t.match(await runDoctor(server.origin, signJws(good, createClaims(server.origin))), {
     status: 0, report: { token: { verdict: { accepted: true } } }

@@ -95,6 +95,25 @@ t.test('which option makes the plugin expect another issuer', async t => {
   t.strictSame(aboutProvider(provider, { ...options, resource: undefined }), [], 'only with the option resource')
   t.match(aboutProvider({ ...provider, issuer: '\u001b' }, options), [{ text: /says issuer "\\u\{1b\}"/ }])
 
+  const asked = (response: string) => ({ url: 'http://auth:3000/x', found: false, response })
+  const none = { ...provider, url: null, issuer: null, tried: [asked('HTTP 404'), asked('HTTP 404')] }
+  const disabled = { ...provider, issuer: provider.expectedIssuer, tokenIsDisabled: true }
+  const without = { ...options, resource: undefined }
+  const CASES: Array<[DoctorProvider, typeof options, text?: RegExp, fix?: RegExp]> = [
+    [none, without],
+    [none, options, /^resource is set, but no metadata .*: HTTP 404$/, /oauthProvider\(\)/],
+    [{ ...none, tried: [asked('HTTP 404'), asked('timeout'), asked('HTTP 404')] }, options, /: timeout$/],
+    [disabled, without, /\/api\/auth\/token is disabled \(HTTP 404\)/, /\(--resource\)/],
+    [disabled, options],
+    [{ ...provider, issuer: 'https://auth:3000/api/auth' }, without, /says issuer "https:/, /^nothing here, if /],
+    [{ ...provider, issuer: provider.expectedIssuer }, options]
+  ]
+  for (const [provider, options, text, fix = /./] of CASES) {
+    const findings = aboutProvider(provider, options)
+    t.equal(findings.length, text === undefined ? 0 : 1)
+    if (text !== undefined) t.match(findings[0], { level: 'warning', about: 'auth server', text, fix })
+  }
+
   const expected = 'http://auth:3000/api/auth'
   const RESOURCE_ISSUER = /^resource: \{ url, issuer: '.*' \} \(--resource-issuer\), if/
   t.match(adviseIssuer('https://id.example.com/oauth', expected, 'http://auth:3000'), RESOURCE_ISSUER)
