@@ -3,8 +3,10 @@ import Fastify from 'fastify'
 import t from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions } from '../../lib/index.js'
 import { examine } from '../../lib/doctor/examine.js'
+import type { DoctorVerdict } from '../../lib/doctor/report.js'
 import { bearer, captureLog, TRANSPORTS } from '../fixtures/api.js'
 import { startCookieServer } from '../fixtures/cookie-server.js'
+import { createCookieClaims, TYP } from '../fixtures/session-cookie.js'
 import { createClaims, createSigningKey, encode, signHmac, signJws, type SigningKey } from '../fixtures/signing.js'
 import { es256, good, runDoctor, startServer, weakPair } from '../fixtures/doctor.js'
 
@@ -58,6 +60,22 @@ t.test('what people paste', async t => {
   }
   for (const text of ['null', '5', '{"token":5}']) {
     t.match(await examine({ authUrl: origin }, text, {}), { ok: false, token: { verdict: { accepted: false } } })
+  }
+})
+
+t.test('a token of another type is judged as a session cookie as well', async t => {
+  const { origin } = await startServer(t)
+  const sign = (key: SigningKey, typ = TYP) => signJws(key, createCookieClaims(origin), { typ })
+  const CASES: Array<[token: string, asCookie: DoctorVerdict | null]> = [
+    [sign(good), { accepted: true, reason: null }],
+    [sign(createSigningKey('EdDSA', 'good')), { accepted: false, reason: 'signature_invalid' }],
+    [sign(good, 'logout+jwt'), null],
+    [sign(good, 'JWT'), null]
+  ]
+  for (const [text, asCookie] of CASES) {
+    const { token } = await examine({ authUrl: origin }, text, {})
+    t.equal(token!.verdict.accepted, false)
+    t.strictSame(token!.asCookie, asCookie)
   }
 })
 
