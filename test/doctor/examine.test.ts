@@ -13,7 +13,9 @@ t.test('the options say what is accepted', async t => {
   const args = ['--issuer', 'x', '--issuer', 'a', '--audience', 'b', '--jwks-path', JWKS_PATH]
   const { report, status } = await runDoctor(origin, token, ...args)
   t.equal(status, 0)
-  t.match(report, { issuer: ['x', 'a'], audience: ['b'], tried: [{ url: origin + JWKS_PATH, found: true }] })
+  t.match(report, { authUrlFrom: 'argument', issuer: ['x', 'a'], audience: ['b'] })
+  t.match(report, { tried: [{ url: origin + JWKS_PATH, found: true }] })
+  t.strictSame(report.token!.exchanges, [], 'a JWT is not sent as an API key')
   const { report: strict } = await runDoctor(origin, undefined, '--algorithms', 'ES256')
   t.match(strict, { ok: false, algorithms: ['ES256'], keys: [{ fault: 'algorithm_not_allowed' }] })
 
@@ -22,6 +24,7 @@ t.test('the options say what is accepted', async t => {
   t.match(formatReport(anyone), 'Accepted     iss any, aud any\n')
 
   const below = await examine({ authUrl: `${origin}/api/auth` }, 'opaque', {})
+  t.match((await examine({ authUrl: origin }, 'a'.repeat(32), {})).token!.exchanges, [{ as: 'session-token' }])
   t.match(below.findings, [{ about: 'token', fix: new RegExp(`GET ${origin}/api/auth/token `) }])
 })
 
