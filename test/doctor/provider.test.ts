@@ -40,10 +40,13 @@ t.test('what counts as metadata', async t => {
     const options = resolveOptions({ authUrl: origin, jwks: { timeout, headers: { 'x-gate': 'open' } } }, {})
     return examineProvider(options, origin + jwksPath, `${origin}/api/auth`)
   }
-  t.match(await examine({ [WELL_KNOWN]: json(foreign), [OPENID]: json(own) }), { url: origin + OPENID },
+  const named = await examine({ [WELL_KNOWN]: json(foreign), [OPENID]: json(own), '/api/auth/token': send(401, '') })
+  t.match(named, { url: origin + OPENID, tokenIsDisabled: false, tokenResponse: 'HTTP 401' },
     'at the root, only metadata that names the JWKS')
+  t.strictSame(named.tried[4], { url: origin + OPENID, found: true, response: 'metadata' })
   const { issuer } = own
-  for (const value of [foreign, { issuer }, { ...own, jwks_uri: 'jwks' }, { ...own, issuer: 5 }, null, []]) {
+  const list = { ...own, jwks_uri: [own.jwks_uri] }
+  for (const value of [foreign, { issuer }, list, { ...own, jwks_uri: 'jwks' }, { ...own, issuer: 5 }, null, []]) {
     const { url, tried } = await examine({ [WELL_KNOWN]: json(value) })
     t.equal(url, null, JSON.stringify(value))
     t.match(tried[3], { found: false, response: 'JSON that is not its metadata' })
@@ -52,6 +55,10 @@ t.test('what counts as metadata', async t => {
   t.match(await examine({ [WELL_KNOWN]: json({ issuer: 'x', jwks_uri: `${origin}/jwks` }) }, '/jwks'), {
     issuer: 'x', tokenUrl: `${origin}/token`, tokenIsDisabled: true
   }, 'a base path of /')
+  t.match(await examine({ [WELL_KNOWN]: json(foreign) }, '/jwks'), { url: null }, 'with a base path of /, only its own')
+  const below = await examineProvider(resolveOptions({ authUrl: `${origin}/auth` }, {}), `${origin}/keys`, 'a://b/c//')
+  t.equal(below.tokenUrl, `${origin}/auth/token`)
+  t.equal(below.tried[3]!.url, `${origin}${WELL_KNOWN}/c`)
   t.match(await examine({}, '/.well-known/jwks.json'), { tokenIsDisabled: false, tokenResponse: 'HTTP 404' },
     'a 404 says nothing where the base path is not known')
 
@@ -103,7 +110,7 @@ t.test('which option makes the plugin expect another issuer', async t => {
   const CASES: Array<[DoctorProvider, typeof options, text?: RegExp, fix?: RegExp]> = [
     [none, without],
     [none, options, /^resource is set, but no metadata .*: HTTP 404$/, /oauthProvider\(\)/],
-    [{ ...none, tried: [asked('HTTP 404'), asked('timeout'), asked('HTTP 404')] }, options, /: timeout$/],
+    [{ ...none, tried: [asked('timeout'), asked('HTTP 404')] }, options, /: timeout$/],
     [disabled, without, /\/api\/auth\/token is disabled \(HTTP 404\)/, /\(--resource\)/],
     [disabled, options],
     [{ ...provider, issuer: 'https://auth:3000/api/auth' }, without, /says issuer "https:/, /^nothing here, if /],
