@@ -17,7 +17,7 @@ export function formatDiff ({ path, before, after, kind }: Change): string {
     ...new_.slice(start, new_.length - end).map(line => `+${line}`),
     ...old.slice(old.length - end, old.length - rest).map(line => ` ${line}`)
   ]
-  const range = (length: number) => `${length - rest - from === 0 ? 0 : from + 1},${length - rest - from}`
+  const range = (length: number) => `${length === 0 ? 0 : from + 1},${length - rest - from}`
   return [
     ...isNew ? [`diff --git a/${path} b/${path}`, 'new file mode 100644'] : [],
     `--- ${isNew ? '/dev/null' : `a/${path}`}`,

@@ -21,7 +21,7 @@ t.test('says what may be missing, or there twice', async t => {
     const root = createFiles(t, { ...project, ...files })
     t.match(runInit(root, ...args, '--dry-run').stdout, note)
   }
-  const jwt = { 'auth.js': 'export const auth = betterAuth({ plugins: [jwt ()] })', 'app.js': APP }
+  const jwt = { 'auth.js': 'export const auth = betterAuth({ plugins: [jwt  ()] })', 'app.js': APP }
   const { stdout } = runInit(createFiles(t, { ...project, ...jwt }), '--same-app')
   t.notMatch(stdout, ' may ')
   t.notMatch(stdout, ' exports ')
