@@ -104,6 +104,6 @@ function parse (argv: readonly string[]) {
       allowPositionals: true
     })
   } catch (error) {
-    throw new InitError((error as Error).message.split(/[.\n]/, 1)[0])
+    throw new InitError((error as Error).message.split(/[.\n]/, 1)[0]!)
   }
 }

@@ -6,8 +6,7 @@ const CONTEXT = 3
 export function formatDiff ({ path, before, after, kind }: Change): string {
   const isNew = kind === 'create'
   const [old, new_] = [linesOf(before), linesOf(after)]
-  let start = 0
-  while (start < old.length && old[start] === new_[start]) start++
+  const start = new_.findIndex((line, index) => line !== old[index])
   let end = 0
   while (end < Math.min(old.length, new_.length) - start && old.at(-1 - end) === new_.at(-1 - end)) end++
   const from = Math.max(0, start - CONTEXT)
@@ -18,7 +17,7 @@ export function formatDiff ({ path, before, after, kind }: Change): string {
     ...new_.slice(start, new_.length - end).map(line => `+${line}`),
     ...old.slice(old.length - end, old.length - rest).map(line => ` ${line}`)
   ]
-  const range = (length: number) => `${length - rest - from === 0 ? 0 : from + 1},${length - rest - from}`
+  const range = (length: number) => `${length === 0 ? 0 : from + 1},${length - rest - from}`
   return [
     ...isNew ? [`diff --git a/${path} b/${path}`, 'new file mode 100644'] : [],
     `--- ${isNew ? '/dev/null' : `a/${path}`}`,

@@ -13,7 +13,7 @@ export interface App {
 }
 
 const SOURCE = /(?<!\.d)\.[cm]?[jt]s$/
-const TEST = /(?:^|\/)(?:tests?|__tests__)\/|\.(?:test|spec)\.[cm]?[jt]s$/
+const TEST = /(?:^|\/)(?:tests?|__tests__)\/|\.(?:test|spec)\./
 const NAMES = ['app', 'server', 'index', 'main']
 const MAX_READ = 500
 
@@ -30,7 +30,7 @@ export function findApp (root: string, files: readonly string[], { main, scripts
     return (index === -1 ? NAMES.length : index) + 10 * file.split('/').length
   }
   const commands = [scripts.start ?? '', scripts.dev ?? '']
-  const named = [...commands.flatMap(command => command.split(/[\s"']+/)), main ?? ''].map(posix.normalize)
+  const named = [...commands.flatMap(command => command.split(/[\s"']/)), main ?? ''].map(posix.normalize)
   const ranked = [...sources].sort((a, b) => rank(a) - rank(b))
   const candidates = new Set([...named.filter(file => sources.includes(file)), ...ranked.slice(0, MAX_READ)])
   for (const path of candidates) {
@@ -56,7 +56,7 @@ function nameOfInstance (text: string): string | undefined {
   const direct = REQUIRE_AND_CALL.exec(text)?.[1]
   if (direct !== undefined) return direct
   const imported = [IMPORT, REQUIRE].flatMap(pattern => [...text.matchAll(pattern)].map(([, what]) => what!))
-  const factory = imported.flatMap(what => FACTORY.exec(what)?.slice(1) ?? []).find(name => name !== undefined)
+  const factory = imported.flatMap(what => FACTORY.exec(what)?.slice(1)).find(name => name !== undefined)
   if (factory === undefined) return undefined
   const call = String.raw`\b${factory}\s*(?:<[^()]{0,1000}>)?\(`
   if (!new RegExp(call).test(text)) return undefined

@@ -23,7 +23,7 @@ export function findProject (root: string, isSameApp = false): Project {
   const isAutoload = source !== undefined
   const app = findApp(root, files, manifest)
   const extension = findExtension(files, manifest, tsConfig, source, isAutoload ? undefined : app)
-  const language = /^[cm]?ts$/.test(extension) ? 'ts' : 'js'
+  const language = extension.endsWith('ts') ? 'ts' : 'js'
   const tests = findTests(files, language === 'ts' ? tsConfig : undefined)
   const project: Omit<Project, 'ownRoute'> = {
     manifest,
@@ -80,9 +80,11 @@ function findExtension (
 function findModules (
   extension: string, { type }: Manifest, tsConfig: TsConfig | undefined, app: App | undefined
 ): Project['modules'] {
-  if (/^[cm]/.test(extension)) return extension.startsWith('m') ? 'esm' : 'cjs'
-  if (extension === 'ts' && /^(?:commonjs|umd|amd)$/.test(tsConfig?.module ?? '')) return 'cjs'
-  if (extension === 'ts' && /^(?:es\d|esnext|preserve)/.test(tsConfig?.module ?? '')) return 'esm'
+  if (extension.startsWith('m')) return 'esm'
+  if (extension.startsWith('c')) return 'cjs'
+  const { module = '' } = extension === 'ts' ? tsConfig ?? {} : {}
+  if (['commonjs', 'umd', 'amd'].includes(module)) return 'cjs'
+  if (module.startsWith('es') || module === 'preserve') return 'esm'
   if (type !== undefined) return type === 'module' ? 'esm' : 'cjs'
   // Node.js looks at the code if package.json has no type.
   return extension === 'js' && app !== undefined && /^\s*import\b[^(]/m.test(app.text) ? 'esm' : 'cjs'

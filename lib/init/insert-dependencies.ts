@@ -19,17 +19,20 @@ export function insertDependencies (text: string, field: string, ranges: Readonl
     const indent = indentOf(text, root)
     if (member === undefined) {
       const value = indent === undefined ? `{ ${entry} }` : `{${eol}${indent}${indent}${entry}${eol}${indent}}`
-      return insertMember(text, root, root.members.length, `"${field}": ${value}`, eol)
+      return insertMember(text, root, undefined, `"${field}": ${value}`, eol)
     }
     const object = readObject(text, text.indexOf('{', text.indexOf(':', member.start + JSON.stringify(field).length)))
-    const next = object.members.findIndex(({ key }) => key.localeCompare(name, 'en') > 0)
-    return insertMember(text, object, next === -1 ? object.members.length : next, entry, eol, indent)
+    const next = object.members.find(({ key }) => key.localeCompare(name, 'en') > 0)
+    return insertMember(text, object, next, entry, eol, indent)
   }, text)
 }
 
-/** @param outer - the indent of the object itself. */
+/**
+ * @param next - the member before which it is inserted; `undefined` for the end.
+ * @param outer - the indent of the object itself.
+ */
 function insertMember (
-  text: string, object: JsonObject, index: number, member: string, eol: string, outer?: string
+  text: string, object: JsonObject, next: Member | undefined, member: string, eol: string, outer?: string
 ): string {
   const put = (start: number, added: string, end = start) => text.slice(0, start) + added + text.slice(end)
   const [first] = object.members
@@ -39,7 +42,6 @@ function insertMember (
   }
   const indent = indentOf(text, object)
   const space = indent === undefined ? ' ' : eol + indent
-  const next = object.members[index]
   return next === undefined
     ? put(object.members.at(-1)!.end, `,${space}${member}`)
     : put(next.start, `${member},${space}`)
@@ -57,7 +59,7 @@ function readObject (text: string, start: number): JsonObject {
   let depth = 0
   let end = start
   // Strings, brackets and commas; everything between them is ignored.
-  for (const { 0: token, index } of text.slice(start).matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},]|[^\s"[\]{},]+/g)) {
+  for (const { 0: token, index } of text.slice(start).matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},]|[^\s"[\]{},]/g)) {
     const isClosing = token === '}' || token === ']'
     if (isClosing) depth--
     if (open !== undefined && ((isClosing && depth === 0) || (token === ',' && depth === 1))) {
@@ -67,7 +69,7 @@ function readObject (text: string, start: number): JsonObject {
     end = start + index + token.length
     if (isClosing && depth === 0) break
     if (token === '{' || token === '[') depth++
-    else if (depth === 1 && open === undefined && token.startsWith('"')) {
+    else if (open === undefined && token[0] === '"') {
       open = { key: JSON.parse(token) as string, start: start + index }
     }
   }

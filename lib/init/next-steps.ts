@@ -26,9 +26,9 @@ export function nextSteps (project: Project, paths: Paths): string[] {
 
 /** The script of the project that runs its server. */
 function startScript ({ language, manifest: { scripts }, packageManager }: Project): string | undefined {
-  const { build, dev, start } = scripts
+  const { build, dev, start = '' } = scripts
   // In TypeScript, this one runs what another script has compiled.
-  const isCompiled = language === 'ts' && start !== undefined && /\bnode\s(?!.*\.[cm]?ts\b)/.test(start)
+  const isCompiled = language === 'ts' && /\bnode\s(?!.*\.[cm]?ts\b)/.test(start)
   if (isCompiled && dev === undefined && build !== undefined) {
     return `${runScript(packageManager, 'build')} && ${runScript(packageManager, 'start')}`
   }

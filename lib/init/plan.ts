@@ -118,7 +118,7 @@ function planEnv (root: string, project: Project, authUrl: string | undefined): 
     return { path, kind: 'create', before: '', after: `${comment}${line}\n`, note: 'BETTER_AUTH_URL' }
   }
   const before = readText(root, path)!
-  const [found] = /^[ \t]*(?:export[ \t]+)?BETTER_AUTH_URL[ \t]*=.*$/m.exec(before) ?? []
+  const [found] = /^[ \t]*(?:export[ \t]+)?BETTER_AUTH_URL[ \t]*=.*/m.exec(before) ?? []
   if (found === undefined) {
     const eol = before.includes('\r\n') ? '\r\n' : '\n'
     const start = before === '' || before.endsWith('\n') ? before : before + eol

@@ -128,7 +128,7 @@ const WITHOUT_TEST = [
   // system/exchange.test.ts has its test.
   'index.ts',
   // command.test.ts, plan.test.ts and test-template.test.ts have all of their tests.
-  'init/code.ts', 'init/diff.ts', 'init/init-error.ts', 'init/manifest.ts', 'init/project.ts', 'init/report.ts',
+  'init/code.ts', 'init/init-error.ts', 'init/manifest.ts', 'init/project.ts', 'init/report.ts',
   'init/templates.ts', 'instance.ts',
   // proof.test.ts and system/dpop.test.ts have all of their tests.
   'schemes/dpop/proof-key.ts', 'schemes/dpop/replay.ts', 'schemes/dpop/target-uri.ts',

@@ -262,6 +262,7 @@ t.test('of keys with one kid the first for the algorithm counts; one that verifi
     t.strictSame(listed.map(({ algorithms, fault }) => fault ?? algorithms), expected, what)
     t.ok(listed.every(({ algorithms, fault }) => (fault === null) === (algorithms.length > 0)), what)
   }
+  t.equal((await listKeys(Array<unknown>(1001).fill(null), policy)).length, 1000)
   const server = await startServer(t, [{ ...rsa('RS256'), kid: 'good' }, weak, good.jwk])
   t.match(await runDoctor(server.origin, signJws(good, createClaims(server.origin))), {
     status: 0, report: { token: { verdict: { accepted: true } } }
@@ -302,7 +303,10 @@ t.test('the age of the response, the caches in front of it and the clock behind 
     [{ 'cache-control': 'public, max-age=5' }, /max-age 5 s/, null],
     [{ 'cache-control': 'max-age=5, s-maxage=3600' }, /max-age 60 min/, /a cache keeps it for 60 min/],
     [{ age: '300', ...at(-300_000) }, /, 5 min old,/, /a cache keeps it for 5 min/],
-    [{ age: 'young' }, /fresh/, null],
+    [{ 'cache-control': 'MAX-AGE="3600"' }, /max-age 60 min/, /a cache keeps it for 60 min/],
+    [{ 'cache-control': 'S-MaxAge="20"' }, /max-age 20 s/, null],
+    [{ age: '-300' }, /fresh/, null],
+    [{ age: '300 s' }, /fresh/, null],
     [{ date: 'today' }, /fresh/, null],
     [at(-3_600_000 * 5.5), /fresh/, /its clock is 5 h behind this one/],
     [at(3_600_000 * 5.5), /fresh/, /its clock is 5 h ahead of this one/]

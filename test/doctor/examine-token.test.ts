@@ -3,8 +3,10 @@ import Fastify from 'fastify'
 import t from 'tap'
 import betterAuthPlugin, { type BetterAuthOptions } from '../../lib/index.js'
 import { examine } from '../../lib/doctor/examine.js'
+import type { DoctorVerdict } from '../../lib/doctor/report.js'
 import { bearer, captureLog, TRANSPORTS } from '../fixtures/api.js'
 import { startCookieServer } from '../fixtures/cookie-server.js'
+import { createCookieClaims, TYP } from '../fixtures/session-cookie.js'
 import { createClaims, createSigningKey, encode, signHmac, signJws, type SigningKey } from '../fixtures/signing.js'
 import { es256, good, runDoctor, startServer, weakPair } from '../fixtures/doctor.js'
 
@@ -19,6 +21,124 @@ interface Case {
   marks?: number
   signature?: 'right' | 'wrong' | 'unchecked'
 }
+
+t.test('a token that leaves no room for other headers is reported as long', async t => {
+  const { origin } = await startServer(t)
+  const sign = (length: number) => {
+    const token = signJws(good, createClaims(origin, { text: '' }))
+    return signJws(good, createClaims(origin, { text: 'x'.repeat(Math.floor((length - token.length) * 3 / 4)) }))
+  }
+  const [short, long] = [sign(14_950), sign(16_300)]
+  t.ok(short.length > 14_900 && short.length <= 15_000 && long.length > 16_200 && long.length < 16_384)
+  t.match(await runDoctor(origin, short), { status: 0, report: { findings: { length: 0 } } })
+  t.match(await runDoctor(origin, long), {
+    status: 0,
+    report: { token: { verdict: { accepted: true } }, findings: [{ level: 'warning', about: 'token', text: /431/ }] }
+  })
+  const { report } = await runDoctor(origin, sign(17_000))
+  t.strictSame(report.findings.map(({ text }) => text), ['the token is longer than 16 kB'])
+})
+
+t.test('what people paste', async t => {
+  const { origin } = await startServer(t)
+  const token = signJws(good, createClaims(origin))
+  const pasted: Array<[string, RegExp[]]> = [
+    [token, []],
+    [`${token}\r\n`, []],
+    [`  ${token}\n\n`, [/white space/]],
+    [`Authorization: Bearer ${token}`, [/Bearer/]],
+    [`{"token":"${token}"}\n`, [/JSON/]],
+    [`"bearer ${token}"`, [/JSON/, /Bearer/]],
+    [`better-auth.session_data=${token}\n`, [/cookie/]],
+    [`__Secure-better-auth.session_data=${token}; Path=/; HttpOnly`, [/cookie/]]
+  ]
+  for (const [text, notes] of pasted) {
+    const { ok, token } = await examine({ authUrl: origin }, text, {})
+    t.ok(ok, text.slice(0, 8))
+    t.match(token!.notes, notes)
+    t.equal(token!.notes.length, notes.length)
+  }
+  for (const text of ['null', '5', '{"token":5}']) {
+    t.match(await examine({ authUrl: origin }, text, {}), { ok: false, token: { verdict: { accepted: false } } })
+  }
+})
+
+t.test('a token of another type is judged as a session cookie as well', async t => {
+  const { origin } = await startServer(t)
+  const sign = (key: SigningKey, typ = TYP) => signJws(key, createCookieClaims(origin), { typ })
+  const CASES: Array<[token: string, asCookie: DoctorVerdict | null]> = [
+    [sign(good), { accepted: true, reason: null }],
+    [sign(createSigningKey('EdDSA', 'good')), { accepted: false, reason: 'signature_invalid' }],
+    [sign(good, 'logout+jwt'), null],
+    [sign(good, 'JWT'), null]
+  ]
+  for (const [text, asCookie] of CASES) {
+    const { token } = await examine({ authUrl: origin }, text, {})
+    t.equal(token!.verdict.accepted, false)
+    t.strictSame(token!.asCookie, asCookie)
+  }
+})
+
+t.test('of an OAuth access token, with the option resource, it marks what an API would refuse', async t => {
+  const { origin } = await startServer(t)
+  const oauth = { iss: `${origin}/api/auth`, aud: 'https://api.example.com', client_id: 'c', jti: 'j', sid: 's' }
+  const sign = (changes: Record<string, unknown>) =>
+    signJws(good, createClaims(origin, { ...oauth, ...changes }), { typ: 'at+jwt' })
+  const RESOURCE = ['--resource', 'https://api.example.com']
+  const CASES: Array<[claims: Record<string, unknown>, reason: string | null, part?: string, fix?: RegExp]> = [
+    [{}, null],
+    [{ aud: ['https://api.example.com', 'x'] }, null],
+    [{ azp: 'c' }, null],
+    [{ client_id: undefined, azp: 'c' }, null],
+    [{ sub: undefined, sid: undefined, id: undefined }, null],
+    [{ sid: null }, null],
+    [{ sub: 'c', id: 'c', sid: undefined }, null],
+    [{ iss: origin }, 'issuer_mismatch', 'iss', /^resource: \{ url, issuer: /],
+    [{ iss: undefined }, 'issuer_mismatch', 'iss', /^the OAuth client: ask/],
+    [{ aud: origin }, 'audience_mismatch', 'aud', /resource=https:.*; or resource: 'http:.* \(--resource\), if that/],
+    [{ aud: undefined }, 'audience_mismatch', 'aud', /^the OAuth client: ask .*resource=https:\/\/api\.example\.com$/],
+    [{ azp: 'd' }, 'claim_invalid', 'azp'],
+    [{ client_id: '' }, 'claim_invalid', 'client_id'],
+    [{ client_id: undefined }, 'claim_missing', 'client_id'],
+    [{ sub: undefined, id: undefined }, 'claim_missing', 'sub'],
+    [{ sid: 5 }, 'claim_invalid', 'sid'],
+    [{ id: 'other' }, 'subject_ambiguous', 'id'],
+    [{ banned: true }, 'banned', 'banned'],
+    [{ exp: 1 }, 'token_expired', 'exp', /^the OAuth client: ask for a new access token.*clockTolerance/]
+  ]
+  for (const [claims, reason, part, fix] of CASES) {
+    const { report } = await runDoctor(origin, sign(claims), ...RESOURCE)
+    const { verdict, claims: parts } = report.token!
+    const what = JSON.stringify(claims)
+    t.strictSame(verdict, { accepted: reason === null, reason }, what)
+    const marked = parts.filter(one => one.reason !== null)
+    t.strictSame(marked.map(one => one.name), part === undefined ? [] : [part], what)
+    const about = report.findings.filter(({ about }) => about === 'token')
+    t.equal(about.length, marked.length, what)
+    if (fix !== undefined) t.match(about[0]!.fix, fix, what)
+  }
+})
+
+t.test('of an OAuth access token, without the option, it says what the token names', async t => {
+  const { origin } = await startServer(t)
+  const FIXES: Array<[claims: Record<string, unknown>, fix: RegExp]> = [
+    [{ iss: `${origin}/api/auth` }, /^resource: 'https:\/\/api\.example\.com' \(--resource\), if that is this API$/],
+    [{ iss: 'https://id.example.com/api/auth' }, /if that is this API; and publicUrl: 'https:\/\/id\.example\.com'/],
+    [{ iss: 'https://issuer.example.com' }, /if that is this API; and resource: \{ url, issuer: '/],
+    [{ iss: 5 }, /if that is this API$/],
+    [{ aud: 'orders' }, /^resource: '<the URL of this API>' .*the client has to ask for a token with that as resource/],
+    [{ aud: undefined }, /^resource: '<the URL of this API>'/],
+    [{ azp: 'd' }, /^resource: 'https:\/\/api/]
+  ]
+  for (const [changes, fix] of FIXES) {
+    const claims = { aud: 'https://api.example.com', client_id: 'c', ...changes }
+    const { report } = await runDoctor(origin, signJws(good, createClaims(origin, claims)))
+    const about = report.findings.filter(({ about }) => about === 'token')
+    t.match(report.token!.verdict, { reason: 'oauth_token_not_accepted' })
+    t.match(about, [{ text: /^it is an access token of an OAuth client.*and the option resource is not set$/, fix }])
+    t.equal(about.length, 1, JSON.stringify(changes))
+  }
+})
 
 t.test('says of each token what an API says of it, and what to do', async t => {
   const strangerOfSameKid = createSigningKey('EdDSA', 'good')
@@ -242,47 +362,6 @@ t.test('says of each token what an API says of it, and what to do', async t => {
   }
 })
 
-t.test('a token that leaves no room for other headers is reported as long', async t => {
-  const { origin } = await startServer(t)
-  const sign = (length: number) => {
-    const token = signJws(good, createClaims(origin, { text: '' }))
-    return signJws(good, createClaims(origin, { text: 'x'.repeat(Math.floor((length - token.length) * 3 / 4)) }))
-  }
-  const [short, long] = [sign(14_950), sign(16_300)]
-  t.ok(short.length > 14_900 && short.length <= 15_000 && long.length > 16_200 && long.length < 16_384)
-  t.match(await runDoctor(origin, short), { status: 0, report: { findings: { length: 0 } } })
-  t.match(await runDoctor(origin, long), {
-    status: 0,
-    report: { token: { verdict: { accepted: true } }, findings: [{ level: 'warning', about: 'token', text: /431/ }] }
-  })
-  const { report } = await runDoctor(origin, sign(17_000))
-  t.strictSame(report.findings.map(({ text }) => text), ['the token is longer than 16 kB'])
-})
-
-t.test('what people paste', async t => {
-  const { origin } = await startServer(t)
-  const token = signJws(good, createClaims(origin))
-  const pasted: Array<[string, RegExp[]]> = [
-    [token, []],
-    [`${token}\r\n`, []],
-    [`  ${token}\n\n`, [/white space/]],
-    [`Authorization: Bearer ${token}`, [/Bearer/]],
-    [`{"token":"${token}"}\n`, [/JSON/]],
-    [`"bearer ${token}"`, [/JSON/, /Bearer/]],
-    [`better-auth.session_data=${token}\n`, [/cookie/]],
-    [`__Secure-better-auth.session_data=${token}; Path=/; HttpOnly`, [/cookie/]]
-  ]
-  for (const [text, notes] of pasted) {
-    const { ok, token } = await examine({ authUrl: origin }, text, {})
-    t.ok(ok, text.slice(0, 8))
-    t.match(token!.notes, notes)
-    t.equal(token!.notes.length, notes.length)
-  }
-  for (const text of ['null', '5', '{"token":5}']) {
-    t.match(await examine({ authUrl: origin }, text, {}), { ok: false, token: { verdict: { accepted: false } } })
-  }
-})
-
 t.test('a session cookie is recognised as one', async t => {
   const { jwt } = await import('better-auth/plugins')
   const server = await startCookieServer({ plugins: [jwt({ sessionCookieCache: true })] })
@@ -298,65 +377,4 @@ t.test('a session cookie is recognised as one', async t => {
   const { report: refused } = await runDoctor(server.origin, forged)
   t.match(refused.token!.asCookie, { accepted: false, reason: 'signature_invalid' })
   t.match(refused.findings.map(({ fix }) => fix).join(), /there it is refused: signature_invalid/)
-})
-
-t.test('of an OAuth access token, with the option resource, it marks what an API would refuse', async t => {
-  const { origin } = await startServer(t)
-  const oauth = { iss: `${origin}/api/auth`, aud: 'https://api.example.com', client_id: 'c', jti: 'j', sid: 's' }
-  const sign = (changes: Record<string, unknown>) =>
-    signJws(good, createClaims(origin, { ...oauth, ...changes }), { typ: 'at+jwt' })
-  const RESOURCE = ['--resource', 'https://api.example.com']
-  const CASES: Array<[claims: Record<string, unknown>, reason: string | null, part?: string, fix?: RegExp]> = [
-    [{}, null],
-    [{ aud: ['https://api.example.com', 'x'] }, null],
-    [{ azp: 'c' }, null],
-    [{ client_id: undefined, azp: 'c' }, null],
-    [{ sub: undefined, sid: undefined, id: undefined }, null],
-    [{ sid: null }, null],
-    [{ sub: 'c', id: 'c', sid: undefined }, null],
-    [{ iss: origin }, 'issuer_mismatch', 'iss', /^resource: \{ url, issuer: /],
-    [{ iss: undefined }, 'issuer_mismatch', 'iss', /^the OAuth client: ask/],
-    [{ aud: origin }, 'audience_mismatch', 'aud', /resource=https:.*; or resource: 'http:.* \(--resource\), if that/],
-    [{ aud: undefined }, 'audience_mismatch', 'aud', /^the OAuth client: ask .*resource=https:\/\/api\.example\.com$/],
-    [{ azp: 'd' }, 'claim_invalid', 'azp'],
-    [{ client_id: '' }, 'claim_invalid', 'client_id'],
-    [{ client_id: undefined }, 'claim_missing', 'client_id'],
-    [{ sub: undefined, id: undefined }, 'claim_missing', 'sub'],
-    [{ sid: 5 }, 'claim_invalid', 'sid'],
-    [{ id: 'other' }, 'subject_ambiguous', 'id'],
-    [{ banned: true }, 'banned', 'banned'],
-    [{ exp: 1 }, 'token_expired', 'exp', /^the OAuth client: ask for a new access token.*clockTolerance/]
-  ]
-  for (const [claims, reason, part, fix] of CASES) {
-    const { report } = await runDoctor(origin, sign(claims), ...RESOURCE)
-    const { verdict, claims: parts } = report.token!
-    const what = JSON.stringify(claims)
-    t.strictSame(verdict, { accepted: reason === null, reason }, what)
-    const marked = parts.filter(one => one.reason !== null)
-    t.strictSame(marked.map(one => one.name), part === undefined ? [] : [part], what)
-    const about = report.findings.filter(({ about }) => about === 'token')
-    t.equal(about.length, marked.length, what)
-    if (fix !== undefined) t.match(about[0]!.fix, fix, what)
-  }
-})
-
-t.test('of an OAuth access token, without the option, it says what the token names', async t => {
-  const { origin } = await startServer(t)
-  const FIXES: Array<[claims: Record<string, unknown>, fix: RegExp]> = [
-    [{ iss: `${origin}/api/auth` }, /^resource: 'https:\/\/api\.example\.com' \(--resource\), if that is this API$/],
-    [{ iss: 'https://id.example.com/api/auth' }, /if that is this API; and publicUrl: 'https:\/\/id\.example\.com'/],
-    [{ iss: 'https://issuer.example.com' }, /if that is this API; and resource: \{ url, issuer: '/],
-    [{ iss: 5 }, /if that is this API$/],
-    [{ aud: 'orders' }, /^resource: '<the URL of this API>' .*the client has to ask for a token with that as resource/],
-    [{ aud: undefined }, /^resource: '<the URL of this API>'/],
-    [{ azp: 'd' }, /^resource: 'https:\/\/api/]
-  ]
-  for (const [changes, fix] of FIXES) {
-    const claims = { aud: 'https://api.example.com', client_id: 'c', ...changes }
-    const { report } = await runDoctor(origin, signJws(good, createClaims(origin, claims)))
-    const about = report.findings.filter(({ about }) => about === 'token')
-    t.match(report.token!.verdict, { reason: 'oauth_token_not_accepted' })
-    t.match(about, [{ text: /^it is an access token of an OAuth client.*and the option resource is not set$/, fix }])
-    t.equal(about.length, 1, JSON.stringify(changes))
-  }
 })

@@ -6,6 +6,51 @@ import { JWKS_PATH } from '../fixtures/jwks-server.js'
 import { createClaims, signJws } from '../fixtures/signing.js'
 import { good, runDoctor, startServer } from '../fixtures/doctor.js'
 
+t.test('the options say what is accepted', async t => {
+  const { origin } = await startServer(t)
+  const token = signJws(good, createClaims(origin, { iss: 'a', aud: 'b' }))
+  t.match(await runDoctor(origin, token), { status: 1, report: { token: { verdict: { reason: 'issuer_mismatch' } } } })
+  const args = ['--issuer', 'x', '--issuer', 'a', '--audience', 'b', '--jwks-path', JWKS_PATH]
+  const { report, status } = await runDoctor(origin, token, ...args)
+  t.equal(status, 0)
+  t.match(report, { authUrlFrom: 'argument', issuer: ['x', 'a'], audience: ['b'] })
+  t.match(report, { tried: [{ url: origin + JWKS_PATH, found: true }] })
+  t.strictSame(report.token!.exchanges, [], 'a JWT is not sent as an API key')
+  const { report: strict } = await runDoctor(origin, undefined, '--algorithms', 'ES256')
+  t.match(strict, { ok: false, algorithms: ['ES256'], keys: [{ fault: 'algorithm_not_allowed' }] })
+
+  const anyone = await examine({ authUrl: origin, issuer: false, audience: false }, token, {})
+  t.match(anyone, { ok: true, issuer: false, audience: false })
+  t.match(formatReport(anyone), 'Accepted     iss any, aud any\n')
+
+  const below = await examine({ authUrl: `${origin}/api/auth` }, 'opaque', {})
+  t.match((await examine({ authUrl: origin }, 'a'.repeat(32), {})).token!.exchanges, [{ as: 'session-token' }])
+  t.match(below.findings, [{ about: 'token', fix: new RegExp(`GET ${origin}/api/auth/token `) }])
+})
+
+t.test('the option resource and publicUrl say what is accepted, as in the plugin', async t => {
+  const { origin } = await startServer(t)
+  const publicUrl = 'https://id.example.com'
+  const claims = { iss: `${publicUrl}/api/auth`, aud: 'https://api.example.com', client_id: 'c' }
+  const token = signJws(good, createClaims(publicUrl, claims), { typ: 'at+jwt' })
+  const resource = ['--resource', 'https://api.example.com']
+  const { report: unset } = await runDoctor(origin, token)
+  t.match(unset, { token: { verdict: { reason: 'oauth_token_not_accepted' } }, resource: null })
+  t.match(unset.findings.at(-1)!.fix, /^resource: 'https:\/\/api\.example\.com' .*; and publicUrl: 'https:/)
+  const { report: other } = await runDoctor(origin, token, ...resource)
+  t.match(other, { token: { verdict: { reason: 'issuer_mismatch' } } })
+  t.match(other.findings.at(-1)!.fix, /^publicUrl: 'https:\/\/id\.example\.com' \(--public-url\)/)
+  for (const args of [['--public-url', publicUrl], ['--resource-issuer', claims.iss]]) {
+    const { report, status } = await runDoctor(origin, token, ...resource, ...args)
+    t.equal(status, 0)
+    t.match(report, { token: { verdict: { accepted: true } }, resource: { url: claims.aud, issuer: claims.iss } })
+  }
+  const first = signJws(good, createClaims(publicUrl))
+  const { report: byOrigin } = await runDoctor(origin, first)
+  t.match(byOrigin.findings, [{ fix: /; publicUrl: '.*' \(--public-url\) sets issuer and audience$/ }, {}])
+  t.equal((await runDoctor(origin, first, '--public-url', publicUrl)).status, 0)
+})
+
 t.test('finds all well at a Better Auth server, and accepts its token', async t => {
   for (const alg of ['EdDSA', 'ES256', 'RS256'] as const) {
     t.test(alg, async t => {
@@ -48,46 +93,4 @@ t.test('finds all well at a Better Auth server, and accepts its token', async t 
       t.ok(text.split('\n').every(line => line.length < 100))
     })
   }
-})
-
-t.test('the options say what is accepted', async t => {
-  const { origin } = await startServer(t)
-  const token = signJws(good, createClaims(origin, { iss: 'a', aud: 'b' }))
-  t.match(await runDoctor(origin, token), { status: 1, report: { token: { verdict: { reason: 'issuer_mismatch' } } } })
-  const args = ['--issuer', 'x', '--issuer', 'a', '--audience', 'b', '--jwks-path', JWKS_PATH]
-  const { report, status } = await runDoctor(origin, token, ...args)
-  t.equal(status, 0)
-  t.match(report, { issuer: ['x', 'a'], audience: ['b'], tried: [{ url: origin + JWKS_PATH, found: true }] })
-  const { report: strict } = await runDoctor(origin, undefined, '--algorithms', 'ES256')
-  t.match(strict, { ok: false, algorithms: ['ES256'], keys: [{ fault: 'algorithm_not_allowed' }] })
-
-  const anyone = await examine({ authUrl: origin, issuer: false, audience: false }, token, {})
-  t.match(anyone, { ok: true, issuer: false, audience: false })
-  t.match(formatReport(anyone), 'Accepted     iss any, aud any\n')
-
-  const below = await examine({ authUrl: `${origin}/api/auth` }, 'opaque', {})
-  t.match(below.findings, [{ about: 'token', fix: new RegExp(`GET ${origin}/api/auth/token `) }])
-})
-
-t.test('the option resource and publicUrl say what is accepted, as in the plugin', async t => {
-  const { origin } = await startServer(t)
-  const publicUrl = 'https://id.example.com'
-  const claims = { iss: `${publicUrl}/api/auth`, aud: 'https://api.example.com', client_id: 'c' }
-  const token = signJws(good, createClaims(publicUrl, claims), { typ: 'at+jwt' })
-  const resource = ['--resource', 'https://api.example.com']
-  const { report: unset } = await runDoctor(origin, token)
-  t.match(unset, { token: { verdict: { reason: 'oauth_token_not_accepted' } }, resource: null })
-  t.match(unset.findings.at(-1)!.fix, /^resource: 'https:\/\/api\.example\.com' .*; and publicUrl: 'https:/)
-  const { report: other } = await runDoctor(origin, token, ...resource)
-  t.match(other, { token: { verdict: { reason: 'issuer_mismatch' } } })
-  t.match(other.findings.at(-1)!.fix, /^publicUrl: 'https:\/\/id\.example\.com' \(--public-url\)/)
-  for (const args of [['--public-url', publicUrl], ['--resource-issuer', claims.iss]]) {
-    const { report, status } = await runDoctor(origin, token, ...resource, ...args)
-    t.equal(status, 0)
-    t.match(report, { token: { verdict: { accepted: true } }, resource: { url: claims.aud, issuer: claims.iss } })
-  }
-  const first = signJws(good, createClaims(publicUrl))
-  const { report: byOrigin } = await runDoctor(origin, first)
-  t.match(byOrigin.findings, [{ fix: /; publicUrl: '.*' \(--public-url\) sets issuer and audience$/ }, {}])
-  t.equal((await runDoctor(origin, first, '--public-url', publicUrl)).status, 0)
 })

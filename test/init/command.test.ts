@@ -29,6 +29,7 @@ t.test('a mistake is one line, a hint and exit status 1, and nothing is written'
     [['--dry-run=yes'], "Option '--dry-run' does not take an argument"],
     [['http://a.example', 'b'], 'Too many arguments: init takes one URL'],
     [['localhost:3000'], 'authUrl must start with http:// or https://'],
+    [['//http://a.example/?q'], /^authUrl must start with http:\/\/ or https:\/\/$/],
     [['http://a.example/?q'], /^Option "authUrl" must be an absolute http.* got 'http:\/\/a\.example\/\?q'$/],
     [['https://user:hunter2@a.example'], /^Option "authUrl" must be .* got 'https:\/\/\*\*\*@a\.example'$/],
     [['https://a.example/api/auth/jwks'], /^Option "authUrl" must be the URL of the auth server, not of its JWKS/],
@@ -64,6 +65,7 @@ t.test('a folder that is no project', async t => {
       { 'package.json': '{ "dependencies": { "fastify": "^4.29.1" } }' },
       /^package\.json has fastify \^4\.29\.1, and this plugin needs Fastify 5 \(\^5\.8\.4\)\n/
     ],
+    [{ 'package.json': '{ "dependencies": { "fastify": "50" } }' }, /^package\.json has fastify 50, and/],
     [{ 'package.json': '{ "dependencies": { "fastify": "4\\nTry: x" } }' }, /^package\.json has fastify 4 Try: x, and/]
   ]
   for (const [files, message] of cases) {
@@ -160,28 +162,36 @@ t.test('it says what it has found', async t => {
     const { stdout } = runInit(createFiles(t, { 'package.json': JSON.stringify({ type }) }), 'http://a', '--dry-run')
     t.match(stdout, `JavaScript, ${found}, no @fastify/autoload`)
   }
+  const files = { 'tsconfig.json': '{}', 'plugins/a.ts': '', 'routes/b.ts': '' }
+  const manifest = { dependencies: { '@fastify/autoload': '6' }, devDependencies: { tap: '21' } }
+  const { stdout } = runInit(createFiles(t, { ...files, 'package.json': JSON.stringify(manifest) }), '--dry-run')
+  t.match(stdout, 'Found: TypeScript, CommonJS, plugins and routes loaded by @fastify/autoload, tests with tap.\n')
 })
 
 t.test('a file that is there is kept, and what it lacks is printed', async t => {
   const mine = { 'plugins/auth.js': '// with better-auth-fastify\n', '.env.example': 'BETTER_AUTH_URL=http://b' }
   const root = createFiles(t, { ...PROJECT, ...mine })
+  t.notMatch(runInit(root, 'http://a', '--dry-run').stdout, '+++ b/plugins/auth.js')
   const { status, stdout } = runInit(root, 'http://a')
   t.equal(status, 0)
   t.match(stdout, '  kept       plugins/auth.js (already exists)\n')
   const wanted = 'init would write this:\n\n '
   t.match(stdout, `\nplugins/auth.js already exists. ${wanted} import betterAuthPlugin`)
-  t.match(stdout, `\n.env.example has another BETTER_AUTH_URL. ${wanted} BETTER_AUTH_URL=http://a\n`)
+  const line = 'BETTER_AUTH_URL=http://a\n\nAdd this to app.js;'
+  t.match(stdout, `\n.env.example has another BETTER_AUTH_URL. ${wanted} ${line}`)
   const { 'package.json': _, ...files } = snapshot(root)
   t.match(files, mine)
   t.ok(files['routes/me.js'], 'the rest is written')
 })
 
 t.test('with another file in the place of the plugin, no route is written that would need it', async t => {
-  const root = createFiles(t, { ...PROJECT, 'plugins/auth.js': 'export default async () => {}\n' })
+  const mine = { 'plugins/auth.js': 'export default async () => {}\n', 'test/me.test.js': '' }
+  const root = createFiles(t, { ...PROJECT, ...mine })
   const { stdout } = runInit(root)
   t.match(stdout, '  skipped    routes/me.js (needs the plugin, which plugins/auth.js does not register)\n')
   t.match(stdout, /^routes\/me\.js needs the plugin, which .* register\. init would .*\n\n {2}export default/m)
-  t.strictSame(Object.keys(snapshot(root)), ['.env.example', 'app.js', 'package.json', 'plugins/auth.js'])
+  t.match(stdout, '  kept       test/me.test.js (already exists)\n')
+  t.strictSame(Object.keys(snapshot(root)), ['.env.example', 'app.js', 'package.json', ...Object.keys(mine)])
 })
 
 t.test('nothing is written through a symbolic link that leads out of the project', async t => {

@@ -23,11 +23,18 @@ t.test('the name of the instance, however it is created', async t => {
     ["const s = require('fastify').default({ logger: true })", 's'],
     ["import Fastify = require('fastify')\nconst app = Fastify()", 'app'],
     ["import Fastify from 'fastify'\nexport const build = () => { return Fastify() }", 'app'],
+    ["import  { default  as  make }  from  'fastify'\nconst it  =  await  make  <Server>()", 'it'],
+    ["import make from'fastify'\nconst it:Server=make()", 'it'],
+    ["const  make  =  require(  'fastify'  )\nconst it = make()", 'it'],
+    ["const make=require('fastify')\nconst it = make()", 'it'],
+    ["const it  =  require(  'fastify'  ).default  ()", 'it'],
+    ["const it=require('fastify')()", 'it'],
     ["import type { FastifyPluginAsync } from 'fastify'\nconst x: FastifyPluginAsync = f(1)", undefined],
     ["import { FastifyPluginAsync } from 'fastify'\nexport default app(1)", undefined],
     ["import Fastify from 'fastify'\nexport { Fastify }", undefined],
     ["import path from 'node:path'\nimport x from 'fastify-plugin'\nconst app = x(1)", undefined],
-    ["import express from 'express'\nconst app = express()", undefined]
+    ["import express from 'express'\nconst app = express()", undefined],
+    ["import { FastifyReply } from 'fastify'\nconst app = undefined()", undefined]
   ]
   for (const [code, name] of CASES) t.equal(find(t, { 'x.ts': code })?.name, name, code)
 })
@@ -52,11 +59,17 @@ t.test('which file is the app', async t => {
     [all, { main: 'lib/app.js', scripts: { start: 'node --watch "web/server.mjs"' } }, 'web/server.mjs'],
     [all, { main: '../a.js', scripts: { dev: 'x src/deep/other.js' } }, 'src/deep/other.js'],
     [all, { main: 'missing.js' }, 'index.js'],
+    [all, { main: 5, scripts: { start: 5, dev: null } }, 'index.js'],
+    [{ ...all, 'a\uFEFFb.js': APP }, { main: 'a\uFEFFb.js' }, 'a\uFEFFb.js'],
     [{ 'src/deep/other.js': APP, 'src/main.js': APP }, {}, 'src/main.js'],
     [{ 'test/app.js': APP, 'app.test.js': APP, 'types.d.ts': APP, 'app.txt': APP, '.x/app.js': APP }, {}, undefined],
+    [{ 'app.spec.mts': APP, 'app.test.helper.js': APP, 'app.json': APP, '__tests__/app.js': APP }, {}, undefined],
     [{ 'node_modules/x/app.js': APP, 'dist/app.js': APP, 'a/b/c/d/e/f/app.js': APP }, {}, undefined]
   ]
   for (const [files, manifest, path] of CASES) t.equal(find(t, files, manifest)?.path, path)
+  const many = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`${index}.js`, '']))
+  t.equal(find(t, { ...many, 'web/x.js': APP }), undefined, 'it reads no more than 500 files')
+  t.equal(find(t, { ...many, 'web/x.js': APP }, { main: 'web/x.js' })?.path, 'web/x.js', 'but any that is named')
 })
 
 t.test('an app of fastify-cli is a plugin', async t => {

@@ -29,8 +29,11 @@ t.test('knows how it is exported', async t => {
     ['const auth = betterAuth({})\nmodule.exports = { auth }', 'auth'],
     ['const auth = betterAuth({})\nexport = { db, auth }', 'auth'],
     ['export default betterAuth({})', 'default'],
+    ['export  default  betterAuth  ({})', 'default'],
     ['const auth = betterAuth({})\nexport { auth as default }', 'default'],
+    ['const auth = betterAuth({})\nexport { auth  as  default }', 'default'],
     ['module.exports = betterAuth({})', 'module'],
+    ['module.exports=betterAuth({})', 'module'],
     ['export = betterAuth({})', 'module'],
     ['const auth = betterAuth({})', undefined],
     ['export const auth = createOther({})', undefined],
@@ -41,7 +44,7 @@ t.test('knows how it is exported', async t => {
 
 t.test('other files are none', async t => {
   for (const path of [
-    'plugins/auth.ts', 'auth.test.ts', 'auth.d.ts', 'src/my-auth.ts', 'deep/lib/auth.ts', 'auth.md'
+    'plugins/auth.ts', 'auth.test.ts', 'auth.d.ts', 'src/my-auth.ts', 'deep/lib/auth.ts', 'auth.md', 'auth.json'
   ]) {
     t.equal(find(t, { [path]: AUTH }), undefined, path)
   }

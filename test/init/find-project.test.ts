@@ -28,6 +28,9 @@ const CASES: Array<[title: string, manifest: object, files: Files, found: Found]
   ['type: commonjs', { type: 'commonjs' }, { 'app.js': app() }, { modules: 'cjs' }],
   ['no type, and import in the app', {}, { 'app.js': app() }, { modules: 'esm', language: 'js' }],
   ['no type, and require in the app', {}, { 'app.js': "const app = require('fastify')()" }, { modules: 'cjs' }],
+  ['no type, and import in a comment', {}, { 'app.js': "const app = require('fastify')() // import it\n" },
+    { modules: 'cjs' }],
+  ['no type, and import in an indented line', {}, { 'app.js': app().replace(/^/, '  ') }, { modules: 'esm' }],
   ['an app in .mjs', {}, { 'src/app.mjs': app() }, { modules: 'esm', extension: 'mjs', source: 'src/' }],
   ['an app in .cjs', { type: 'module' }, { 'app.cjs': "const app = require('fastify')()" }, { modules: 'cjs' }],
   ['an app in .mts', {}, { 'app.mts': app() }, { language: 'ts', modules: 'esm', extension: 'mts' }],
@@ -42,6 +45,13 @@ const CASES: Array<[title: string, manifest: object, files: Files, found: Found]
   ['module: es2022', {}, { 'tsconfig.json': '{ "compilerOptions": { "module": "ES2022" } }' }, { modules: 'esm' }],
   ['module: nodenext', { type: 'module' },
     { 'tsconfig.json': '{ "compilerOptions": { "module": "nodenext" } }' }, { modules: 'esm' }],
+  ['module: preserve', {},
+    { 'tsconfig.json': '{ "compilerOptions": { "module": "preserve" } }' }, { modules: 'esm' }],
+  ['module: commonjs, and JavaScript', { type: 'module' },
+    { 'app.js': app(), 'tsconfig.json': '{ "compilerOptions": { "module": "commonjs", "rootDir": "./src" } }' },
+    { language: 'js', modules: 'esm', tests: 'test/' }],
+  ['module: es2022, and JavaScript', { type: 'commonjs' },
+    { 'app.js': app(), 'tsconfig.json': '{ "compilerOptions": { "module": "es2022" } }' }, { modules: 'cjs' }],
   ['imports of .ts', {},
     { 'tsconfig.json': '{ "compilerOptions": { "allowImportingTsExtensions": true } }' }, { importsTs: true }],
   ['rootDir, and no include', {}, { 'tsconfig.json': '{ "compilerOptions": { "rootDir": "./src" } }' },
@@ -63,8 +73,10 @@ const CASES: Array<[title: string, manifest: object, files: Files, found: Found]
     { isAutoload: true, source: '', language: 'js' }],
   ['@fastify/autoload in src', autoload, { 'src/plugins/a.ts': '', 'src/routes/b.ts': '', 'plugins/x': '' },
     { isAutoload: true, source: 'src/', language: 'ts' }],
+  ['@fastify/autoload in src, JavaScript beside TypeScript', autoload,
+    { 'src/plugins/a.js': '', 'src/routes/b.js': '', 'scripts/plugins/x.ts': '' }, { source: 'src/', language: 'js' }],
   ['@fastify/autoload, JavaScript beside TypeScript', autoload,
-    { 'plugins/a.js': '', 'routes/b.js': '', 'scripts/x.ts': '', 'tsconfig.json': '{}' }, { language: 'js' }],
+    { 'plugins/a.js': '', 'routes/b.js': '', 'scripts/plugins/x.ts': '', 'tsconfig.json': '{}' }, { language: 'js' }],
   ['@fastify/autoload with nothing in it yet', autoload,
     { 'plugins/README.md': '', 'routes/README.md': '', 'tsconfig.json': '{}' }, { isAutoload: true, language: 'ts' }],
   ['@fastify/autoload with other folders', autoload, { 'plugins/a.js': '', 'http/b.js': '' }, { isAutoload: false }],
@@ -78,7 +90,9 @@ const CASES: Array<[title: string, manifest: object, files: Files, found: Found]
 
 for (const [title, manifest, files, found] of CASES) {
   t.test(title, async t => {
-    t.match(findProject(createFiles(t, { 'package.json': json(manifest), ...files })), found)
+    const project = findProject(createFiles(t, { 'package.json': json(manifest), ...files }))
+    const names = Object.keys(found) as Array<keyof Found>
+    t.strictSame(Object.fromEntries(names.map(name => [name, project[name]])), found)
   })
 }
 

@@ -11,7 +11,8 @@ function find (t: Parameters<typeof createFiles>[0], files: Files, isAutoload = 
 t.test('finds a route GET /me by its text', async t => {
   for (const text of [
     "app.get('/me', handler)", 'app.get("/me", handler)', 'fastify.get<{ Reply: User }>(`/me`, handler)',
-    "app.get(\n  '/me/',\n  handler)", "app.all('/me', handler)", "app.route({ method: 'GET', url: '/me', handler })"
+    "app.get(\n  '/me/',\n  handler)", "app.all('/me', handler)", "app.route({ method: 'GET', url: '/me', handler })",
+    "app.route({ method:'GET',url:'/me',handler })", "app.get  <Me>(  '/me', handler)"
   ]) {
     t.equal(find(t, { 'a.js': '', 'src/b.js': text }), 'src/b.js', text)
   }
@@ -33,4 +34,9 @@ t.test('with @fastify/autoload, the folder is the path', async t => {
   t.equal(find(t, files, true, 'src/'), 'src/routes/me/root.js')
   t.equal(find(t, files, false, 'src/'), undefined)
   t.equal(find(t, { 'src/routes/users/index.js': '' }, true, 'src/'), undefined)
+})
+
+t.test('it reads no more than 500 files', async t => {
+  const many = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`${index}.js`, '']))
+  t.equal(find(t, { ...many, 'x.js': "app.get('/me', handler)" }), undefined)
 })

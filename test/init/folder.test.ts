@@ -56,10 +56,14 @@ t.test('the files of a project are listed up to a number and a depth', async t =
   const names = Array.from({ length: 5010 }, (_, index) => [`many/${index}.js`, ''])
   t.equal(listFiles(createFiles(t, Object.fromEntries(names) as Record<string, string>)).length, 5000)
   const root = createFiles(t, {
-    '1/2/3/4/5/x': '', '1/2/3/4/5/6/x': '', 'build/x': '', 'coverage/x': '', 'out/x': '', '.env': '', 'outer/x': ''
+    '1/2/3/4/5/x': '', '1/2/3/4/5/6/x': '', '.env': ''
   })
   symlinkSync('.', join(root, 'loop'))
-  t.strictSame(listFiles(root), ['.env', '1/2/3/4/5/x', 'outer/x'])
+  t.strictSame(listFiles(root), ['.env', '1/2/3/4/5/x'])
+  const skipped = ['.cache', 'node_modules', 'dist', 'build', 'out', 'coverage']
+  const others = ['a.cache', 'builds', 'coverages', 'dists', 'my-dist', 'node_modules2', 'outer.x', 'outer']
+  const folders = createFiles(t, Object.fromEntries([...skipped, ...others].map(folder => [`${folder}/x`, ''])))
+  t.strictSame(listFiles(folders), others.map(folder => `${folder}/x`))
 })
 
 t.test('a name that starts like an option, or has white space that ends it in a diff, is not listed', async t => {

@@ -12,6 +12,11 @@ const CASES: Array<[title: string, before: string, after: string]> = [
   ['into an empty object',
     '{\n    "dependencies": {},\n    "x": 1\n}', '{\n    "dependencies": {\n        "m": "^1"\n    },\n    "x": 1\n}'],
   ['as a new field', '{\n  "name": "x"\n}\n', '{\n  "name": "x",\n  "dependencies": {\n    "m": "^1"\n  }\n}\n'],
+  ['after an empty line',
+    '{\n\n  "x": "y"\n}\n', '{\n\n  "x": "y",\n  "dependencies": {\n    "m": "^1"\n  }\n}\n'],
+  ['after a list',
+    '{\n  "x": ["y", "dependencies"]\n}\n',
+    '{\n  "x": ["y", "dependencies"],\n  "dependencies": {\n    "m": "^1"\n  }\n}\n'],
   ['with CRLF',
     '{\r\n  "name": "x"\r\n}\r\n',
     '{\r\n  "name": "x",\r\n  "dependencies": {\r\n    "m": "^1"\r\n  }\r\n}\r\n'],
@@ -22,8 +27,8 @@ const CASES: Array<[title: string, before: string, after: string]> = [
     '\uFEFF{\n  "a": 1\n}',
     '\uFEFF{\n  "a": 1,\n  "dependencies": {\n    "m": "^1"\n  }\n}'],
   ['past brackets, commas and escapes in strings',
-    '{\n  "a\\"{": ["},", { "dependencies": {} }],\n  "b": "\\\\",\n  "dependencies": {\n    "z": "{"\n  }\n}',
-    '{\n  "a\\"{": ["},", { "dependencies": {} }],\n  "b": "\\\\",\n' +
+    '{\n  "a\\"{": ["},", { "dependencies": {} }],\n  "b": "\\\\{,",\n  "dependencies": {\n    "z": "{"\n  }\n}',
+    '{\n  "a\\"{": ["},", { "dependencies": {} }],\n  "b": "\\\\{,",\n' +
     '  "dependencies": {\n    "m": "^1",\n    "z": "{"\n  }\n}'],
   ['into the last of two: the one that counts',
     '{\n  "dependencies": {},\n  "dependencies": {\n    "a": "1"\n  }\n}',

@@ -10,12 +10,12 @@ t.test('BETTER_AUTH_URL in .env.example', async t => {
   const CASES: Array<[before: string | undefined, args: string[], after: string]> = [
     [undefined, [], `${comment}\nBETTER_AUTH_URL=http://localhost:3000\n`],
     ['', [], `${comment}\nBETTER_AUTH_URL=http://localhost:3000\n`],
-    ['A=1\n', ['http://a/'], `A=1\n${comment}\nBETTER_AUTH_URL=http://a\n`],
+    ['A=1\n', ['http://a//'], `A=1\n${comment}\nBETTER_AUTH_URL=http://a\n`],
     ['A=1', ['http://a'], `A=1\n${comment}\nBETTER_AUTH_URL=http://a\n`],
     ['A=1\r\n', ['http://[::1]:3000'], `A=1\r\n${comment}\r\nBETTER_AUTH_URL=http://[::1]:3000\r\n`],
     ['# BETTER_AUTH_URL=x\n', ['http://a'], `# BETTER_AUTH_URL=x\n${comment}\nBETTER_AUTH_URL=http://a\n`],
     ['MY_BETTER_AUTH_URL=x\n', ['http://a'], `MY_BETTER_AUTH_URL=x\n${comment}\nBETTER_AUTH_URL=http://a\n`],
-    ['export BETTER_AUTH_URL = x\n', [], 'export BETTER_AUTH_URL = x\n'],
+    ['export  BETTER_AUTH_URL = x\n', [], 'export  BETTER_AUTH_URL = x\n'],
     ['BETTER_AUTH_URL=http://a\n', ['http://b'], 'BETTER_AUTH_URL=http://a\n'],
     [undefined, ['http://a/$(id)'], `${comment}\nBETTER_AUTH_URL='http://a/$(id)'\n`],
     [undefined, ["http://a/it's"], `${comment}\nBETTER_AUTH_URL='http://a/it%27s'\n`],
@@ -46,6 +46,11 @@ t.test('a file that is not UTF-8 stays as it is: written again, its characters w
   t.strictSame(Object.keys(snapshot(root)), ['package.json'])
 })
 
+t.test('the same BETTER_AUTH_URL is no other', async t => {
+  const root = createFiles(t, { ...MANIFEST, '.env.example': '  BETTER_AUTH_URL=http://a  \n' })
+  t.match(runInit(root, 'http://a').stdout, '  unchanged  .env.example (has BETTER_AUTH_URL)\n')
+})
+
 t.test('what TypeScript needs for the commands is a development dependency', async t => {
   const start = { start: 'ts-node app.ts' }
   const CASES: Array<[devDependencies: object, scripts: object, added: string[]]> = [
@@ -62,7 +67,9 @@ t.test('what TypeScript needs for the commands is a development dependency', asy
       'app.ts': "import Fastify from 'fastify'\nconst app = Fastify()\n"
     } satisfies Files)
     runInit(root)
-    const found = JSON.parse(snapshot(root)['package.json']!) as Record<string, Record<string, string>>
+    const text = snapshot(root)['package.json']!
+    const found = JSON.parse(text) as Record<string, Record<string, string>>
+    t.equal(JSON.stringify(found, null, 2), text, 'no name is there twice')
     const names = Object.keys(found.devDependencies!).filter(name => !Object.hasOwn(devDependencies, name))
     t.strictSame(names.sort(), added)
     t.strictSame(Object.keys(found.dependencies!), ['better-auth-fastify', 'fastify', 'fastify-plugin'])

@@ -46,11 +46,16 @@ t.test('it loads the instance as the project exports it', async t => {
   const CASES: Array<[files: Files, expression: string]> = [
     [{ ...MODULE, 'auth.js': 'export default betterAuth({})' }, "(await import('../auth.js')).default }"],
     [{ ...MODULE, 'auth.cjs': 'module.exports = betterAuth({})' }, "(await import('../auth.cjs')).default }"],
+    [{ ...MODULE, 'app.js': "import f from 'fastify'\nf()", 'auth.ts': AUTH }, "(await import('../auth.ts')).auth }"],
     [{ 'auth.js': 'exports.auth = betterAuth({})' }, "{ auth: require('../auth.js').auth }"],
     [{ ...TYPESCRIPT, 'auth.ts': AUTH }, "{ auth: (require('../auth') as typeof import('../auth')).auth }"],
     [
       { ...VERBATIM, 'auth.ts': 'export = betterAuth({})' },
       "{ auth: (require('../auth') as typeof import('../auth')) }"
+    ],
+    [
+      { ...VERBATIM, 'auth.ts': AUTH },
+      "const { betterAuthPlugin } = require('better-auth-fastify') as typeof import('better-auth-fastify')\n"
     ]
   ]
   for (const [files, expression] of CASES) t.match(plugin(t, files), expression)
@@ -62,6 +67,7 @@ t.test('its test has a test issuer, also with @fastify/autoload', async t => {
   t.equal(status, 0)
   t.match(stdout, /^Found: JavaScript, ES modules, .*, Better Auth in auth\.js\.\n/)
   const files = snapshot(root)
+  t.match(files['plugins/auth.js'], "import('../auth.js')")
   t.match(files['test/me.test.js'], 'await app.register(auth, { authUrl: issuer.authUrl })\n  await app.register(me)\n')
   t.equal(files['.env.example'], '# The URL of this app: the baseURL of Better Auth, unless the code sets one.\n' +
     'BETTER_AUTH_URL=http://localhost:3001\n')

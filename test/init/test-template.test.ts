@@ -49,7 +49,10 @@ t.test('each runner has its own words, in every language', async t => {
     for (const { test, plugin, route, server } of [typescript, modules, commonJs]) {
       for (const code of [test, plugin, route, server!]) t.strictSame(syntaxErrors(code), [])
     }
+    t.equal(typescript.test.startsWith('import { createTestIssuer }'), runner === 'jest', 'Jest has globals')
     t.equal(typescript.test.includes('Array<'), runner === 'jest')
+    t.notMatch(modules.test, 'Array<')
+    for (const code of [commonJs.plugin, commonJs.route]) t.match(code, /^'use strict'\n/)
   }
 })
 
@@ -69,6 +72,8 @@ t.test('with @fastify/autoload, the test builds the app as fastify-cli does, or 
   // Its build() needs the `t` of node:test or tap.
   const vitest = { ...manifest, devDependencies: { vitest: '4' } }
   t.notMatch(templates(t, vitest, { ...files, ...helper }).test, 'build(t)')
+  const tap = { ...manifest, devDependencies: { tap: '21' } }
+  t.match(templates(t, tap, { ...files, ...helper }).test, 'const app = await build(t)\n')
 })
 
 t.test('imports between files', async t => {
@@ -80,6 +85,7 @@ t.test('imports between files', async t => {
     [{}, { 'app.mts': "import Fastify from 'fastify'\nFastify()" }, '../plugins/auth.mjs'],
     [{}, { 'app.cts': "import Fastify from 'fastify'\nFastify()" }, '../plugins/auth'],
     [{}, { "it's/app.mjs": "import Fastify from 'fastify'\nFastify()" }, "../it\\'s/plugins/auth.mjs"],
+    [{}, { 'x.tsd/app.mts': "import Fastify from 'fastify'\nFastify()" }, '../x.tsd/plugins/auth.mjs'],
     [{ type: 'module' }, {}, '../plugins/auth.js']
   ]
   for (const [manifest, files, path] of CASES) {
