@@ -55,6 +55,16 @@ t.test('a recursive schema, and one of a module', async t => {
   )
   t.equal(await claimOf(Node, { children: [{ children: [{ note: 7, children: [] }] }] }), '/children/0/children/0/note')
 
+  const Thread = Type.Recursive(Reply => Type.Object({
+    author: Type.Recursive(Deputy => Type.Object({ maybe: Maybe, deputy: Type.Optional(Deputy) })),
+    reply: Type.Optional(Reply)
+  }))
+  const author = { maybe: null, deputy: { maybe: 'x', deputy: { maybe: null } } }
+  const expected = { deputy: { maybe: 'x', deputy: {} } }
+  t.strictSame(
+    read(Thread, { author, reply: { author } }), { author: expected, reply: { author: expected } }, 'within another one'
+  )
+
   const Module = Type.Module({
     Member: Type.Object({ id: Type.String({ format: 'uuid' }), nick: Maybe }),
     Team: Type.Object({ lead: Type.Ref('Member'), members: Type.Array(Type.Ref('Member')) })
@@ -80,6 +90,7 @@ t.test('null is refused where the property is required, and as an item', async t
     [Type.Object({ list: Type.Array(Text) }), { list: ['a', null] }, '/list/1'],
     [Type.Object({ list: Type.Array(Light) }), { list: [null] }, '/list/0'],
     [Type.Object({ pair: Type.Tuple([Text, Light]) }), { pair: ['a', null] }, '/pair/1'],
+    [Type.Object({ pair: Type.Tuple([Text, Text]) }), { pair: ['a'] }, '/pair'],
     [Type.Object({ map: Type.Record(Text, Text) }), { map: { a: null } }, '/map/a'],
     [Type.Object({ either: Type.Union([Text, Type.Number()]) }), { either: null }, '/either']
   ] as Array<[TSchema, unknown, string]>) t.equal(await claimOf(schema, value), path)
