@@ -22,7 +22,7 @@ class RoomRunner {
   /** Stryker's instrumented code reads and writes it. */
   #mutants = globalThis.__stryker__ ??= {}
   #files = readdirSync(join('test', process.env.ROOM), { recursive: true, encoding: 'utf8' })
-    .filter(file => file.endsWith('.test.ts')).sort()
+    .filter(file => file.endsWith('.test.ts') && new RegExp(process.env.TESTS ?? '').test(file)).sort()
 
   capabilities () {
     return { reloadEnvironment: true }
