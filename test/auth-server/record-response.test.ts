@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { createRecorder, MAX_BODY, recordResponse, type Recording } from '../../lib/auth-server/record-response.js'
@@ -40,6 +41,12 @@ const WAYS: Record<string, (url: string) => Promise<Outcome>> = {
 function failed (error: unknown): Outcome {
   const { cause, message } = error as Error
   return { failure: (cause as { code?: string } | undefined)?.code ?? message }
+}
+
+/** Whoever waits for ever has failed. */
+function soon<T> (promise: Promise<T>): Promise<T> {
+  const hangs = sleep(5000, undefined, { ref: false }).then(() => { throw new Error('it hangs') })
+  return Promise.race([promise, hangs])
 }
 
 /** What a server writes, and what is recorded of it. */
@@ -151,7 +158,7 @@ for (const [way, record] of Object.entries(WAYS)) {
         for (const [name, respond, { failure, headers, body, ...expected }] of cases) {
           await t.test(name, async t => {
             const server = await startRawServer(t, respond)
-            const outcome = await record(server.origin)
+            const outcome = await soon(record(server.origin))
             if (failure !== undefined) return t.match(outcome, { failure })
             if ('failure' in outcome) return t.fail(outcome.failure)
             t.match(outcome, { status: 200, refused: null, ...expected })
@@ -160,7 +167,7 @@ for (const [way, record] of Object.entries(WAYS)) {
             if (headers !== undefined) t.equal([...outcome.headers].length, Object.keys(headers).length)
             t.equal(server.requests.length, 1)
             if (outcome.refused === null) return
-            await server.allClosed()
+            await soon(server.allClosed())
             t.pass('and the connection is closed')
           })
         }
