@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { createRecorder, MAX_BODY, recordResponse, type Recording } from '../../lib/auth-server/record-response.js'
 import { chunked, head, LAST_CHUNK, pour, startRawServer } from '../fixtures/raw-server.js'
+import { soon } from '../fixtures/waiting.js'
 
 // Also run under other versions of Node.js: see test/matrix/run.ts.
 
@@ -41,12 +41,6 @@ const WAYS: Record<string, (url: string) => Promise<Outcome>> = {
 function failed (error: unknown): Outcome {
   const { cause, message } = error as Error
   return { failure: (cause as { code?: string } | undefined)?.code ?? message }
-}
-
-/** Whoever waits for ever has failed. */
-function soon<T> (promise: Promise<T>): Promise<T> {
-  const hangs = sleep(5000, undefined, { ref: false }).then(() => { throw new Error('it hangs') })
-  return Promise.race([promise, hangs])
 }
 
 /** What a server writes, and what is recorded of it. */
