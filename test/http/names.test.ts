@@ -91,7 +91,7 @@ t.test('names of the application itself', async t => {
   for (const name of ['authenticate', 'authenticateOptional', 'authorize', 'jwt']) {
     await collide(t, app => { app.decorate(name, () => {}) }, ours(), `fastify.${name}`, wayOut)
   }
-  for (const name of ['user', 'claims', 'session', 'jwtVerify', 'jwtDecode']) {
+  for (const name of ['user', 'claims', 'principal', 'session', 'jwtVerify', 'jwtDecode']) {
     await collide(t, app => { app.decorateRequest(name, null) }, withCookie, `request.${name}`, wayOut)
   }
   await collide(t, app => { app.decorateReply('jwtSign', null as never) }, ours(), 'reply.jwtSign', wayOut)
