@@ -136,8 +136,10 @@ t.test('all other decorators are added as ever, with their dependencies', async 
   const app = Fastify()
   t.equal(await boot(t, [ours(), app => {
     app.decorate('own', 1).decorateRequest('own', null, ['user']).decorateReply('own', null)
+    app.decorate('claims', 1).decorateRequest('authorize', null).decorateReply('principal', null)
   }], true, app), undefined)
   t.ok(app.hasDecorator('own') && app.hasRequestDecorator('own') && app.hasReplyDecorator('own'))
+  t.ok(app.hasDecorator('claims') && app.hasRequestDecorator('authorize') && app.hasReplyDecorator('principal'))
   t.match(await boot(t, [ours(), app => app.decorateRequest('own', null, ['missing'])], true), {
     code: 'FST_ERR_DEC_MISSING_DEPENDENCY'
   })
