@@ -84,6 +84,9 @@ t.test('@fastify/passport', async t => {
 t.test('a second @fastify/jwt', async t => {
   const wayOut = /remove your registration of @fastify\/jwt.+"namespace".+sibling scope/
   await collide(t, jwt(), ours(), 'fastify.jwt', wayOut)
+  t.match(await boot(t, [jwt(), app => app.register(async scope => { await ours()(scope) })], true), {
+    message: /^fastify\.jwt is taken twice/
+  }, 'also that of a parent')
 })
 
 t.test('names of the application itself', async t => {
