@@ -70,7 +70,10 @@ export function readJson ({ status, refused, body }: Recording): ReadJson {
   }
 }
 
-/** Whether brackets are nested deeper than {@link MAX_DEPTH}. Those in strings do not count, nor is `\\` elsewhere. */
+/**
+ * Whether brackets are nested deeper than {@link MAX_DEPTH}. Those in strings do not count. A `\` outside of strings is
+ * invalid JSON, whatever its depth.
+ */
 function isDeep (json: Buffer): boolean {
   let depth = 0
   let isString = false
