@@ -157,6 +157,7 @@ for (const [runtime, prepare] of Object.entries(RUNTIMES)) {
       })
       const silent = await startRawServer(t, socket => { socket.end() })
       t.match(await fetchFrom(silent.origin + PATH), { code: 'connection_reset', isTrouble: true, status: null })
+      t.equal(silent.requests.length, runtime === 'with dispatchers' ? 1 : 2, 'a failure is not tried again')
       const flooding = await startRawServer(t, socket => {
         socket.write('HTTP/1.1 200 OK\r\n')
         pour(socket, `x: ${'y'.repeat(1000)}\r\n`)
