@@ -65,7 +65,8 @@ export function createExchangeHealth (
   const suspects = createSuspects(now)
   const salt = randomBytes(32).toString('base64')
   let failingSince = 0
-  let warnedAt = -Infinity
+  /** Never. */
+  let warnedAt = Infinity
   let lastError: FetchFailure | null = null
   let lastSuccessAt: number | null = null
   let lastFailureAt: number | null = null
@@ -123,7 +124,7 @@ export function createExchangeHealth (
         forwardedFor ? suspects.remaining(clientOf(asking.address)) : 0
       )
     },
-    isDoubtful: () => lastFailureAt !== null && Math.abs(now() - lastFailureAt) < DOUBTFUL_FOR,
+    isDoubtful: () => Math.abs(now() - (lastFailureAt ?? Infinity)) < DOUBTFUL_FOR,
     get successes () { return successes },
     report (response, asking, url, successesBefore) {
       if (response.kind === 'failed') return failed(response, asking, url, successes === successesBefore)

@@ -70,14 +70,17 @@ export function readJson ({ status, refused, body }: Recording): ReadJson {
   }
 }
 
-/** Whether brackets are nested deeper than {@link MAX_DEPTH}. Those in strings do not count. */
+/**
+ * Whether brackets are nested deeper than {@link MAX_DEPTH}. Those in strings do not count. A `\` outside of strings is
+ * invalid JSON, whatever its depth.
+ */
 function isDeep (json: Buffer): boolean {
   let depth = 0
   let isString = false
   for (let i = 0; i < json.length && depth <= MAX_DEPTH; i++) {
     const char = json[i]
     if (char === 0x22) isString = !isString // "
-    else if (isString && char === 0x5c) i++ // \
+    else if (char === 0x5c) i++ // \
     else if (!isString && (char === 0x5b || char === 0x7b)) depth++ // [ {
     else if (!isString && (char === 0x5d || char === 0x7d)) depth-- // ] }
   }
@@ -88,7 +91,7 @@ function isDeep (json: Buffer): boolean {
 export function beforeAbort<T> (promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => { reject(signal.reason) }
-    signal.addEventListener('abort', abort, { once: true })
+    signal.addEventListener('abort', abort)
     promise.then(resolve, reject).finally(() => { signal.removeEventListener('abort', abort) })
   })
 }

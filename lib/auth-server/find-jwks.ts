@@ -57,8 +57,9 @@ export function createJwksSource (
     let remaining = timeout
     if (found !== undefined) {
       const response = await fetchJwks(found, { headers, signal: AbortSignal.timeout(timeout) }, transport)
-      if (response.entries !== undefined) return { found: response, tried: [response] }
-      if (urls.length === 1 || !mayMove || response.status !== 404) return { found: undefined, tried: [response] }
+      const tried = [response]
+      if (response.entries !== undefined) return { found: response, tried }
+      if (urls.length === 1 || !mayMove || response.status !== 404) return { found: undefined, tried }
       remaining -= response.duration
     }
     return searchJwks(urls, headers, remaining, transport)

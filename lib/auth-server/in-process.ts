@@ -78,13 +78,13 @@ export function createInProcessTransport (
 }
 
 /** The endpoints that respond to GET, by their path below the base path. */
-function endpointsOf (api: object): ReadonlyMap<string, Endpoint> {
-  const endpoints = new Map<string, Endpoint>()
+function endpointsOf (api: object): ReadonlyMap<unknown, Endpoint> {
+  const endpoints = new Map<unknown, Endpoint>()
   for (const endpoint of Object.values(api)) {
     const { path, options } = Object(endpoint) as { path?: unknown, options?: { method?: unknown } }
     const isGet = typeof endpoint === 'function' && [options?.method].flat().includes('GET')
     // Of several with one path, the router of Better Auth takes the first.
-    if (isGet && typeof path === 'string' && !endpoints.has(path)) endpoints.set(path, endpoint as Endpoint)
+    if (isGet && !endpoints.has(path)) endpoints.set(path, endpoint as Endpoint)
   }
   return endpoints
 }

@@ -37,7 +37,7 @@ export async function searchJwks (
     for (const url of urls) {
       const attempt = fetchJwks(url, { headers, signal }, transport)
       attempts.push(attempt)
-      const share = sleep(timeout / urls.length, undefined, { signal, ref: false })
+      const share = sleep(timeout / urls.length, undefined, { signal })
       const early = await Promise.race([attempt, share.catch(() => {})])
       if (early !== undefined && endsSearch(early, isClear)) break
       isClear &&= early !== undefined && !early.isTrouble

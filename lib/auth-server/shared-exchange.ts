@@ -94,14 +94,14 @@ export function shareExchanges (
         // Without a following exchange, a lease would only cost calls.
         client.assertMayExchange(exchanging)
       }
-      const turn = client.isPausing() ? false : await unlessFailed(takeTurn(place, exchanging)) ?? false
+      const turn = client.isPausing() ? false : await unlessFailed(takeTurn(place, exchanging))
       if (typeof turn === 'object') return turn
       try {
         const result = await ask(exchanging, known)
         if (result !== known) await unlessFailed(results.keep(place, result))
         return result
       } finally {
-        if (turn) await unlessFailed(store.delete(leaseOf(place)))
+        if (turn === true) await unlessFailed(store.delete(leaseOf(place)))
       }
     },
     revoke: results.revoke

@@ -17,7 +17,7 @@ const FRAME = /^ {4}at [^\n]{1,300}:\d+:\d+\)?$/
  */
 export function describeThrown (error: unknown): Thrown {
   const { name, code, message, stack } = Object(error) as Record<'name' | 'code' | 'message' | 'stack', unknown>
-  const lines = typeof stack === 'string' ? stack.split('\n') : []
+  const lines = (typeof stack === 'string' ? stack : '').split('\n')
   // The lines of the message come first.
   const first = lines.findLastIndex(line => !FRAME.test(line)) + 1
   return {

@@ -78,7 +78,7 @@ export async function exchangeToken (
 
 /** Where Better Auth reports a failure to read the session, with a status of 500. */
 function sessionUrl (url: string): string {
-  return url.replace(/token\?.*$/, 'get-session?disableRefresh=true&disableCookieCache=true')
+  return url.replace(/token\?.*/, 'get-session?disableRefresh=true&disableCookieCache=true')
 }
 
 function judgeSession ({ status, headers }: WholeResponse): ExchangeResponse {

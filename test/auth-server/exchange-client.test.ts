@@ -2,7 +2,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { createExchangeClient, type OwnExchangeClient } from '../../lib/auth-server/exchange-client.js'
+import { httpTransport } from '../../lib/auth-server/http-transport.js'
 import type { ExchangeOptions } from '../../lib/contract/exchange-options.js'
+import type { Transport } from '../../lib/auth-server/transport.js'
 import { resolveOptions } from '../../lib/contract/resolve-options.js'
 import { close, listen } from '../fixtures/auth-server.js'
 import { createClock, type Clock } from '../fixtures/clock.js'
@@ -42,7 +44,9 @@ const status = (code: number, headers: Record<string, string> = {}) => (response
   response.writeHead(code, headers).end()
 }
 
-async function createWorld (t: Test, options: ExchangeOptions = {}, headers = {}, basePath = ''): Promise<World> {
+async function createWorld (
+  t: Test, options: ExchangeOptions = {}, headers = {}, basePath = '', transport?: Transport
+): Promise<World> {
   const sockets = new Set<Socket>()
   const server = createServer((request, response) => {
     world.requests.push(request)
@@ -63,6 +67,7 @@ async function createWorld (t: Test, options: ExchangeOptions = {}, headers = {}
       world.searches++
       return world.jwksUrl
     },
+    transport,
     log,
     now: clock.now,
     random: () => 0
@@ -190,6 +195,18 @@ t.test('unknown credentials share a budget, known ones have none', async t => {
   t.match(await client.exchange(UNKNOWN), { kind: 'token' })
 })
 
+t.test('nobody waits for a silence of all clients where the auth server does not count them as one', async t => {
+  for (const [forwardedFor, transport, wait] of [
+    [false, undefined, 11_000], [false, httpTransport, 11_000], [true, httpTransport, 10_000],
+    [false, { ...httpTransport, isLocal: true }, 10_000]
+  ] as const) {
+    const options = { requestsPerMinute: 6, forwardedFor }
+    const { client } = await createWorld(t, options, {}, '', transport)
+    for (let i = 0; i < 6; i++) await client.exchange(UNKNOWN)
+    t.strictSame(await refusal(client, UNKNOWN), ['exchange_budget', wait])
+  }
+})
+
 t.test('a pause takes nothing from the budget', async t => {
   const world = await createWorld(t, { requestsPerMinute: 1 })
   world.respond = status(404)
@@ -237,7 +254,7 @@ t.test('a credential that fails alone is no outage', async t => {
   t.match(lines[0], { level: 'warn', fields: { url, code: 'http_5xx', detail: 500 }, msg: /one credential.*http_5xx$/ })
   t.notMatch(JSON.stringify(lines), SECRET)
 
-  clock.advance(60_000)
+  clock.advance(30_000)
   await refusal(client)
   t.equal(lines.length, 2)
 })
@@ -251,10 +268,20 @@ t.test('two credentials that fail, one after the other, are an outage', async t 
   t.strictSame(await refusal(client, OTHER), ['exchange_unavailable', 5000], 'it failed itself')
   t.strictSame([client.failing, client.isPausing()], [true, true])
   t.strictSame(lines.map(({ level }) => level), ['warn', 'error'])
+  clock.advance(5000)
+  await refusal(client, OTHER)
+  t.equal(client.isPausing(), true, 'one that worked before prolongs it')
   world.respond = token
   clock.advance(5000)
   t.match(await client.exchange(KNOWN), { kind: 'token' })
   t.equal(client.failing, false)
+})
+
+t.test('credentials that nobody knows are an outage where none has ever worked', async t => {
+  const world = await createWorld(t)
+  world.respond = status(500)
+  for (const { header } of [KNOWN, OTHER]) await refusal(world.client, { ...UNKNOWN, header })
+  t.equal(world.client.failing, true)
 })
 
 t.test('credentials that nobody knows cause no outage where others have worked, and prolong none', async t => {
@@ -322,6 +349,14 @@ t.test('with forwardedFor, a client that has reached the rate limit pauses nobod
   await refusal(client, ELSEWHERE)
   t.equal(client.failing, true, 'two in a row: it does not tell them apart')
   t.match(lines.at(-1), { level: 'error', msg: /429 to clients at several addresses.*X-Forwarded-For/ })
+})
+
+t.test('with forwardedFor, a connection that fails is an outage at once', async t => {
+  const world = await createWorld(t, { forwardedFor: true })
+  world.respond = cut
+  await refusal(world.client)
+  t.equal(world.client.failing, true)
+  t.match(world.lines, [{ level: 'error', msg: /connection_reset/ }])
 })
 
 t.test('the clients at one address cannot use up the budget', async t => {
@@ -407,6 +442,23 @@ t.test('with a base path nobody asks where the keys are', async t => {
   t.match(await world.client.exchange(KNOWN), { kind: 'token' })
   t.strictSame(world.requests.map(({ url }) => url), ['/auth/token?disableRefresh=true'])
   t.equal(world.searches, 0)
+})
+
+t.test('an exchange that succeeds ends an outage that began after it', async t => {
+  const world = await createWorld(t)
+  const { client } = world
+  const held: ServerResponse[] = []
+  const isHeld = new Promise<void>(resolve => {
+    world.respond = response => { held.push(response); resolve() }
+  })
+  const early = client.exchange(KNOWN)
+  await isHeld
+  world.respond = status(404)
+  await refusal(client, OTHER)
+  t.equal(client.failing, true)
+  token(held[0]!)
+  t.match(await early, { kind: 'token' })
+  t.strictSame([client.failing, client.isPausing()], [false, false])
 })
 
 t.test('an exchange that began before a later one succeeded, and fails, begins no outage', async t => {

@@ -1,6 +1,8 @@
+import { getEventListeners } from 'node:events'
 import type { Socket } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { fetchJson, type JsonResponse } from '../../lib/auth-server/fetch-json.js'
+import { beforeAbort, fetchJson, type JsonResponse } from '../../lib/auth-server/fetch-json.js'
 import { VERSION } from '../../lib/contract/version.js'
 import { deadOrigin, send, startJwksServer, type Respond } from '../fixtures/jwks-server.js'
 import { head, pour, startRawServer } from '../fixtures/raw-server.js'
@@ -70,6 +72,14 @@ t.test('a server that hangs, before or in the body, ends with the signal', async
     t.match(await fetchFrom(origin, 100), { status: null, value: undefined, text: 'timeout' })
     await allClosed()
   }
+})
+
+t.test('what has settled no longer listens to its signal', async t => {
+  const { signal } = new AbortController()
+  t.equal(await beforeAbort(Promise.resolve(1), signal), 1)
+  await t.rejects(beforeAbort(Promise.reject(new Error('no')), signal), { message: 'no' })
+  await turn()
+  t.strictSame(getEventListeners(signal, 'abort'), [])
 })
 
 t.test('an endless body is read to 1 MB, and the connection is closed', async t => {

@@ -59,7 +59,8 @@ for (const [runtime, prepare] of Object.entries(RUNTIMES)) {
     t.test('its entries are as received, whatever they are', async t => {
       const deep = JSON.parse(`${'['.repeat(14)}${']'.repeat(14)}`) as unknown
       const lists = [[], [null], [5, 'x', true, [], {}], [{ ...k1.jwk, kid: '' }], [{ kid: '__proto__' }], [deep],
-        [{ kid: '"[[[[[[[[[[[[[[[[[[[[[[[[[\\"[' }], [{ a: '\\' }, { b: '"{'.repeat(99) }], Array(5000).fill(null)]
+        [{ kid: '"[[[[[[[[[[[[[[[[[[[[[[[[[\\"[' }], [{ a: '\\' }, { b: '"{'.repeat(99) }], Array(5000).fill(null),
+        Array(20).fill({}), Array(20).fill([])]
       for (const keys of lists) {
         const { url } = await serve(t, sendKeys(keys))
         t.strictSame((await fetchFrom(url)).entries, keys)
@@ -72,7 +73,8 @@ for (const [runtime, prepare] of Object.entries(RUNTIMES)) {
         'JSON without keys': ['null', 'true', '5', '"keys"', '[]', '{}', '{"keys":null}', '{"keys":{}}', '{"keys":5}',
           '{"keys":{"length":1}}', '{"keys":"keys"}', `[${JWKS}]`, JSON.stringify(k1.jwk)],
         'JSON that is nested too deeply': ['['.repeat(2 ** 20), `{"keys":[${'['.repeat(15)}${']'.repeat(15)}]}`,
-          `${'{"a":'.repeat(17)}1${'}'.repeat(17)}`]
+          `${'{"a":'.repeat(17)}1${'}'.repeat(17)}`, `["${']'.repeat(20)}",${'['.repeat(16)}${']'.repeat(16)}]`,
+          `["${'}'.repeat(20)}",${'['.repeat(16)}${']'.repeat(16)}]`]
       }
       for (const [text, list] of Object.entries(bodies)) {
         for (const body of list) {
@@ -155,6 +157,7 @@ for (const [runtime, prepare] of Object.entries(RUNTIMES)) {
       })
       const silent = await startRawServer(t, socket => { socket.end() })
       t.match(await fetchFrom(silent.origin + PATH), { code: 'connection_reset', isTrouble: true, status: null })
+      t.equal(silent.requests.length, runtime === 'with dispatchers' ? 1 : 2, 'a failure is not tried again')
       const flooding = await startRawServer(t, socket => {
         socket.write('HTTP/1.1 200 OK\r\n')
         pour(socket, `x: ${'y'.repeat(1000)}\r\n`)

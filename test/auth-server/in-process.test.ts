@@ -63,6 +63,7 @@ t.test('endpoints of auth.api come before the handler: no rate limiter counts th
   const { jwks, exchanged } = await ask({
     handler: () => { throw new Error('not called') },
     api: {
+      data: { path: '/token', options: { method: 'GET' } },
       post: endpoint('post', '/token', 'POST', {}),
       renamed: endpoint('renamed', '/token', 'GET', { token: 'a.b.c' }),
       later: endpoint('later', '/token', 'GET', { token: 'x.y.z' }),
@@ -172,6 +173,7 @@ t.test('a refusal that auth.api throws is the response of the handler, and no fa
     return [failure(exchanged), lines.length]
   }
   // One line is that of the handler, which fails for the keys.
+  t.strictSame(await kindOf(400, {}), ['http_4xx', 1])
   t.strictSame(await kindOf(401, {}), ['refused', 1])
   t.strictSame(await kindOf(403, { body: { code: 'BLOCKED' } }), ['refused', 1])
   t.strictSame(await kindOf(401, { body: { code: 'RATE_LIMITED', details: { tryAgainIn: 7 } } }), ['limited', 1])

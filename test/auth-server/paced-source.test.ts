@@ -56,6 +56,7 @@ t.test('a failure begins an outage and a pause', async t => {
   clock.advance(400)
   t.type(paced.unavailable(), JwksUnavailableError)
   t.equal(paced.unavailable().retryAfter, 100, 'until the pause is over')
+  t.equal(paced.pauseLeft(), 100)
   clock.advance(100)
   t.equal(paced.isPausing(), false)
   t.equal(paced.failing, true, 'until a fetch succeeds')

@@ -2,7 +2,9 @@ import fastifyAuth from '@fastify/auth'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { ERRORS, type ErrorCode } from '../../lib/contract/error-codes.js'
-import { BetterAuthError, ForbiddenError, TokenInvalidError, TokenMissingError } from '../../lib/contract/errors.js'
+import {
+  BetterAuthError, ForbiddenError, JwksUnavailableError, TokenInvalidError, TokenMissingError
+} from '../../lib/contract/errors.js'
 import { ALGORITHMS } from '../../lib/contract/options.js'
 import { REASONS } from '../../lib/contract/reasons.js'
 import type { Guard } from '../../lib/guards/clauses.js'
@@ -393,6 +395,12 @@ t.test('of two refusals, the one that becomes the response has its scopes, and n
   })
   t.strictSame(await challengeOf(app, '/'), [401, `Bearer scope="a", ${METADATA}`])
   t.equal(log.refusals().length, 2)
+})
+
+t.test('Retry-After has whole seconds, and at least one', async t => {
+  for (const [retryAfter, seconds] of [[0, '1'], [1000, '1'], [1001, '2'], [90_000, '90']] as const) {
+    t.strictSame(responseHeaders(new JwksUnavailableError(retryAfter)), { 'Retry-After': seconds })
+  }
 })
 
 t.test('with the option dpop, each scheme has a challenge, and the error is in that of the request', async t => {

@@ -84,6 +84,9 @@ t.test('@fastify/passport', async t => {
 t.test('a second @fastify/jwt', async t => {
   const wayOut = /remove your registration of @fastify\/jwt.+"namespace".+sibling scope/
   await collide(t, jwt(), ours(), 'fastify.jwt', wayOut)
+  t.match(await boot(t, [jwt(), app => app.register(async scope => { await ours()(scope) })], true), {
+    message: /^fastify\.jwt is taken twice/
+  }, 'also that of a parent')
 })
 
 t.test('names of the application itself', async t => {
@@ -91,7 +94,7 @@ t.test('names of the application itself', async t => {
   for (const name of ['authenticate', 'authenticateOptional', 'authorize', 'jwt']) {
     await collide(t, app => { app.decorate(name, () => {}) }, ours(), `fastify.${name}`, wayOut)
   }
-  for (const name of ['user', 'claims', 'session', 'jwtVerify', 'jwtDecode']) {
+  for (const name of ['user', 'claims', 'principal', 'session', 'jwtVerify', 'jwtDecode']) {
     await collide(t, app => { app.decorateRequest(name, null) }, withCookie, `request.${name}`, wayOut)
   }
   await collide(t, app => { app.decorateReply('jwtSign', null as never) }, ours(), 'reply.jwtSign', wayOut)
@@ -136,8 +139,10 @@ t.test('all other decorators are added as ever, with their dependencies', async 
   const app = Fastify()
   t.equal(await boot(t, [ours(), app => {
     app.decorate('own', 1).decorateRequest('own', null, ['user']).decorateReply('own', null)
+    app.decorate('claims', 1).decorateRequest('authorize', null).decorateReply('principal', null)
   }], true, app), undefined)
   t.ok(app.hasDecorator('own') && app.hasRequestDecorator('own') && app.hasReplyDecorator('own'))
+  t.ok(app.hasDecorator('claims') && app.hasRequestDecorator('authorize') && app.hasReplyDecorator('principal'))
   t.match(await boot(t, [ours(), app => app.decorateRequest('own', null, ['missing'])], true), {
     code: 'FST_ERR_DEC_MISSING_DEPENDENCY'
   })

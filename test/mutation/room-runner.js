@@ -1,11 +1,15 @@
 // Runs the tests of a room for Stryker in one process, and imports a fresh copy of them and of lib for each mutant: a
-// process takes longer to start than most test files take to run. Stryker ends the process if a mutant hangs.
-import { existsSync, readdirSync, symlinkSync } from 'node:fs'
+// process takes longer to start than most test files take to run. If a mutant hangs, it ends the process; Stryker does
+// if the mutant keeps the process busy, but knows less about how long a test file takes.
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { register } from 'node:module'
 import { join, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { declareClassPlugin, PluginKind } from '@stryker-mutator/api/plugin'
-import { determineHitLimitReached, DryRunStatus, TestStatus, toMutantRunResult } from '@stryker-mutator/api/test-runner'
+import {
+  determineHitLimitReached, DryRunStatus, MutantRunStatus, TestStatus, toMutantRunResult
+} from '@stryker-mutator/api/test-runner'
 
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url))
 
@@ -15,14 +19,18 @@ let resources
 /** They read what Stryker's copy of the project lacks, or the source of lib, which Stryker has changed. */
 const NOT_IN_COPY = ['the compiled program', 'exports one function, and shares no code with the verifier that it tests']
 
+/** How long each test file took without a change, in milliseconds, for the processes that follow. `''`: the start. */
+const TIMES = 'room-times.json'
+
 class RoomRunner {
   #tap
   #runs = 0
-  #times = new Map()
+  #times = {}
+  #isHanging = false
   /** Stryker's instrumented code reads and writes it. */
   #mutants = globalThis.__stryker__ ??= {}
   #files = readdirSync(join('test', process.env.ROOM), { recursive: true, encoding: 'utf8' })
-    .filter(file => file.endsWith('.test.ts')).sort()
+    .filter(file => file.endsWith('.test.ts') && new RegExp(process.env.TESTS ?? '').test(file)).sort()
 
   capabilities () {
     return { reloadEnvironment: true }
@@ -42,6 +50,7 @@ class RoomRunner {
     const { default: tap } = await import('tap')
     tap.setTimeout(0)
     resources = process.getActiveResourcesInfo().length
+    if (existsSync(TIMES)) this.#times = JSON.parse(readFileSync(TIMES, 'utf8'))
     // tap ends when it has nothing to do, so this test never does.
     await new Promise(resolve => {
       tap.test('all', t => {
@@ -55,7 +64,7 @@ class RoomRunner {
   async dryRun () {
     const tests = []
     // The first file loads the packages and the compiler, and the times decide when a mutant hangs.
-    await this.#run(this.#files[0])
+    const { timeSpentMs } = await this.#run(this.#files[0])
     // What this run covered, outside of any test, would count as covered by each.
     this.#mutants.mutantCoverage = undefined
     for (const file of this.#files) {
@@ -63,27 +72,43 @@ class RoomRunner {
       tests.push(await this.#run(file))
     }
     this.#mutants.currentTestId = undefined
+    this.#times = Object.fromEntries([['', timeSpentMs], ...tests.map(({ id, timeSpentMs }) => [id, timeSpentMs])])
+    writeFileSync(TIMES, JSON.stringify(this.#times))
     return { status: DryRunStatus.Complete, tests, mutantCoverage: this.#mutants.mutantCoverage }
   }
 
   async mutantRun ({ activeMutant: { id, fileName }, testFilter = this.#files, hitLimit }) {
+    // Stryker starts another process, and tries again there.
+    if (this.#isHanging) throw new Error('The mutant before hangs')
     Object.assign(this.#mutants, { activeMutant: id, hitCount: 0, hitLimit })
     // For the processes that a test starts.
     process.env.__STRYKER_ACTIVE_MUTANT__ = id
     const tests = []
     for (const file of this.#byChance(fileName, testFilter)) {
-      tests.push(await this.#run(file))
+      const test = await this.#unlessHanging(file)
+      if (test === undefined) return { status: MutantRunStatus.Timeout }
+      tests.push(test)
       const reached = determineHitLimitReached(this.#mutants.hitCount, hitLimit)
       if (reached !== undefined) return reached
-      if (tests.at(-1).status === TestStatus.Failed) break
+      if (test.status === TestStatus.Failed) break
     }
     return toMutantRunResult({ status: DryRunStatus.Complete, tests })
   }
 
   /** The tests of the mutated file come first, then the fast ones: the first failure ends the run. */
   #byChance (mutated, files) {
-    const rank = file => mutated.endsWith(file.replace('.test.ts', '.ts')) ? 0 : this.#times.get(file) ?? Infinity
+    const rank = file => mutated.endsWith(file.replace('.test.ts', '.ts')) ? 0 : this.#times[file]
     return [...files].sort((a, b) => rank(a) - rank(b))
+  }
+
+  /** @returns `undefined` if it takes much longer than without a change. */
+  async #unlessHanging (file) {
+    const usual = this.#times[file] + (this.#runs === 0 ? this.#times[''] : 0)
+    const hanging = new AbortController()
+    const run = this.#run(file).finally(() => { hanging.abort() })
+    const isOver = setTimeout(5000 + 3 * usual, true, { signal: hanging.signal, ref: false }).catch(() => false)
+    this.#isHanging = await Promise.race([run.then(() => false), isOver])
+    return this.#isHanging ? undefined : run
   }
 
   async #run (file) {
@@ -98,7 +123,6 @@ class RoomRunner {
     })
     clearInterval(idle)
     const timeSpentMs = Math.round(performance.now() - start)
-    if (ok) this.#times.set(file, timeSpentMs)
     delete globalThis.__room__[run]
     return {
       id: file,

@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { setImmediate as turn } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, { ALGORITHMS, type BetterAuthOptions, type RefusalReason } from '../../lib/index.js'
@@ -8,6 +7,7 @@ import { createTestIssuer, type Fault, type TestIssuer, type TestIssuerOptions }
 import { bearer, captureLog, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
 import { createClock, startClockedApi } from '../fixtures/clock.js'
 import { segment, startIssuer, USER } from '../fixtures/test-issuer.js'
+import { soon, until } from '../fixtures/waiting.js'
 
 const EVERY_ALGORITHM = [...ALGORITHMS, 'HS256'] as const
 const HOUR = 3600
@@ -16,6 +16,8 @@ const ALWAYS_LOOK = { maxAge: 0, staleWhileRevalidate: 0, staleIfError: 0, reque
 const LONGEST_PAUSE = 15_000
 
 type Fields = Record<string, unknown>
+
+const get: typeof fetch = (...args) => soon(fetch(...args))
 
 interface Answer { status: number, user: Fields, claims: Fields, session: Fields | null, reason: unknown }
 
@@ -291,7 +293,7 @@ t.test('revoke() ends a key', async t => {
   t.match(await current(), {
     status: 401, reason: 'unknown_key'
   }, 'the current one, and the last: the JWKS is not empty')
-  const { keys } = await (await fetch(`${issuer.authUrl}/api/auth/jwks`)).json() as { keys: unknown[] }
+  const { keys } = await (await get(`${issuer.authUrl}/api/auth/jwks`)).json() as { keys: unknown[] }
   t.equal(keys.length, 1)
 
   await issuer.rotate()
@@ -322,7 +324,7 @@ t.test('a forged token names a published key and is not signed with it, also aft
         status: 401, reason: 'signature_invalid'
       }, `${algorithm}, ${name}`)
     }
-    const { keys } = await (await fetch(`${issuer.authUrl}/api/auth/jwks`)).json() as { keys: unknown[] }
+    const { keys } = await (await get(`${issuer.authUrl}/api/auth/jwks`)).json() as { keys: unknown[] }
     t.match(keys, [{ alg: algorithm }, { alg: algorithm, kid: issuer.kid }])
   }
 })
@@ -367,32 +369,32 @@ t.test('a slow response comes after a second, for a client that waits so long', 
   const issuer = await startIssuer(t)
   issuer.fail('slow')
   const url = `${issuer.authUrl}/api/auth/jwks`
-  await t.rejects(fetch(url, { signal: AbortSignal.timeout(100) }))
+  await t.rejects(get(url, { signal: AbortSignal.timeout(100) }))
   const startedAt = performance.now()
-  t.match(await (await fetch(url)).json(), { keys: [{ kid: issuer.kid }] })
+  t.match(await (await get(url)).json(), { keys: [{ kid: issuer.kid }] })
   t.ok(performance.now() - startedAt > 900)
 })
 
 t.test('a client that follows the redirect gets the keys, and only then', async t => {
   const issuer = await startIssuer(t)
   const url = `${issuer.authUrl}/api/auth/jwks`
-  t.equal((await fetch(url, { redirect: 'manual' })).status, 200)
+  t.equal((await get(url, { redirect: 'manual' })).status, 200)
   issuer.fail('redirect')
-  const answer = await fetch(url)
+  const answer = await get(url)
   t.equal(answer.redirected, true)
   t.match(await answer.json(), { keys: [{ kid: issuer.kid }] })
   issuer.fail('error')
-  t.equal((await fetch(answer.url)).status, 500)
+  t.equal((await get(answer.url)).status, 500)
   issuer.recover()
-  t.equal((await fetch(answer.url)).status, 404)
+  t.equal((await get(answer.url)).status, 404)
 })
 
 t.test('requests counts what asks for the JWKS', async t => {
   const issuer = await startIssuer(t)
   t.equal(issuer.requests, 0)
-  await fetch(`${issuer.authUrl}/.well-known/jwks.json`)
+  await get(`${issuer.authUrl}/.well-known/jwks.json`)
   t.equal(issuer.requests, 0)
-  await fetch(`${issuer.authUrl}/api/auth/jwks`)
+  await get(`${issuer.authUrl}/api/auth/jwks`)
   t.equal(issuer.requests, 1)
 })
 
@@ -409,11 +411,11 @@ t.test('close() ends connections that hang, and may be called twice', async t =>
   const issuer = await createTestIssuer()
   const { authUrl } = issuer
   issuer.fail('hang')
-  const ended = t.rejects(fetch(`${authUrl}/api/auth/jwks`))
-  while (issuer.requests === 0) await turn()
+  const ended = t.rejects(get(`${authUrl}/api/auth/jwks`))
+  await until(() => issuer.requests > 0)
   await issuer.close()
   await ended
-  await t.rejects(fetch(authUrl))
+  await t.rejects(get(authUrl))
   await t.resolves(issuer.close())
 })
 
@@ -422,9 +424,9 @@ t.test('await using closes it', async t => {
   {
     await using issuer = await createTestIssuer()
     authUrl = issuer.authUrl
-    t.equal((await fetch(`${authUrl}/api/auth/jwks`)).status, 200)
+    t.equal((await get(`${authUrl}/api/auth/jwks`)).status, 200)
   }
-  await t.rejects(fetch(authUrl))
+  await t.rejects(get(authUrl))
 })
 
 t.test('says what is wrong with its options', async t => {
@@ -494,7 +496,7 @@ t.test('says what is wrong with its options', async t => {
   await t.rejects(hmac.rotate(), { message: 'rotate() needs keys in a JWKS, but HS256 uses a secret' })
   t.throws(() => hmac.revoke(), { message: 'revoke() needs keys in a JWKS, but HS256 uses a secret' })
   t.equal(hmac.kid, undefined)
-  t.equal((await fetch(`${hmac.authUrl}/api/auth/jwks`)).status, 404, 'and no JWKS')
+  t.equal((await get(`${hmac.authUrl}/api/auth/jwks`)).status, 404, 'and no JWKS')
 })
 
 t.test('exports one function, and shares no code with the verifier that it tests', async t => {

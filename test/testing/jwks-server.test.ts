@@ -1,7 +1,7 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { checkFault, startJwksServer, type Fault, type JwksServer } from '../../lib/testing/jwks-server.js'
 import { JWKS_PATH } from '../fixtures/jwks-server.js'
+import { soon, until } from '../fixtures/waiting.js'
 
 const KEYS = [{ kid: 'k1' }]
 
@@ -12,7 +12,7 @@ async function start (t: Pick<Test, 'teardown'>, keys: unknown[] = KEYS): Promis
 }
 
 const get = ({ origin }: JwksServer, path = JWKS_PATH, init: RequestInit = {}) =>
-  fetch(origin + path, { redirect: 'manual', ...init })
+  soon(fetch(origin + path, { redirect: 'manual', ...init }))
 
 t.test('it serves the keys at Better Auth\'s path, as they are now, and counts the requests', async t => {
   const keys: unknown[] = [...KEYS]
@@ -77,11 +77,11 @@ t.test('a slow response that nobody waits for keeps no timer', async t => {
   const before = timers()
   const controller = new AbortController()
   const ended = t.rejects(get(server, JWKS_PATH, { signal: controller.signal }))
-  while (server.requests === 0) await turn()
+  await until(() => server.requests > 0)
   const startedAt = performance.now()
   controller.abort()
   await ended
-  while (timers() > before) await turn()
+  await until(() => timers() <= before)
   t.ok(performance.now() - startedAt < 900)
 })
 
@@ -89,7 +89,7 @@ t.test('close() ends a request that hangs', async t => {
   const server = await startJwksServer(() => KEYS, () => undefined)
   server.fault = 'hang'
   const ended = t.rejects(get(server))
-  while (server.requests === 0) await turn()
+  await until(() => server.requests > 0)
   await server.close()
   await ended
   await t.resolves(server.close(), 'twice is once')
