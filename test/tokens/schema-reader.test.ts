@@ -137,6 +137,10 @@ t.test('its argument is not changed', async t => {
   t.strictSame(value, before)
 })
 
+t.test('only a string has a format', async t => {
+  t.equal(read(Type.Number({ format: 'euros' }), 5), 5)
+})
+
 t.test('a path is a JSON pointer', async t => {
   t.equal(await claimOf(Type.Object({ 'a/b~': Type.String({ format: 'uuid' }) }), { 'a/b~': 'x' }), '/a~1b~0')
 })

@@ -1,9 +1,10 @@
+import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import Fastify from 'fastify'
 import t from 'tap'
 import { UserSchema } from '../../lib/index.js'
 import type { Claims } from '../../lib/contract/identity.js'
-import { createUserReader } from '../../lib/tokens/user-reader.js'
+import { createUserReader, loadUserReader } from '../../lib/tokens/user-reader.js'
 import { reasonOf } from '../fixtures/refusals.js'
 
 const toUser = createUserReader()
@@ -84,6 +85,13 @@ t.test('the option `userId` chooses the claim, and a token without it is refused
   for (const userId of ['sub', 'id', 'either', 'equal'] as const) {
     t.match(await read(userId, {}), /^claim_missing (sub|id)$/, 'nobody')
   }
+})
+
+t.test('a `userSchema` adds claims, and replaces no member of the user', async t => {
+  const userSchema = Type.Object({ ...UserSchema.properties, plan: Type.String() })
+  const read = await loadUserReader({ userSchema, userId: 'sub' })
+  const user = read({ sub: 'u_1', id: 'row_1', plan: 'pro', emailVerified: 1 })
+  t.strictSame(user, { ...EMPTY, emailVerified: true, plan: 'pro' })
 })
 
 const TEXTS: unknown[] = [0, 1, true, false, [], ['u_1'], {}, { toString: 'u_1' }]
