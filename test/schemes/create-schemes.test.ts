@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { getUser, type BetterAuthOptions, type ExchangeStore } from '../../lib/index.js'
 import { captureLog, startApi, type LogCapture } from '../fixtures/api.js'
-import { JWKS_PATH, sendKeys, startJwks, type JwksServer } from '../fixtures/jwks-server.js'
+import { JWKS_PATH, sendKeys, startJwks } from '../fixtures/jwks-server.js'
 import { rawRequest, type RawResponse } from '../fixtures/raw-request.js'
 import { createCookie, KEY, NAME as DATA } from '../fixtures/session-cookie.js'
 import { createClaims, signJws } from '../fixtures/signing.js'
@@ -18,22 +18,28 @@ const signature = (token: string, secret = SECRET) => createHmac('sha256', secre
 const signed = (token: string, secret = SECRET) => `${token}.${encodeURIComponent(signature(token, secret))}`
 
 interface World {
-  readonly server: JwksServer
   readonly origin: string
   readonly app: FastifyInstance
   readonly log: LogCapture
   /** What was asked of the auth server at `/token`. */
   readonly exchanges: IncomingMessage[]
+  /** The requests for the JWKS at its path. */
+  readonly jwksRequests: IncomingMessage[]
   call (...headerLines: string[]): Promise<RawResponse>
 }
 
 /** An API and an auth server that knows one session and one API key, both over sockets. */
-async function createWorld (t: Test, options: BetterAuthOptions = {}, jwksDelay = 0): Promise<World> {
+async function createWorld (
+  t: Test, options: BetterAuthOptions = {}, { jwksPath = JWKS_PATH, jwksDelay = 0 } = {}
+): Promise<World> {
   const server = await startJwks(t, KEY)
   const exchanges: IncomingMessage[] = []
+  const jwksRequests: IncomingMessage[] = []
   const known = [`Bearer ${TOKEN}`, `Bearer ${TOKEN}.${signature(TOKEN)}`, `${NAME}=${signed(TOKEN)}`, API_KEY]
   server.respond = (request, response) => {
-    if (request.url === JWKS_PATH) {
+    if (request.url!.includes('jwks')) {
+      if (request.url !== jwksPath) return response.writeHead(404).end()
+      jwksRequests.push(request)
       setTimeout(() => { sendKeys(server.keys)(request, response) }, jwksDelay)
       return
     }
@@ -51,7 +57,8 @@ async function createWorld (t: Test, options: BetterAuthOptions = {}, jwksDelay 
   app.post('/me', { onRequest: [app.authenticate] }, async () => ({}))
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
-  return { server, origin: server.origin, app, log, exchanges, call: (...lines) => rawRequest(port, '/me', lines) }
+  const call = (...lines: string[]) => rawRequest(port, '/me', lines)
+  return { origin: server.origin, app, log, exchanges, jwksRequests, call }
 }
 
 t.test('each kind of credential is accepted where the option says so', async t => {
@@ -129,14 +136,16 @@ t.test('a cookie needs a trusted origin, whatever it is exchanged for; the other
   }
 })
 
-t.test('an exchange waits for the first fetch of the keys, and causes no other', async t => {
-  const { server, app } = await createWorld(t, {}, 200)
+t.test('an exchange waits for the first fetch of the keys, which says where it is, and causes no other', async t => {
+  // The base path of the auth server is `/`.
+  const { app, exchanges, jwksRequests } = await createWorld(t, {}, { jwksPath: '/jwks', jwksDelay: 200 })
   t.equal(app.betterAuth.status().url, null)
   for (const apiKey of [API_KEY, API_KEY, 'x'.repeat(32)]) {
     const { statusCode } = await app.inject({ url: '/me', headers: { 'x-api-key': apiKey } })
     t.equal(statusCode, apiKey === API_KEY ? 200 : 401)
   }
-  t.equal(server.hits, 1)
+  t.strictSame(new Set(exchanges.map(({ url }) => url)), new Set(['/token?disableRefresh=true']))
+  t.equal(jwksRequests.length, 1)
 })
 
 t.test('jwks.headers and the address of the client reach the auth server where the options say so', async t => {
