@@ -315,6 +315,7 @@ t.test('tokens of more than 16 kB are refused before anything else', async t => 
   t.equal(await outcome(verifier, 'x'.repeat(16_384)), 'token_malformed')
   t.equal(await outcome(verifier, 'x'.repeat(16_385)), 'token_too_long')
   t.equal(await reasonOf(() => { verifier.assertWellFormed('x'.repeat(16_385)) }), 'token_too_long')
+  t.equal(await reasonOf(() => { verifier.assertWellFormed('x'.repeat(16_384)) }), 'token_malformed')
   t.strictSame(keys.asked, [KEY.kid])
 })
 
