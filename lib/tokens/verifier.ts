@@ -56,20 +56,20 @@ export function createVerifier (
   const { tokenCache } = options
   const askApplication = createAuthorizationSources(options)
   const cache = tokenCache === false ? undefined : createTokenCache(tokenCache, keys, now)
-  /** For tokens that were used once. */
+  /** For tokens that were used once, or have expired. */
   const signatures = tokenCache === false
     ? undefined
     : createVerifiedSignatures(Math.min(tokenCache.max, MAX_SIGNATURES))
 
   /** Reads a token whose signature is valid. */
   function read (jws: Jws, key: VerificationKey | undefined, isKnown = false): VerifiedToken {
+    const isCacheable = jws.token.length <= MAX_CACHED_LENGTH
+    // Before the claims are read: a client that keeps sending an expired token costs one check.
+    if (isCacheable && key !== undefined && !isKnown) signatures?.add(jws, key)
     const verified = accept(jws.token, parseObject(jws.payload), jws, key)
     remember(jws)
-    if (jws.token.length <= MAX_CACHED_LENGTH) {
-      // Most of what the cache costs is the memory of a token that never comes back: so it starts with the second use.
-      if (key === undefined || isKnown) cache?.set(verified)
-      else signatures?.add(jws, key)
-    }
+    // Most of what the cache costs is the memory of a token that never comes back: so it starts with the second use.
+    if (isCacheable && (key === undefined || isKnown)) cache?.set(verified)
     return verified
   }
 

@@ -491,6 +491,53 @@ t.test('tokens that are verified at the same time', async t => {
     t.equal((await accepted).token, token, 'a refusal is not remembered')
   })
 
+  t.test('the signature of a token that is refused for its claims is checked once', async t => {
+    const refused = [
+      [{ exp: 1, iat: 0 }, 'token_expired'],
+      [{ aud: 'https://other.example' }, 'audience_mismatch aud']
+    ] as const
+    for (const [claims, reason] of refused) {
+      const { verifier, verify, keys, held } = setUpHeld()
+      const token = tokenOf(KEY, claims)
+      const pending = verify(token)
+      held.pop()!(true)
+      t.equal(await reasonOf(() => pending), reason)
+      const trace = { cached: false }
+      t.equal(await reasonOf(() => verifier.verify(token, trace)), reason, 'again')
+      t.ok(trace.cached)
+      t.equal(held.length, 0)
+      const [header, payload, signature] = token.split('.') as [string, string, string]
+      const others = [
+        `${header}.${encode({ ...createClaims(ISSUER, claims), jti: 1 })}.${signature}`,
+        `${header}.${payload}.${encode(Buffer.alloc(64))}`
+      ]
+      for (const other of others) {
+        const another = verify(other)
+        held.pop()!(false)
+        t.equal(await reasonOf(() => another), 'signature_invalid', 'every other token is checked')
+      }
+      keys.found.set(KEY.kid, importKey(createSigningKey('EdDSA', KEY.kid)))
+      const withNewKey = verify(token)
+      held.pop()!(false)
+      t.equal(await reasonOf(() => withNewKey), 'signature_invalid', 'by another key too')
+      keys.found.delete(KEY.kid)
+      t.equal(await reasonOf(() => verify(token)), 'unknown_key')
+    }
+  })
+
+  t.test('it is checked each time without a token cache, and if the token is long', async t => {
+    for (const [options, claims] of [[{ tokenCache: false }, {}], [{}, { pad: 'x'.repeat(4096) }]] as const) {
+      const { verify, held } = setUpHeld(options)
+      const token = tokenOf(KEY, { exp: 1, iat: 0, ...claims })
+      for (let uses = 0; uses < 3; uses++) {
+        const pending = verify(token)
+        t.equal(held.length, 1)
+        held.pop()!(true)
+        t.equal(await reasonOf(() => pending), 'token_expired')
+      }
+    }
+  })
+
   t.test('a key that leaves the JWKS ends the check too', async t => {
     const { verify, keys, held } = setUpHeld()
     const pending = verify(tokenOf(KEY))
