@@ -13,7 +13,7 @@ export function parseUrl (
   if (url === undefined || text.split('/', 3)[2]!.includes('@')) {
     throw invalid(name, OPTIONS.authUrl.expects, text, source)
   }
-  const jwks = /((?:\/\.well-known)?\/jwks(?:\.json)?|\/\.well-known\/[^/]*)\/*$/.exec(text)
+  const jwks = /(?<!:\/)((?:\/\.well-known)?\/jwks(?:\.json)?|\/\.well-known\/[^/]*)\/*$/.exec(text)
   if (jwks !== null) {
     throw new InvalidOptionError(`Option "${name}"${source} must be the URL of the auth server, not of its JWKS: ` +
       `set it to "${text.slice(0, jwks.index)}", and if the keys are not found "jwksPath" to "${jwks[1]}"`)
