@@ -13,10 +13,10 @@ export function parseUrl (
   if (url === undefined || text.split('/', 3)[2]!.includes('@')) {
     throw invalid(name, OPTIONS.authUrl.expects, text, source)
   }
-  const [, base, path] = /^(.*?)((?:\/\.well-known)?\/jwks(?:\.json)?|\/\.well-known\/[^/]*)\/*$/.exec(text) ?? []
-  if (base !== undefined) {
+  const jwks = /(?<!:\/)((?:\/\.well-known)?\/jwks(?:\.json)?|\/\.well-known\/[^/]*)\/*$/.exec(text)
+  if (jwks !== null) {
     throw new InvalidOptionError(`Option "${name}"${source} must be the URL of the auth server, not of its JWKS: ` +
-      `set it to "${base}", and if the keys are not found "jwksPath" to "${path}"`)
+      `set it to "${text.slice(0, jwks.index)}", and if the keys are not found "jwksPath" to "${jwks[1]}"`)
   }
   return url
 }
@@ -30,9 +30,9 @@ export function oauthIssuer (authUrl: URL, publicUrl = authUrl): string {
 /** Whether browsers reach the auth server over https: by the first option that says so. */
 export function isHttps (publicUrl: URL | undefined, issuer: BetterAuthOptions['issuer'], authUrl: URL): boolean {
   if (publicUrl !== undefined) return publicUrl.protocol === 'https:'
-  const urls = [issuer].flat().filter(value => typeof value === 'string' && /^https?:\/\//i.test(value))
+  const urls = [issuer].flat().map(String).filter(text => /^https?:\/\//i.test(text))
   if (urls.length === 0) return authUrl.protocol === 'https:'
-  return urls.some(url => /^https:/i.test(String(url)))
+  return urls.some(url => /^https:/i.test(url))
 }
 
 export function discoveryUrls (authUrl: URL, base: string): string[] {

@@ -3,7 +3,9 @@ import { option, type OptionSchema } from './check-options.js'
 import type {
   ExchangedApiKeyOptions, ExchangedCookieOptions, ExchangeOptions, ExchangeStore, SharedExchangeOptions
 } from './exchange-options.js'
-import { CookieName, milliseconds, Nested, requestsPerMinute, sharedSecret, timeout, typed } from './schema-parts.js'
+import {
+  AnyFunction, CookieName, milliseconds, Nested, requestsPerMinute, sharedSecret, timeout, typed
+} from './schema-parts.js'
 
 /** Every option of {@link ExchangeOptions}: what it may be, and its default. */
 export const EXCHANGE_OPTIONS = {
@@ -23,12 +25,10 @@ export const EXCHANGE_OPTIONS = {
   shared: option(typed<SharedExchangeOptions>(Nested), 'an object with "store" and "secret"')
 } satisfies Record<keyof ExchangeOptions, OptionSchema>
 
-const Method = Type.Function([], Type.Unknown())
-
 /** The same for {@link SharedExchangeOptions}. */
 export const SHARED_EXCHANGE_OPTIONS = {
   store: option(
-    typed<ExchangeStore>(Type.Object({ get: Method, set: Method, add: Method, delete: Method })),
+    typed<ExchangeStore>(Type.Object({ get: AnyFunction, set: AnyFunction, add: AnyFunction, delete: AnyFunction })),
     'an object with the functions "get", "set", "add" and "delete"'
   ),
   secret: sharedSecret

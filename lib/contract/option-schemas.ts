@@ -6,22 +6,22 @@ import {
   type JwksOptions, type MountOptions, type ResourceOptions, type SessionCookieOptions, type TokenCacheOptions
 } from './options.js'
 import {
-  callback, CookieName, milliseconds, Nested, NonEmpty, OneOrMore, requestsPerMinute, Scope, sharedSecret, timeout,
-  typed
+  AnyFunction, callback, CookieName, milliseconds, Nested, NonEmpty, OneOrMore, requestsPerMinute, Scope, sharedSecret,
+  timeout, typed
 } from './schema-parts.js'
 
 /** Every option of {@link BetterAuthOptions}: what it may be, and its default. */
 export const OPTIONS = {
   authUrl: option(Type.String(), 'an absolute http(s) URL without credentials, query or fragment'),
   auth: option(
-    typed<AuthInstance>(Type.Object({ handler: Type.Function([], Type.Unknown()), options: Nested })),
+    typed<AuthInstance>(Type.Object({ handler: AnyFunction, options: Nested })),
     'what betterAuth() returns'
   ),
   mount: option(typed<MountOptions | boolean>(Type.Union([Nested, Type.Boolean()])), 'an object, true or false'),
   publicUrl: option(Type.String(), 'an absolute http(s) URL without credentials, query or fragment'),
   jwksPath: option(Type.String(), 'a path that starts with "/", such as "/api/auth/jwks"'),
   issuer: option(
-    typed<NonNullable<BetterAuthOptions['issuer']>>(Type.Union([...OneOrMore, Type.Function([], Type.Unknown())])),
+    typed<NonNullable<BetterAuthOptions['issuer']>>(Type.Union([...OneOrMore, AnyFunction])),
     'a non-empty string, a non-empty array of them, a function, or false'
   ),
   audience: option(
@@ -76,12 +76,12 @@ export const SESSION_COOKIE_OPTIONS = {
   secure: option(Type.Boolean(), 'true or false'),
   secret: sharedSecret,
   version: option(
-    typed<NonNullable<SessionCookieOptions['version']>>(Type.Union([NonEmpty, Type.Function([], Type.Unknown())])),
+    typed<NonNullable<SessionCookieOptions['version']>>(Type.Union([NonEmpty, AnyFunction])),
     'a non-empty string, or a function'
   ),
   trustedOrigins: option(
     typed<NonNullable<SessionCookieOptions['trustedOrigins']>>(
-      Type.Union([Type.Array(Type.String()), Type.Function([], Type.Unknown())])
+      Type.Union([Type.Array(Type.String()), AnyFunction])
     ),
     'an array of origins such as "https://app.example.com", or a function',
     []

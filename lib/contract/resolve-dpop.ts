@@ -1,7 +1,7 @@
 import * as Type from '@sinclair/typebox'
 import { invalid, option, readOptions, type OptionSchema } from './check-options.js'
 import type { DpopOptions, DpopReplayStore } from './dpop-options.js'
-import { typed } from './schema-parts.js'
+import { AnyFunction, typed } from './schema-parts.js'
 import { InvalidOptionError } from './setup-errors.js'
 import type { ResolvedResource } from './resolve-resource.js'
 
@@ -14,7 +14,7 @@ export const DPOP_OPTIONS = {
     Type.Number({ minimum: 1000, maximum: 3_600_000 }), 'a number of milliseconds from 1000 to 3600000', 300_000
   ),
   replayStore: option(
-    typed<DpopReplayStore>(Type.Object({ reserve: Type.Function([], Type.Unknown()) })),
+    typed<DpopReplayStore>(Type.Object({ reserve: AnyFunction })),
     'an object with the function "reserve"'
   ),
   origins: option(typed<readonly string[]>(Type.Array(Type.String())), ORIGINS_EXPECTS, [])

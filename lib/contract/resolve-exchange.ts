@@ -73,12 +73,12 @@ export function resolveExchange (
     throw new InvalidOptionError('Option "exchange" turns off "sessionToken", "sessionCookie" and "apiKey", so that ' +
       'nothing is left: set it to false')
   }
-  const header = key && key.header.toLowerCase()
-  if (header !== false && (TAKEN_HEADERS.includes(header) || header in {})) {
+  const header = key === false ? API_KEY_OPTIONS.header.default : key.header.toLowerCase()
+  if (TAKEN_HEADERS.includes(header) || header in {}) {
     throw new InvalidOptionError(`Option "exchange.apiKey.header" must be a header of its own, got '${header}'`)
   }
   // With a credential of the API itself, the auth server would vouch for the API, whatever a client sends.
-  const names = ['authorization', 'cookie', 'x-api-key', 'x-forwarded-for', ...header === false ? [] : [header]]
+  const names = ['authorization', 'cookie', 'x-api-key', 'x-forwarded-for', header]
   const fixed = names.find(name => name in headers)
   if (fixed !== undefined) {
     throw new InvalidOptionError(`Option "jwks.headers" must not have "${fixed}" with the option "exchange": these ` +
@@ -93,7 +93,7 @@ export function resolveExchange (
     root: isOrigin ? { jwksUrl: `${authUrl}/jwks`, url: tokenUrl(authUrl) } : undefined,
     sessionToken,
     sessionCookie: cookie && { names: cookieNames(cookie.name ?? ownName, isSecure) },
-    apiKey: key && { header: header as string, maxAge: key.maxAge },
+    apiKey: key && { header, maxAge: key.maxAge },
     shared: shared && resolveShared(shared)
   }
 }

@@ -48,9 +48,10 @@ export function resolveResource (
 
 function parseResourceUrl (name: string, text: string | undefined): URL {
   // The URL parser accepts mistakes: missing slashes, back slashes, surrounding spaces, an empty query.
-  const isUrl = text !== undefined && /^https?:\/\/[^\s/?#\\@]+(?:\/[^\s?#\\]*)?$/i.test(text) && URL.canParse(text)
+  const string = String(text)
+  const isUrl = /^https?:\/\/[^\s/?#\\@]+(?:\/[^\s?#\\]*)?$/i.test(string) && URL.canParse(string)
   if (!isUrl) throw invalid(name, URL_EXPECTS, text)
-  return new URL(text)
+  return new URL(string)
 }
 
 /** The scopes that each scope includes, those included by included ones too. */

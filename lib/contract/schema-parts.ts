@@ -7,6 +7,7 @@ export const NonEmpty = Type.String({ minLength: 1 })
 export const OneOrMore = [NonEmpty, Type.Array(NonEmpty, { minItems: 1 }), Type.Literal(false)]
 export const CookieName = Type.String({ pattern: "^[\\w!#$%&'*+.^`|~-]+$" })
 export const Nested = Type.Object({})
+export const AnyFunction = Type.Function([], Type.Unknown())
 
 export const sharedSecret = option(Type.String(), `a shared secret of at least ${MIN_SECRET_BYTES} bytes`)
 
@@ -28,7 +29,7 @@ export function typed<T> (schema: TSchema) {
 }
 
 export function callback<T> () {
-  return option(typed<T>(Type.Function([], Type.Unknown())), 'a function')
+  return option(typed<T>(AnyFunction), 'a function')
 }
 
 /** A scope (RFC 6749 §3.3). */

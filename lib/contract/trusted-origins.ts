@@ -89,7 +89,7 @@ function problemOfForm (text: string): string | undefined {
     const isName = URL.canParse(text) && !/\s/.test(text)
     return isName ? `no browser sends: it sends ${new URL(text).origin}` : 'has a character that no origin has'
   }
-  const [, scheme, rest] = /^([^/?#]*):\/\/(.*)$/.exec(text) ?? []
+  const [, scheme, rest] = /^([^/?#]*):\/\/(.*)/.exec(text) ?? []
   if (rest === undefined) return 'has no scheme, such as "https://"'
   if (scheme!.includes('*')) return 'trusts too much: a scheme cannot have a wildcard'
   if (scheme!.toLowerCase() === 'file') return 'no browser sends: the origin of a file is null'

@@ -50,7 +50,7 @@ export async function examineToken (
     needs: needsOf(kind, options, expectedIssuer),
     signature: isSigned ? 'right' : verdict.reason === 'signature_invalid' ? 'wrong' : 'unchecked',
     header: header === undefined ? [] : await headerParts(header, profile, verdict),
-    claims: payload === undefined ? [] : await claimParts(payload, header ?? {}, profile, options),
+    claims: payload === undefined ? [] : await claimParts(payload, header ?? {}, options, readUser),
     verdict,
     asCookie: asCookie?.reason === 'typ_not_allowed' ? null : asCookie
   }

@@ -115,7 +115,7 @@ export function aboutProvider (
 /** Whether an issuer is https only because Better Auth writes https into its metadata, except for loopback hosts. */
 export function isRewritten (metadataIssuer: string, tokenIssuer: string): boolean {
   return tokenIssuer.startsWith('http:') && URL.canParse(tokenIssuer) && !isLoopback(new URL(tokenIssuer).hostname) &&
-    metadataIssuer === tokenIssuer.replace(/^http:/, 'https:')
+    metadataIssuer === tokenIssuer.replace('http:', 'https:')
 }
 
 /** Which option makes the plugin expect an issuer. */

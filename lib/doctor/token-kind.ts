@@ -47,14 +47,15 @@ export function kindOf (token: string): DoctorTokenKind | null {
 
 /** The plugin's own code tells the kinds apart, whatever issuer and audience the token has. */
 function kindOfClaims (payload: JsonObject, typ: string | undefined): DoctorTokenKind | null {
-  const audiences = [payload.aud ?? []].flat()
+  const audiences = [payload.aud ?? ANY.url].flat()
   const named = isOAuthToken(payload, typ) ? { iss: ANY.issuer, aud: [...audiences, ANY.url] } : {}
   try {
     const { kind } = readAccessPrincipal({ ...payload, ...named }, typ, {
       issuer: false, audience: false, resource: ANY
     })
-    if (kind !== 'user' && audiences.length > 0 && audiences.every(isUserinfo)) return 'userinfo'
-    return kind
+    if (kind === 'user') return kind
+    // The audiences of an OAuth access token are strings: readAccessPrincipal() has checked them.
+    return audiences.length > 0 && (audiences as string[]).every(isUserinfo) ? 'userinfo' : kind
   } catch (error) {
     const { reason, details } = error as BetterAuthError
     return reason === 'token_kind' ? KIND_OF_CLAIM[details.claim!] ?? 'id' : null
@@ -62,8 +63,8 @@ function kindOfClaims (payload: JsonObject, typ: string | undefined): DoctorToke
 }
 
 /** Whether an audience is the userinfo endpoint of an OAuth provider: Better Auth adds it for the scope `openid`. */
-export function isUserinfo (audience: unknown): boolean {
-  return typeof audience === 'string' && audience.endsWith('/oauth2/userinfo')
+export function isUserinfo (audience: string): boolean {
+  return audience.endsWith('/oauth2/userinfo')
 }
 
 /** Without a key of the JWKS, the session cookie has neither a type nor an audience. */

@@ -4,17 +4,19 @@ import type { RefusalReason } from '../contract/reasons.js'
 import type { ResolvedOptions } from '../contract/resolve-options.js'
 import type { ResolvedResource } from '../contract/resolve-resource.js'
 import { createStatusCheck } from '../http/account-status.js'
+import { accessTokenProfile } from '../tokens/access-token.js'
 import { checkTimes } from '../tokens/claims.js'
 import { parseJws, type HeaderPolicy, type JsonObject, type JwsHeader } from '../tokens/jws.js'
 import { isOAuthToken } from '../tokens/principal.js'
+import type { UserReader } from '../tokens/user-reader.js'
 import type { TokenProfile } from '../tokens/verified-token.js'
 import { redact } from './redact.js'
 import type { DoctorPart, DoctorVerdict } from './report.js'
 
 /** The header parameter that a verdict on the key is about. */
-const KEY_PARAMETERS: Partial<Record<RefusalReason, string>> = {
-  unknown_key: 'kid', unusable_key: 'kid', algorithm_mismatch: 'alg'
-}
+const KEY_PARAMETERS: ReadonlyMap<RefusalReason | null, string> = new Map([
+  ['unknown_key', 'kid'], ['unusable_key', 'kid'], ['algorithm_mismatch', 'alg']
+])
 
 /** Judges each parameter in an otherwise valid header. */
 export async function headerParts (
@@ -29,19 +31,19 @@ export async function headerParts (
     value: redact(name, header[name]),
     reason: await reasonOf(() => {
       return judgeHeader({ ...good, [name]: header[name] }, name === 'alg' ? profile : lenient)
-    }) ?? (reason !== null && KEY_PARAMETERS[reason] === name ? reason : null)
+    }) ?? (KEY_PARAMETERS.get(reason) === name ? reason : null)
   })))
 }
 
-/** Judges each claim in an otherwise valid payload. */
+/** Judges each claim in an otherwise valid payload, for which any issuer and audience of a user's token will do. */
 export async function claimParts (
-  payload: JsonObject, header: JsonObject, profile: TokenProfile, options: ResolvedOptions
+  payload: JsonObject, header: JsonObject, options: ResolvedOptions, readUser: UserReader
 ): Promise<DoctorPart[]> {
   const now = Date.now()
-  const judgedHeader = headerWithType(header, profile)
+  const judgedHeader = headerWithType(header, accessTokenProfile(options, readUser))
   const isOAuth = isOAuthToken(payload, judgedHeader.typ)
   const good = {
-    ...isOAuth ? goodOAuthClaims(payload, options.resource) : goodUserClaims(options),
+    ...isOAuth ? goodOAuthClaims(payload, options.resource) : { sub: 'sub' },
     exp: Number.MAX_SAFE_INTEGER,
     banExpires: payload.banExpires
   }
@@ -51,21 +53,15 @@ export async function claimParts (
     name,
     value: redact(name, payload[name]),
     reason: ownReason(name, await reasonOf(() => {
+      const issuer = name === 'iss' ? options.issuer : false
+      const audience = name === 'aud' ? options.audience : false
+      const profile = accessTokenProfile({ ...options, issuer, audience }, readUser)
       judgePayload({ ...good, [name]: payload[name] }, judgedHeader, profile, options, now)
     }))
   })))
 }
 
-/** The rest of a payload whose one claim is judged. */
-function goodUserClaims ({ issuer, audience }: ResolvedOptions): JsonObject {
-  return {
-    ...typeof issuer === 'object' && { iss: issuer[0] },
-    ...audience !== false && { aud: audience[0] },
-    sub: 'sub'
-  }
-}
-
-/** The same of an OAuth access token, whose client, subject and session have to fit together. */
+/** The rest of an OAuth access token whose one claim is judged: client, subject and session have to fit together. */
 function goodOAuthClaims (
   { sub, sid, client_id: clientId, azp }: JsonObject, resource: ResolvedResource | undefined
 ): JsonObject {

@@ -43,6 +43,7 @@ t.test('the JWKS is searched for below an origin or a base path', async t => {
 
 t.test('what a URL parser would correct is no URL', async t => {
   t.equal(parseUrl('authUrl', 'HTTPS://A.example.com/x').href, 'https://a.example.com/x')
+  t.equal(parseUrl('authUrl', 'http://jwks').href, 'http://jwks/', 'a host may have any name')
   for (const text of [
     'a.example.com', 'https:/a.example.com', 'https:a.example.com', 'https:\\\\a.example.com', ' https://a.example.com',
     'https://a.example.com?', 'https://a.example.com#', 'https://u@a.example.com', 'https://:p@a.example.com',

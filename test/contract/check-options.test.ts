@@ -36,7 +36,7 @@ t.test('an invalid value is named with what it must be and what it got', async t
 
 t.test('an unknown name is refused, and its value is not shown', async t => {
   const known = 'Known options: size, name, on'
-  for (const name of ['sise', 'toString', 'constructor', '__proto__']) {
+  for (const name of ['sise', 'toString', 'constructor', '__proto__', 'isPrototypeOf']) {
     const given = JSON.parse(`{ "${name}": "hunter2" }`) as object
     t.throws(() => readOptions(SCHEMAS, given), {
       code: 'FST_BETTER_AUTH_INVALID_OPTION', message: `Unknown option "${name}". ${known}`

@@ -69,6 +69,7 @@ t.test('what is wrong with an origin is said', async t => {
     'tauri://*': /has a wildcard: only origins with http or https can have one/,
     'web+https://*.example.com': /has a wildcard: only origins with http or https can have one/,
     'https://*example.com:x': /is not a pattern such as/,
+    'http:http://*.example.com': /is not a pattern such as/,
     'https://*.com': /trusts too much: "\*" can stand only before a domain/,
     'https://**.com': /trusts too much: "\*" can stand only before a domain/,
     'https://*.example.1com': /trusts too much: "\*" can stand only before a domain/,

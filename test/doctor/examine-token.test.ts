@@ -117,6 +117,8 @@ t.test('of an OAuth access token, with the option resource, it marks what an API
     t.equal(about.length, marked.length, what)
     if (fix !== undefined) t.match(about[0]!.fix, fix, what)
   }
+  const { report } = await runDoctor(origin, signJws(good, createClaims(origin)), ...RESOURCE)
+  t.notOk(report.token!.claims.some(({ name }) => name === 'client_id'), "a user's token has no client")
 })
 
 t.test('of an OAuth access token, without the option, it says what the token names', async t => {

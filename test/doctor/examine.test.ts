@@ -22,6 +22,10 @@ t.test('the options say what is accepted', async t => {
   const anyone = await examine({ authUrl: origin, issuer: false, audience: false }, token, {})
   t.match(anyone, { ok: true, issuer: false, audience: false })
   t.match(formatReport(anyone), 'Accepted     iss any, aud any\n')
+  const chosen = await examine({ authUrl: origin, issuer: iss => iss === 'a', audience: 'b' }, token, {})
+  t.match(chosen, { ok: true, findings: { length: 0 } })
+  const { token: refused } = await examine({ authUrl: origin, issuer: () => false, audience: 'b' }, token, {})
+  t.strictSame(refused!.claims.filter(({ reason }) => reason !== null).map(({ name }) => name), ['iss'])
 
   const below = await examine({ authUrl: `${origin}/api/auth` }, 'opaque', {})
   t.match((await examine({ authUrl: origin }, 'a'.repeat(32), {})).token!.exchanges, [{ as: 'session-token' }])

@@ -83,7 +83,7 @@ t.test('says what is wrong', async t => {
 
   const without = await setUp(t, { disabledPaths: ['/token'] })
   const failed = await exchangesOf(without.server, without.ada.token)
-  t.match(failed.exchanges, [{ response: 'http_4xx (404)', verdict: null }])
+  t.strictSame(failed.exchanges, [{ as: 'session-token', response: 'http_4xx (404)', verdict: null }], 'not sent twice')
   t.match(failed.text, 'exchange as a session token: http_4xx (404)')
 })
 

@@ -127,6 +127,9 @@ t.test('which option makes the plugin expect another issuer', async t => {
   t.match(adviseIssuer('https://id.example.com/oauth', expected, 'http://auth:3000'), RESOURCE_ISSUER)
   t.match(adviseIssuer('http://auth:3000/auth', expected, 'http://auth:3000'), RESOURCE_ISSUER)
   t.match(adviseIssuer('my issuer', 'your issuer', 'http://auth:3000'), RESOURCE_ISSUER)
+  t.match(adviseIssuer('https://id.example.com/api/auth', 'your issuer', 'http://auth:3000'), RESOURCE_ISSUER)
+  t.match(adviseIssuer('http://AUTH:3000/api/auth', expected, 'http://auth:3000'), RESOURCE_ISSUER,
+    'the same origin in another spelling')
   t.match(adviseIssuer('https://b.example/api/auth', 'https://a.example/api/auth', 'http://auth:3000'), RESOURCE_ISSUER,
     'the expected one is an option')
 

@@ -163,6 +163,7 @@ t.test('an opaque token: which of the two is likelier, and what to do about each
 t.test('the kind by header and claims', async t => {
   const sign = (claims: object, header: object = {}) => signJws(good, claims, header)
   const oauth = { iss: 'x', aud: RESOURCE, client_id: 'c', sub: 'u' }
+  const USERINFO = 'https://id.example.com/api/auth/oauth2/userinfo'
   const KIND_OF: Array<[token: string, kind: DoctorTokenKind | null]> = [
     [sign({ sub: 'u', iss: 'x', aud: ['x'] }), 'user'],
     [sign({}), 'user'],
@@ -170,6 +171,11 @@ t.test('the kind by header and claims', async t => {
     [signHmac(randomBytes(32), { sub: 'u' }), 'user'],
     [signHmac(randomBytes(32), { user: {}, session: {} }), 'cookie'],
     [sign({ user: {}, session: {} }), 'user'],
+    [sign({ user: {}, session: {} }, { kid: undefined }), 'user'],
+    [signHmac(randomBytes(32), { user: {}, session: {} }, { kid: 'x' }), 'user'],
+    [signHmac(randomBytes(32), { user: {} }), 'user'],
+    [signHmac(randomBytes(32), { session: {} }), 'user'],
+    [sign({ sub: 'u', aud: USERINFO }), 'user'],
     [sign({ aud: 'better-auth:session-cache' }), 'cookie'],
     [sign({}, { typ: 'better-auth.session-cache+jwt' }), 'cookie'],
     [sign({}, { typ: 'application/Logout+JWT' }), 'logout'],
@@ -184,8 +190,8 @@ t.test('the kind by header and claims', async t => {
     [sign({ ...oauth, sub: 'c' }), 'client'],
     [sign({ ...oauth, sub: 'c', sid: 's' }), 'delegated'],
     [sign({ azp: 'c' }), 'client'],
-    [sign({ ...oauth, aud: ['https://id.example.com/api/auth/oauth2/userinfo'] }), 'userinfo'],
-    [sign({ ...oauth, aud: ['https://id.example.com/api/auth/oauth2/userinfo', RESOURCE] }), 'delegated'],
+    [sign({ ...oauth, aud: [USERINFO] }), 'userinfo'],
+    [sign({ ...oauth, aud: [USERINFO, RESOURCE] }), 'delegated'],
     [sign({ ...oauth, azp: 'd' }), null],
     [sign({ ...oauth, aud: [5] }), null],
     [sign({}, { typ: 'dpop+jwt' }), null],

@@ -21,7 +21,7 @@ t.test('a tsconfig.json has comments, trailing commas and a base', async t => {
 })
 
 t.test('what looks like a comment or a comma in a string is none', async t => {
-  const compilerOptions = { module: 'a"xx//,}y\\//,}z', rootDir: '\uFEFFb,]' }
+  const compilerOptions = { module: 'a"xx//,}y\\//,}z', rootDir: '\uFEFFb,]\t,}' }
   const text = `${JSON.stringify({ compilerOptions })} /* without an end`
   t.strictSame(readTsConfig(createFiles(t, { 'tsconfig.json': text })), compilerOptions)
 })
