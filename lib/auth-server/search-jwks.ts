@@ -49,13 +49,13 @@ export async function searchJwks (
 }
 
 /**
- * A JWKS that counts, or a failure that the other URLs share: the server refuses connections, or asks to wait.
+ * A JWKS that counts, or a failure that the other URLs share: the server cannot be reached, or asks to wait.
  *
  * @param isClear - whether each URL before this one has said that it has no JWKS.
  */
 function endsSearch ({ url, entries, status, code }: JwksResponse, isClear: boolean): boolean {
   if (entries !== undefined) return isClear || !isShared(url)
-  return code === 'rate_limited' || (status === null && code !== 'timeout')
+  return code === 'rate_limited' || status === null
 }
 
 function isShared (url: string): boolean {

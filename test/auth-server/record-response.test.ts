@@ -64,7 +64,7 @@ const JUNK = Buffer.alloc(65_536, 'junk')
 
 const BODIES: Case[] = [
   ['no body', write(head(200, length(''))), { body: '' }],
-  ['204', write(head(204)), { status: 204, body: '' }],
+  ...[204, 299].map((status): Case => [String(status), write(head(status, length(''))), { status, body: '' }]),
   ['a body in one piece', write(head(200, length(BODY)), BODY), { body: BODY }],
   ['a body in chunks of one byte', write(head(200, CHUNKED), chunked(BODY, 1), LAST_CHUNK), { body: BODY }],
   ['a body that the end of the connection ends', end(head(200), BODY), { body: BODY }],
@@ -273,4 +273,8 @@ t.test('a chunk is copied: its memory may be used again', async t => {
   const recorder = createRecorder()
   recorder.dispatcher.dispatch({}, new Unseeing())
   t.equal(recorder.recording!.body.toString(), 'abc')
+})
+
+t.test('a redirect that fetch hides, as the standard has it, is no success', async t => {
+  t.match(await recordResponse(Response.error()), { status: 0, refused: 'status', body: { length: 0 } })
 })
