@@ -61,15 +61,19 @@ export function createVerifier (
     ? undefined
     : createVerifiedSignatures(Math.min(tokenCache.max, MAX_SIGNATURES))
 
-  /** Reads a token whose signature is valid. */
-  function read (jws: Jws, key: VerificationKey | undefined, isKnown = false): VerifiedToken {
+  /**
+   * Reads a token whose signature is valid.
+   *
+   * @param isKept - whether the whole token is cached, and not only its digest.
+   */
+  function read (jws: Jws, key: VerificationKey | undefined, isKept = false): VerifiedToken {
     const isCacheable = jws.token.length <= MAX_CACHED_LENGTH
     // Before the claims are read: a client that keeps sending an expired token costs one check.
-    if (isCacheable && key !== undefined && !isKnown) signatures?.add(jws, key)
+    if (isCacheable && !isKept) signatures?.add(jws, key!)
     const verified = accept(jws.token, parseObject(jws.payload), jws, key)
     remember(jws)
     // Most of what the cache costs is the memory of a token that never comes back: so it starts with the second use.
-    if (isCacheable && (key === undefined || isKnown)) cache?.set(verified)
+    if (isCacheable && isKept) cache?.set(verified)
     return verified
   }
 
@@ -156,7 +160,8 @@ export function createVerifier (
       // It gets this far only with a shared secret.
       if (alg === 'HS256') {
         if (!isSignedBy(jws, secretKey!)) throw new TokenInvalidError('signature_invalid')
-        return read(jws, undefined)
+        // A digest would cost as much as the signature.
+        return read(jws, undefined, true)
       }
       // Every other algorithm has a `kid`.
       const key = keys.get(kid!, alg)
