@@ -9,7 +9,7 @@ export interface VerificationKey {
   /** The algorithms that the JWK allows: its own `alg`, or without one those of its `kty` and `crv`. */
   readonly algorithms: readonly Algorithm[]
   readonly publicKey: KeyObject
-  /** The key as SPKI PEM: its material in one string, for comparing keys. */
+  /** The key as SPKI PEM. */
   readonly pem: string
 }
 
@@ -105,7 +105,18 @@ export function importJwk (jwk: Jwk): VerificationKey {
   if (isWeak(publicKey, jwk)) throw new UnusableJwkError('weak')
   if (!isKid(kid)) throw new UnusableJwkError(typeof kid === 'string' ? 'kid_invalid' : 'kid_missing')
   const alg = named === undefined ? null : algorithms[0]!
-  return { kid, alg, algorithms, publicKey, pem: publicKey.export({ type: 'spki', format: 'pem' }) as string }
+  let pem: string | undefined
+  return {
+    kid,
+    alg,
+    algorithms,
+    publicKey,
+    // It costs more than the rest of the import, and most keys never need it.
+    get pem () {
+      pem ??= publicKey.export({ type: 'spki', format: 'pem' }) as string
+      return pem
+    }
+  }
 }
 
 /**
@@ -118,7 +129,7 @@ export function isKid (kid: unknown): kid is string {
 
 /** Whether two keys are the same: the same key material, allowed for the same algorithms. */
 export function isSameKey (a: VerificationKey, b: VerificationKey): boolean {
-  return a.pem === b.pem && a.algorithms.join() === b.algorithms.join()
+  return a.publicKey.equals(b.publicKey) && a.algorithms.join() === b.algorithms.join()
 }
 
 function pick (jwk: Jwk, members: readonly string[]): Record<string, string> {
