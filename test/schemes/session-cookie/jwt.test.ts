@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { BetterAuthOptions, RefusalReason } from '../../../lib/index.js'
-import { resolveOptions } from '../../../lib/contract/resolve-options.js'
+import { resolveOptions, type ResolvedOptions } from '../../../lib/contract/resolve-options.js'
 import { sessionCookieProfile } from '../../../lib/schemes/session-cookie/jwt.js'
 import { createUserReader } from '../../../lib/tokens/user-reader.js'
 import { createSignatureChecks } from '../../../lib/tokens/signature-checks.js'
@@ -273,9 +273,11 @@ t.test('the two kinds of token never stand in for each other', async t => {
 t.test('a session that ends while its cookie is remembered', async t => {
   const ISSUER = 'https://id.example.com'
 
-  async function setUp (options: BetterAuthOptions = {}): Promise<{ verifier: Verifier, clock: Clock }> {
+  async function setUp (
+    options: BetterAuthOptions = {}, { auth }: Partial<ResolvedOptions> = {}
+  ): Promise<{ verifier: Verifier, clock: Clock }> {
     const { store, clock } = createTestStore([KEY.jwk as Fields & { kid: string }])
-    const resolved = resolveOptions({ authUrl: ISSUER, sessionCookie: { secret: SECRET }, ...options }, {})
+    const resolved = { ...resolveOptions({ authUrl: ISSUER, sessionCookie: { secret: SECRET }, ...options }, {}), auth }
     const profile = sessionCookieProfile(resolved, { secret: SECRET, version: undefined }, createUserReader())
     const context = { keys: store, checks: createSignatureChecks(), now: clock.now }
     return { verifier: createVerifier(profile, resolved, context), clock }
@@ -295,6 +297,18 @@ t.test('a session that ends while its cookie is remembered', async t => {
       const cookie = signJws(KEY, { ...claims, session: { ...session as Fields, activeOrganizationId } }, { typ: TYP })
       t.strictSame((await verifier.verify(cookie)).authorization.organization, organization)
     }
+  })
+
+  t.test('has the fields that the option `auth` adds to a session', async t => {
+    const auth = { fields: { user: [], session: [{ name: 'device', type: 'string' }] } } as never
+    const { verifier, clock } = await setUp({}, { auth })
+    const { session, ...claims } = content(clock, 60_000) as Fields
+    const verify = async (fields: Fields) => {
+      return verifier.verify(signJws(KEY, { ...claims, session: { ...session as Fields, ...fields } }, { typ: TYP }))
+    }
+    t.match((await verify({ device: 'phone' })).session, { id: 's_1', device: 'phone' })
+    t.match((await verify({})).session, { id: 's_1', device: null })
+    await t.rejects(verify({ device: 1 }), withReason('session_invalid'))
   })
 
   for (const clockTolerance of [0, 5000]) {
