@@ -330,8 +330,7 @@ t.test('a member that is too long is refused before OpenSSL sees it', async t =>
     }
   }
   t.equal(faultOf({ ...RSA_JWK, e: long(200_000) }), 'malformed')
-  const { n, e } = rsa(16_384 / 4)
-  t.equal(faultOf({ ...RSA_JWK, n, e }), 'ok')
+  t.equal(faultOf({ ...RSA_JWK, n: Buffer.alloc(512, 0xff).toString('base64url') }), 'ok', '4096 bits')
 })
 
 t.test('an RSA exponent of more than four bytes is weak: each check with it would cost more', async t => {
