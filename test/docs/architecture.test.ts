@@ -130,7 +130,7 @@ const WITHOUT_TEST = [
   // command.test.ts, plan.test.ts and test-template.test.ts have all of their tests.
   'init/code.ts', 'init/init-error.ts', 'init/manifest.ts', 'init/project.ts', 'init/report.ts',
   'init/templates.ts', 'instance.ts',
-  // proof.test.ts and system/dpop.test.ts have all of their tests.
+  // proof.test.ts and system/short/dpop.test.ts have all of their tests.
   'schemes/dpop/proof-key.ts', 'schemes/dpop/replay.ts', 'schemes/dpop/target-uri.ts',
   'schemes/exchange-status.ts', 'schemes/scheme.ts', 'testing/index.ts', 'testing/test-issuer.ts',
   'tokens/opaque-credential.ts'

@@ -16,7 +16,7 @@ import { reasonOf, refusalOf } from '../../fixtures/refusals.js'
 import { createSigningKey, encode, signJws } from '../../fixtures/signing.js'
 
 // What a proof must be, without a server: the examples of the RFCs, times, URLs, keys and stores. All of the rest is
-// in test/system/dpop.test.ts.
+// in test/system/short/dpop.test.ts.
 
 const TOKEN = 'Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU'
 const URL_OF_RESOURCE = 'https://resource.example.org/protectedresource'

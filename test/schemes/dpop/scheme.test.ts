@@ -14,7 +14,7 @@ import { withReason } from '../../fixtures/refusals.js'
 import { startIssuer } from '../../fixtures/test-issuer.js'
 
 // How a request presents a bound token and its proof. What a proof must be is in proof.test.ts, and everything over a
-// real OAuth server in test/system/dpop.test.ts.
+// real OAuth server in test/system/short/dpop.test.ts.
 
 const RESOURCE = 'https://api.example.com'
 const KEY = createDpopKey()

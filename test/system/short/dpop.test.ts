@@ -7,14 +7,14 @@ import t, { type Test } from 'tap'
 import {
   ALGORITHMS, CHANNELS, getUser, type BetterAuthOptions, type DpopOptions, type DpopReplayStore,
   type VerificationMessage
-} from '../../lib/index.js'
-import { bearer, captureLog, startApi, TRANSPORTS, type ApiResponse, type LogCapture } from '../fixtures/api.js'
-import { createDpopKey, sha256 } from '../fixtures/dpop.js'
-import { startOAuthServer } from '../fixtures/oauth-server.js'
-import { rawRequest } from '../fixtures/raw-request.js'
-import { connectRedis, withoutRedis } from '../fixtures/redis.js'
-import { createSigningKey, encode, signHmac, signJws } from '../fixtures/signing.js'
-import { startIssuer } from '../fixtures/test-issuer.js'
+} from '../../../lib/index.js'
+import { bearer, captureLog, startApi, TRANSPORTS, type ApiResponse, type LogCapture } from '../../fixtures/api.js'
+import { createDpopKey, sha256 } from '../../fixtures/dpop.js'
+import { startOAuthServer } from '../../fixtures/oauth-server.js'
+import { rawRequest } from '../../fixtures/raw-request.js'
+import { connectRedis, withoutRedis } from '../../fixtures/redis.js'
+import { createSigningKey, encode, signHmac, signJws } from '../../fixtures/signing.js'
+import { startIssuer } from '../../fixtures/test-issuer.js'
 
 const RESOURCE = 'https://api.example.com'
 const URL_OF_ORDERS = `${RESOURCE}/orders`

@@ -4,9 +4,9 @@ import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { createAuthClient } from 'better-auth/client'
 import { genericOAuth } from 'better-auth/plugins'
 import t, { type Test } from 'tap'
-import betterAuthPlugin from '../../lib/index.js'
-import { close, importBetterAuth, listen, PLAIN_PASSWORDS } from '../fixtures/auth-server.js'
-import { assertUpToDate } from '../fixtures/packages.js'
+import betterAuthPlugin from '../../../lib/index.js'
+import { close, importBetterAuth, listen, PLAIN_PASSWORDS } from '../../fixtures/auth-server.js'
+import { assertUpToDate } from '../../fixtures/packages.js'
 
 /** What @fastify/multipart adds to a request. */
 interface Upload { file (): Promise<{ filename: string, mimetype: string, toBuffer (): Promise<Buffer> }> }
@@ -54,7 +54,7 @@ async function startProvider (t: Test): Promise<Provider> {
 t.test('Better Auth\'s own client works through the mounted routes', async t => {
   const { betterAuth, memoryAdapter, jwt } = await importBetterAuth()
   assertUpToDate('better-auth-1.7')
-  const { multipart } = await import('../fixtures/better-auth-1.7/mounts.js' as string) as {
+  const { multipart } = await import('../../fixtures/better-auth-1.7/mounts.js' as string) as {
     multipart: FastifyPluginAsync<{ limits: object }>
   }
   const provider = await startProvider(t)

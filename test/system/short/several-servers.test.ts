@@ -5,13 +5,13 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import betterAuthPlugin, {
   AlreadyRegisteredError, betterAuthSecuritySchemes, UserSchema, type Authenticate, type BetterAuthOptions
-} from '../../lib/index.js'
-import type { TestIssuer } from '../../lib/testing/index.js'
-import { bearer, captureLog, type LogCapture } from '../fixtures/api.js'
-import { startAuthServer, type AuthServer } from '../fixtures/auth-server.js'
-import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
-import { startJwksServer } from '../fixtures/jwks-server.js'
-import { startIssuer } from '../fixtures/test-issuer.js'
+} from '../../../lib/index.js'
+import type { TestIssuer } from '../../../lib/testing/index.js'
+import { bearer, captureLog, type LogCapture } from '../../fixtures/api.js'
+import { startAuthServer, type AuthServer } from '../../fixtures/auth-server.js'
+import { createClaims, createSigningKey, signJws } from '../../fixtures/signing.js'
+import { startJwksServer } from '../../fixtures/jwks-server.js'
+import { startIssuer } from '../../fixtures/test-issuer.js'
 
 async function startAuth (t: Test): Promise<AuthServer> {
   const auth = await startAuthServer()

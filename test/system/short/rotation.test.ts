@@ -1,8 +1,8 @@
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import betterAuthPlugin, { type JwksOptions } from '../../lib/index.js'
-import { fetchToken, startAuthServer, type AuthServer } from '../fixtures/auth-server.js'
-import { VIAS, type Via } from '../fixtures/local-server.js'
+import betterAuthPlugin, { type JwksOptions } from '../../../lib/index.js'
+import { fetchToken, startAuthServer, type AuthServer } from '../../fixtures/auth-server.js'
+import { VIAS, type Via } from '../../fixtures/local-server.js'
 
 /** Real Better Auth servers, real keys: only their clocks and tables are moved by hand. */
 

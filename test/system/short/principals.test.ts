@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
-import { getUser, type BetterAuthOptions, type Claims, type Guard, type Principal, type User } from '../../lib/index.js'
-import { bearer, captureLog, startApi, TRANSPORTS, type ApiResponse } from '../fixtures/api.js'
-import { OAUTH_VERSIONS, type Fields, type OAuthVersion } from '../fixtures/oauth-packages.js'
-import { RESOURCE, startOAuthServer, type OAuthServer } from '../fixtures/oauth-server.js'
-import { issueEveryKind, OTHER_RESOURCE, segment, type EveryKind, type Kind } from '../fixtures/oauth-tokens.js'
+import { getUser, type BetterAuthOptions, type Claims, type Guard, type Principal, type User } from '../../../lib/index.js'
+import { bearer, captureLog, startApi, TRANSPORTS, type ApiResponse } from '../../fixtures/api.js'
+import { OAUTH_VERSIONS, type Fields, type OAuthVersion } from '../../fixtures/oauth-packages.js'
+import { RESOURCE, startOAuthServer, type OAuthServer } from '../../fixtures/oauth-server.js'
+import { issueEveryKind, OTHER_RESOURCE, segment, type EveryKind, type Kind } from '../../fixtures/oauth-tokens.js'
 
 // Who comes in where: every kind of token of real servers, at every kind of route.
 

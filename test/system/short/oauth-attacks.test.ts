@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { getUser, type BetterAuthOptions, type Guard } from '../../lib/index.js'
-import type { TestIssuer } from '../../lib/testing/index.js'
-import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
-import { startIssuer } from '../fixtures/test-issuer.js'
+import { getUser, type BetterAuthOptions, type Guard } from '../../../lib/index.js'
+import type { TestIssuer } from '../../../lib/testing/index.js'
+import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../../fixtures/api.js'
+import { startIssuer } from '../../fixtures/test-issuer.js'
 
 // Tokens with a valid signature that try to be more than they are: another user, a user at all, another API's, or with
 // scopes that nobody granted. Each is seen at a route for users, at one for everybody, and by request.jwtVerify().

@@ -8,12 +8,12 @@ import { setImmediate as turn } from 'node:timers/promises'
 import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
-import betterAuthPlugin, { type AuthInstance } from '../../lib/index.js'
-import { captureLog, type LogCapture } from '../fixtures/api.js'
-import { PLAIN_PASSWORDS } from '../fixtures/auth-server.js'
-import { loadPackages, type Fields } from '../fixtures/oauth-packages.js'
-import { folderOf } from '../fixtures/packages.js'
-import { ROOT } from '../fixtures/program.js'
+import betterAuthPlugin, { type AuthInstance } from '../../../lib/index.js'
+import { captureLog, type LogCapture } from '../../fixtures/api.js'
+import { PLAIN_PASSWORDS } from '../../fixtures/auth-server.js'
+import { loadPackages, type Fields } from '../../fixtures/oauth-packages.js'
+import { folderOf } from '../../fixtures/packages.js'
+import { ROOT } from '../../fixtures/program.js'
 
 // The table of docs/guides/same-app.md: the same requests to Better Auth, mounted by this plugin and by another one.
 
@@ -22,7 +22,7 @@ const { betterAuth, memoryAdapter, jwt } = await loadPackages('1.7') as unknown 
   memoryAdapter (db: object): unknown
   jwt (): object
 }
-const { fastifyBetterAuth } = await import('../fixtures/better-auth-1.7/mounts.js' as string) as {
+const { fastifyBetterAuth } = await import('../../fixtures/better-auth-1.7/mounts.js' as string) as {
   fastifyBetterAuth: FastifyPluginAsync<{ auth: AuthInstance }>
 }
 

@@ -1,11 +1,11 @@
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 import t, { type Test } from 'tap'
-import { OAUTH_VERSIONS, type Fields, type OAuthVersion } from '../fixtures/oauth-packages.js'
-import { clientOf, REDIRECT_URI } from '../fixtures/oauth-protocol.js'
-import { RESOURCE, startOAuthServer, type OAuthServer } from '../fixtures/oauth-server.js'
+import { OAUTH_VERSIONS, type Fields, type OAuthVersion } from '../../fixtures/oauth-packages.js'
+import { clientOf, REDIRECT_URI } from '../../fixtures/oauth-protocol.js'
+import { RESOURCE, startOAuthServer, type OAuthServer } from '../../fixtures/oauth-server.js'
 import {
   describeToken, issueEveryKind, KINDS, OTHER_RESOURCE, segment, type Described, type EveryKind, type Kind
-} from '../fixtures/oauth-tokens.js'
+} from '../../fixtures/oauth-tokens.js'
 
 // What real servers issue. The tokens of `better-auth-fastify/testing` must look the same.
 

@@ -1,9 +1,9 @@
 import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import betterAuthPlugin from '../../lib/index.js'
-import { TRANSPORTS } from '../fixtures/api.js'
-import { startIssuer } from '../fixtures/test-issuer.js'
+import betterAuthPlugin from '../../../lib/index.js'
+import { TRANSPORTS } from '../../fixtures/api.js'
+import { startIssuer } from '../../fixtures/test-issuer.js'
 
 const ORIGIN = 'https://app.example.com'
 const PREFLIGHT = {

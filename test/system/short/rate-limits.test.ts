@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { startAuthServer, type AuthServer } from '../fixtures/auth-server.js'
-import { createClock, startClockedApi } from '../fixtures/clock.js'
-import { JWKS_PATH, send, startJwks } from '../fixtures/jwks-server.js'
-import { createClaims, createSigningKey, signJws } from '../fixtures/signing.js'
+import { startAuthServer, type AuthServer } from '../../fixtures/auth-server.js'
+import { createClock, startClockedApi } from '../../fixtures/clock.js'
+import { JWKS_PATH, send, startJwks } from '../../fixtures/jwks-server.js'
+import { createClaims, createSigningKey, signJws } from '../../fixtures/signing.js'
 
 const KEY = createSigningKey()
 const JITTER = 0.2

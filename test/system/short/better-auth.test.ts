@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import type { BetterAuthOptions } from '../../lib/index.js'
-import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../fixtures/api.js'
-import { startAuthServer, type AuthServer, type AuthServerOptions, type SignedUp } from '../fixtures/auth-server.js'
-import { signHmac } from '../fixtures/signing.js'
+import type { BetterAuthOptions } from '../../../lib/index.js'
+import { bearer, captureLog, startApi, TRANSPORTS, type LogCapture } from '../../fixtures/api.js'
+import { startAuthServer, type AuthServer, type AuthServerOptions, type SignedUp } from '../../fixtures/auth-server.js'
+import { signHmac } from '../../fixtures/signing.js'
 
 async function startAuth (t: Test, options?: AuthServerOptions): Promise<AuthServer> {
   const auth = await startAuthServer(options)

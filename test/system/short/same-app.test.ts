@@ -3,10 +3,10 @@ import { createServer } from 'node:http'
 import { createAccessControl } from 'better-auth/plugins/access'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import betterAuthPlugin, { type AuthInstance, type BetterAuthOptions } from '../../lib/index.js'
-import { close, listen, PLAIN_PASSWORDS } from '../fixtures/auth-server.js'
-import { captureLog } from '../fixtures/api.js'
-import { loadPackages, VERSIONS, type Database, type Version } from '../fixtures/oauth-packages.js'
+import betterAuthPlugin, { type AuthInstance, type BetterAuthOptions } from '../../../lib/index.js'
+import { close, listen, PLAIN_PASSWORDS } from '../../fixtures/auth-server.js'
+import { captureLog } from '../../fixtures/api.js'
+import { loadPackages, VERSIONS, type Database, type Version } from '../../fixtures/oauth-packages.js'
 
 interface Packages {
   betterAuth (options: object): AuthInstance

@@ -1,10 +1,10 @@
 import { jwt } from 'better-auth/plugins'
 import t from 'tap'
-import type { BetterAuthOptions } from '../../lib/index.js'
-import { bearer, captureLog } from '../fixtures/api.js'
-import { fetchToken } from '../fixtures/auth-server.js'
-import { cookieHeader, startCookieServer } from '../fixtures/cookie-server.js'
-import { startCookieApi } from '../fixtures/session-cookie.js'
+import type { BetterAuthOptions } from '../../../lib/index.js'
+import { bearer, captureLog } from '../../fixtures/api.js'
+import { fetchToken } from '../../fixtures/auth-server.js'
+import { cookieHeader, startCookieServer } from '../../fixtures/cookie-server.js'
+import { startCookieApi } from '../../fixtures/session-cookie.js'
 
 t.test('a real Better Auth server whose `sub` is not the id of the row', async t => {
   const server = await startCookieServer({

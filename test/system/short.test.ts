@@ -1,0 +1,3 @@
+import { runRoom } from '../fixtures/room.js'
+
+runRoom('system/short')
