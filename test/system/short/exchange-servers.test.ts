@@ -4,7 +4,9 @@ import t, { type Test } from 'tap'
 import betterAuthPlugin, { type ExchangeOptions } from '../../../lib/index.js'
 import { captureLog } from '../../fixtures/api.js'
 import { createClock, useClock, type Clock } from '../../fixtures/clock.js'
-import { startSessionServer, type Person, type SessionServer, type SessionServerOptions } from '../../fixtures/exchange.js'
+import {
+  startSessionServer, type Person, type SessionServer, type SessionServerOptions
+} from '../../fixtures/exchange.js'
 import { VIAS } from '../../fixtures/local-server.js'
 import { VERSIONS } from '../../fixtures/oauth-packages.js'
 import { openSqlite, type Sqlite } from '../../fixtures/sqlite.js'

@@ -1,5 +1,7 @@
 import t, { type Test } from 'tap'
-import { getUser, type BetterAuthOptions, type Claims, type Guard, type Principal, type User } from '../../../lib/index.js'
+import {
+  getUser, type BetterAuthOptions, type Claims, type Guard, type Principal, type User
+} from '../../../lib/index.js'
 import { bearer, captureLog, startApi, TRANSPORTS, type ApiResponse } from '../../fixtures/api.js'
 import { OAUTH_VERSIONS, type Fields, type OAuthVersion } from '../../fixtures/oauth-packages.js'
 import { RESOURCE, startOAuthServer, type OAuthServer } from '../../fixtures/oauth-server.js'
