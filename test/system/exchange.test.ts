@@ -513,7 +513,7 @@ for (const forwardedFor of [true, false]) {
     let refused = 0
     let waited = 0
     // Without the addresses of the clients, the auth server lets fewer new ones in.
-    for (let second = 0; second < 100 || (known.size < 600 && second < 300); second++) {
+    for (let second = 0; second < 60 || (known.size < 600 && second < 300); second++) {
       // Each session asks each instance every 15 seconds.
       const turns = people.flatMap((person, i) => apis.map((api, a) => ({ person, i, api, name: `${i} ${a}` })))
         .filter(({ i }) => i % 15 === second % 15)
