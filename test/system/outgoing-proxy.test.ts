@@ -75,7 +75,7 @@ t.test('with the global dispatcher of undici', { skip: withoutUndici }, async t 
       const issuer = await startIssuer(t)
       const proxy = await useProxy(t)
       proxy.refusal = refusal
-      const { app, log, me } = await setUp(t, outside(issuer.authUrl), { timeout: 300 })
+      const { app, log, me } = await setUp(t, outside(issuer.authUrl), { timeout: 1000 })
       const { status, headers, body } = await me(issuer.token())
       t.equal(status, 503)
       t.match(headers, { 'retry-after': /^\d+$/ })
@@ -89,7 +89,7 @@ t.test('with the global dispatcher of undici', { skip: withoutUndici }, async t 
       const issuer = await startIssuer(t)
       const proxy = await useProxy(t)
       // The keys are due at once.
-      const jwks = { timeout: 300, maxAge: 0, staleWhileRevalidate: 0 }
+      const jwks = { timeout: 1000, maxAge: 0, staleWhileRevalidate: 0 }
       const { app, me } = await setUp(t, outside(issuer.authUrl), jwks)
       await app.betterAuth.ready()
       proxy.refusal = refusal
